@@ -1,0 +1,223 @@
+//! The one way to put something where another run or a user can see it, and advisory locks.
+//!
+//! Nothing else in the crate renames: a file or folder is made under a temporary name beside its
+//! place, synced, renamed, and the folder synced, so a reader sees the old, the new, or nothing.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::error::{Error, Result};
+
+/// Prefix of temporary names; what a killed run left behind carries it.
+pub const TEMPORARY_PREFIX: &str = ".omnibuild-tmp-";
+
+/// Writes a file and puts it at `path` at once, with mode 0644; makes the parent folders.
+pub fn commit_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<std::fs::File>) -> Result<T>,
+) -> Result<T> {
+    let folder = parent(path);
+    fs::create_dir_all(folder)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(|error| Error::io("make a temporary file in", folder, &error))?;
+    let (file, temporary_path) = temporary.into_parts();
+    let mut writer = BufWriter::with_capacity(1 << 18, file);
+    let value = write(&mut writer)?;
+    let file = writer
+        .into_inner()
+        .map_err(|error| Error::io("write", path, error.error()))?;
+    file.sync_all()
+        .map_err(|error| Error::io("sync", path, &error))?;
+    temporary_path
+        .persist(path)
+        .map_err(|error| Error::io("put in place", path, &error.error))?;
+    sync_folder(folder)?;
+    Ok(value)
+}
+
+/// Writes bytes and puts them at `path` at once.
+pub fn commit_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    commit_file(path, |writer| {
+        writer
+            .write_all(bytes)
+            .map_err(|error| Error::io("write", path, &error))
+    })
+}
+
+/// Writes a value as JSON and puts it at `path` at once.
+pub fn commit_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(std::io::Error::from)?;
+    text.push(b'\n');
+    commit_bytes(path, &text)
+}
+
+/// Fills a folder and puts it at `path` at once. When another run was faster with the same
+/// content-addressed folder, theirs stays and ours is dropped.
+pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let folder = parent(path);
+    fs::create_dir_all(folder)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .tempdir_in(folder)
+        .map_err(|error| Error::io("make a temporary folder in", folder, &error))?;
+    let value = fill(temporary.path())?;
+    for entry in walkdir::WalkDir::new(temporary.path()) {
+        let entry = entry.map_err(std::io::Error::from)?;
+        if entry.file_type().is_file() {
+            fs::File::open(entry.path())?.sync_all()?;
+        } else if entry.file_type().is_dir() {
+            sync_folder(entry.path())?;
+        }
+    }
+    match fs::rename(temporary.path(), path) {
+        // The guard would remove a folder that is gone: it is in its place now.
+        Ok(()) => drop(temporary.keep()),
+        Err(_) if path.is_dir() => {}
+        Err(error) => return Err(error.into()),
+    }
+    sync_folder(folder)?;
+    Ok(value)
+}
+
+/// Renames a file that nobody reads under its old name any more; one that is not there is no error.
+pub fn set_aside(path: &Path, aside: &Path) -> Result<()> {
+    match fs::rename(path, aside) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads a JSON record; `None` when it is absent or not readable as this type (then it is remade).
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    let bytes = fs::read(path).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// An exclusive advisory lock on a file; released when dropped, also by a kill.
+#[derive(Debug)]
+#[must_use = "a lock that is dropped protects nothing"]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    /// Waits for the lock. Blocks the thread.
+    pub fn exclusive(path: &Path) -> Result<Self> {
+        let file = Self::open(path)?;
+        file.file()
+            .lock()
+            .map_err(|error| Error::io("lock", path, &error))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes the lock when it is free.
+    pub fn try_exclusive(path: &Path) -> Result<Option<Self>> {
+        let file = Self::open(path)?;
+        match file.file().try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", path, &error)),
+        }
+    }
+
+    fn open(path: &Path) -> Result<fs::File> {
+        fs::create_dir_all(parent(path))?;
+        Ok(fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?)
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    Ok(fs::File::open(folder)?.sync_all()?)
+}
+
+/// Every plain file and link below a folder, sorted by name, relative to it.
+pub fn sorted_walk(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in walkdir::WalkDir::new(folder)
+        .min_depth(1)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(std::io::Error::from)?;
+        if !entry.file_type().is_dir() {
+            let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            paths.push(relative.to_owned());
+        }
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        commit_bytes(&path, b"old").unwrap();
+        let failed = commit_file(&path, |writer| {
+            writer.write_all(b"half").unwrap();
+            Err::<(), _>(Error::new(Kind::Build, "stopped"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(
+            sorted_walk(folder.path()).unwrap(),
+            [PathBuf::from("record")]
+        );
+    }
+
+    #[test]
+    fn a_committed_file_can_be_read_by_all() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/record");
+        commit_bytes(&path, b"x").unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+    }
+
+    #[test]
+    fn the_first_of_two_equal_folders_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        for content in ["first", "second"] {
+            commit_folder(&path, |place| Ok(fs::write(place.join("data"), content)?)).unwrap();
+        }
+        assert_eq!(fs::read_to_string(path.join("data")).unwrap(), "first");
+        assert_eq!(
+            sorted_walk(folder.path()).unwrap(),
+            [PathBuf::from("entry/data")]
+        );
+    }
+
+    #[test]
+    fn a_lock_is_exclusive_until_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::exclusive(&path).unwrap();
+        assert!(Lock::try_exclusive(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_exclusive(&path).unwrap().is_some());
+    }
+}

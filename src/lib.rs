@@ -1,0 +1,9 @@
+//! omnibuild: Python applications as native packages, built in containers.
+
+pub mod archive;
+pub mod digest;
+pub mod error;
+pub mod fsutil;
+pub mod interpreter;
+pub mod platform;
+pub mod tree;

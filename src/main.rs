@@ -1,0 +1,3 @@
+//! Parses the command line and runs the pipeline.
+
+fn main() {}

@@ -1,0 +1,289 @@
+//! Validated words of the field: platform, architecture, family, format, package name, image.
+//!
+//! A value of these types has been checked; nothing here reads a file or knows a distribution.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+/// A string type whose values are checked when they are made.
+macro_rules! checked_word {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+
+            fn try_from(text: String) -> Result<Self> {
+                $check(&text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                word.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_word!(
+    /// The name of a platform: distribution and release, such as `debian-12`.
+    PlatformId,
+    check_platform_id
+);
+checked_word!(
+    /// The name of a binary package (Debian policy 5.6.1; RPM takes these names too).
+    PackageName,
+    check_package_name
+);
+checked_word!(
+    /// A reference to a container image: `[host/]name[:tag][@digest]`.
+    ImageRef,
+    check_image_ref
+);
+
+fn check_platform_id(text: &str) -> Result<()> {
+    let good = !text.is_empty()
+        && text.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte)
+        })
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.contains("..");
+    if good {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Config, format!("`{text}` is not a platform name")).hint(
+            "a platform name is lower-case letters, digits, `.` and `-`, such as `debian-12`",
+        ),
+    )
+}
+
+fn check_package_name(text: &str) -> Result<()> {
+    let good = text.len() >= 2
+        && text.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte)
+        })
+        && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Config, format!("`{text}` is not a package name"))
+        .hint("Debian policy 5.6.1: at least two of a-z, 0-9, `+`, `-`, `.`, the first a letter or digit"))
+}
+
+fn check_image_ref(text: &str) -> Result<()> {
+    let good = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte))
+        && !text.starts_with(['-', '/', ':', '@']);
+    if good {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Config, format!("`{text}` is not an image reference"))
+            .hint("write it as `name:tag`, `host/name:tag` or `name@sha256:…`"),
+    )
+}
+
+/// A family of distributions: who decides package names and tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Debian, Ubuntu and those made from them.
+    Debian,
+    /// Red Hat, CentOS, Rocky, Alma, Fedora, Amazon.
+    Redhat,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Debian => "debian",
+            Self::Redhat => "redhat",
+        })
+    }
+}
+
+/// The format of a package file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Debian binary package, deb(5).
+    Deb,
+    /// RPM package, version 4 of the format.
+    Rpm,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Deb => "deb",
+            Self::Rpm => "rpm",
+        })
+    }
+}
+
+/// The architecture of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// 64-bit x86 (`amd64`, `x86_64`).
+    Amd64,
+    /// 64-bit ARM (`arm64`, `aarch64`).
+    Arm64,
+}
+
+impl Arch {
+    /// The name in Debian and in OCI.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The name in RPM and in wheel tags, that of `uname -m`.
+    pub fn machine(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// The architecture that has this name in any of the vocabularies.
+    pub fn from_any_name(name: &str) -> Option<Self> {
+        [Self::Amd64, Self::Arm64]
+            .into_iter()
+            .find(|arch| arch.debian() == name || arch.machine() == name)
+    }
+}
+
+/// How a package's content is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// gzip, RFC 1952: every package manager reads it.
+    Gzip,
+    /// xz: small and slow.
+    Xz,
+    /// Zstandard, RFC 8878: fast; dpkg 1.21.18 and rpm 4.14 or newer read it.
+    Zstd,
+}
+
+impl Codec {
+    /// The usual ending of a compressed file's name, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Gzip => "gz",
+            Self::Xz => "xz",
+            Self::Zstd => "zst",
+        }
+    }
+}
+
+/// How a root filesystem is made: the table `bootstrap` of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Bootstrap {
+    /// The program that does it.
+    pub tool: BootstrapTool,
+    /// The release, as the mirror names it: `bookworm`.
+    pub suite: String,
+    /// The parts of the archive: `main`.
+    pub components: Vec<String>,
+    /// A line `{mirror} {suite}` for each entry of sources.list(5) when a mirror is given.
+    pub archives: Vec<String>,
+    /// The keys that the archive is signed with.
+    pub keyring: Keyring,
+}
+
+/// A program that makes root filesystems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BootstrapTool {
+    /// mmdebstrap(1), for Debian and what is made from it; needs no root where users have
+    /// subordinate ids.
+    Mmdebstrap,
+}
+
+impl BootstrapTool {
+    /// The program's name, looked up in `PATH`.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Mmdebstrap => "mmdebstrap",
+        }
+    }
+}
+
+/// Keys that an archive is signed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Keyring {
+    /// The file, an OpenPGP keyring, on this machine.
+    pub path: PathBuf,
+    /// The package that has the file.
+    pub package: String,
+    /// The suite of the tool's default mirror to take the package from when the file is not
+    /// there; absent: the package must be installed.
+    pub suite: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["debian-12", "ubuntu-24.04", "centos-7"] {
+            assert!(good.parse::<PlatformId>().is_ok(), "{good}");
+        }
+        for bad in ["", "../x", "Debian", "a b", "-a", "a..b"] {
+            assert!(bad.parse::<PlatformId>().is_err(), "{bad}");
+        }
+        assert!("acme-python-mytool".parse::<PackageName>().is_ok());
+        for bad in ["a", "Acme", "-x", "a_b", "a\nb"] {
+            assert!(bad.parse::<PackageName>().is_err(), "{bad}");
+        }
+        assert!("debian:12".parse::<ImageRef>().is_ok());
+        assert!("--privileged".parse::<ImageRef>().is_err());
+    }
+
+    #[test]
+    fn an_architecture_is_found_under_each_of_its_names() {
+        assert_eq!(Arch::from_any_name("x86_64"), Some(Arch::Amd64));
+        assert_eq!(Arch::from_any_name("arm64"), Some(Arch::Arm64));
+        assert_eq!(Arch::from_any_name("vax"), None);
+    }
+}

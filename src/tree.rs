@@ -1,0 +1,298 @@
+//! One sorted, normalised list of what a package installs.
+//!
+//! Owners are root, modes are normalised, and nothing has a time: the writer gives every entry the
+//! package's. Content is read where it lies (a layer's data file), never held here.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+
+/// What stands at one path.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Permission bits, such as 0o755.
+    pub mode: u32,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Who brought it, for messages: a wheel's file name, `skeleton`, ….
+    pub origin: Arc<str>,
+}
+
+/// The kinds of entries a package can hold.
+#[derive(Debug, Clone)]
+pub enum EntryKind {
+    /// A folder.
+    Directory,
+    /// A symbolic link and what it says.
+    Symlink(String),
+    /// A plain file.
+    File {
+        /// Its length in bytes.
+        size: u64,
+        /// Where its bytes are.
+        content: Content,
+    },
+}
+
+/// Where the bytes of a file are.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Here.
+    Bytes(Arc<[u8]>),
+    /// In a file, from an offset on.
+    Slice {
+        /// The file.
+        path: Arc<PathBuf>,
+        /// Offset of the first byte.
+        offset: u64,
+        /// Offset, inside this entry, of a four-byte little-endian modification time that is to be
+        /// the package's (byte code that refers to its source by time, PEP 552).
+        time_field: Option<u64>,
+    },
+}
+
+/// A sorted tree of install paths. Paths are relative to `/`, without a leading slash.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Tree {
+    /// Adds an entry. Two folders at one path are one; anything else at a taken path is an error
+    /// that names both sides.
+    pub fn insert(&mut self, path: &str, entry: Entry) -> Result<()> {
+        let path = path.trim_matches('/');
+        if let Some(there) = self.entries.get(path) {
+            let both_folders = matches!(
+                (&there.kind, &entry.kind),
+                (EntryKind::Directory, EntryKind::Directory)
+            );
+            if both_folders {
+                return Ok(());
+            }
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("`/{path}` belongs to both `{}` and `{}`", there.origin, entry.origin),
+            )
+            .hint("two distributions install the same file, and one would overwrite the other: drop one of them, or pin a version that does not"));
+        }
+        self.entries.insert(path.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Adds the parent folders that no entry stands for, as `origin`'s, below (not at) `root`.
+    pub fn insert_parents(&mut self, path: &str, root: &str, origin: &Arc<str>) -> Result<()> {
+        let path = path.trim_matches('/');
+        let root = root.trim_matches('/');
+        let mut end = path.len();
+        while let Some(slash) = path[..end].rfind('/') {
+            end = slash;
+            if end <= root.len() {
+                break;
+            }
+            let parent = &path[..end];
+            if self.entries.contains_key(parent) {
+                break;
+            }
+            let folder = Entry {
+                mode: 0o755,
+                kind: EntryKind::Directory,
+                origin: Arc::clone(origin),
+            };
+            self.insert(parent, folder)?;
+        }
+        Ok(())
+    }
+
+    /// The entries, sorted by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries
+            .iter()
+            .map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// What stands at a path.
+    pub fn get(&self, path: &str) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The sum of the sizes of all files, in bytes.
+    pub fn installed_size(&self) -> u64 {
+        self.entries
+            .values()
+            .map(|entry| match &entry.kind {
+                EntryKind::File { size, .. } => *size,
+                EntryKind::Directory | EntryKind::Symlink(_) => 0,
+            })
+            .sum()
+    }
+}
+
+/// Opens the contents of entries one after another; keeps the last file open, since neighbours
+/// usually lie in the same one.
+#[derive(Debug, Default)]
+pub struct ContentReader {
+    open: Option<(Arc<PathBuf>, fs_err::File)>,
+}
+
+impl ContentReader {
+    /// A reader of exactly `size` bytes of `content`, with `time` (seconds since 1970) in the time
+    /// field. Content that ends early is an [`io::ErrorKind::UnexpectedEof`].
+    pub fn read<'a>(
+        &'a mut self,
+        content: &'a Content,
+        size: u64,
+        time: u64,
+    ) -> io::Result<impl Read + 'a> {
+        Ok(Exactly {
+            left: size,
+            inner: self.open(content, size, time)?,
+        })
+    }
+
+    fn open<'a>(
+        &'a mut self,
+        content: &'a Content,
+        size: u64,
+        time: u64,
+    ) -> io::Result<Box<dyn Read + 'a>> {
+        match content {
+            Content::Bytes(bytes) => Ok(Box::new(bytes.as_ref())),
+            Content::Slice {
+                path,
+                offset,
+                time_field,
+            } => {
+                let fresh = !matches!(&self.open, Some((open, _)) if open == path);
+                if fresh {
+                    self.open = Some((Arc::clone(path), fs_err::File::open(path.as_path())?));
+                }
+                let Some((_, file)) = &mut self.open else {
+                    return Err(io::Error::other("no file is open"));
+                };
+                file.seek(SeekFrom::Start(*offset))?;
+                let Some(field) = *time_field else {
+                    return Ok(Box::new(file.take(size)));
+                };
+                let mut head = Vec::new();
+                (&mut *file).take(field).read_to_end(&mut head)?;
+                file.seek_relative(4)?;
+                // Importlib compares the low 32 bits of the source's time (PEP 3147, PEP 552).
+                let low = u32::try_from(time & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+                head.extend(low.to_le_bytes());
+                let rest = size.saturating_sub(field + 4);
+                Ok(Box::new(io::Cursor::new(head).chain(file.take(rest))))
+            }
+        }
+    }
+}
+
+/// Yields as many bytes as were promised, or fails: a header with the size is already written.
+struct Exactly<R> {
+    left: u64,
+    inner: R,
+}
+
+impl<R: Read> Read for Exactly<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = self.inner.read(&mut buffer[..wanted])?;
+        if count == 0 {
+            let message = format!("the content ends {} bytes early", self.left);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(origin: &str) -> Entry {
+        let content = Content::Bytes(Arc::from(&b"x"[..]));
+        Entry {
+            mode: 0o644,
+            kind: EntryKind::File { size: 1, content },
+            origin: origin.into(),
+        }
+    }
+
+    #[test]
+    fn two_owners_of_a_file_are_both_named() {
+        let mut tree = Tree::default();
+        tree.insert("/opt/x/a", file("one.whl")).unwrap();
+        let error = tree.insert("opt/x/a", file("two.whl")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.message().contains("one.whl") && error.message().contains("two.whl"));
+    }
+
+    #[test]
+    fn parents_are_added_below_the_root_only() {
+        let mut tree = Tree::default();
+        let origin: Arc<str> = "x".into();
+        tree.insert_parents("opt/x/lib/a.py", "opt", &origin)
+            .unwrap();
+        let paths: Vec<&str> = tree.iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["opt/x", "opt/x/lib"]);
+    }
+
+    #[test]
+    fn the_time_field_of_a_slice_is_filled_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        fs_err::write(&path, b"--HEADtttttail--").unwrap();
+        let content = Content::Slice {
+            path: Arc::new(path),
+            offset: 2,
+            time_field: Some(4),
+        };
+        let mut reader = ContentReader::default();
+        let mut bytes = Vec::new();
+        reader
+            .read(&content, 12, 0x6162_6364)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        assert_eq!(bytes, b"HEADdcbatail");
+    }
+
+    #[test]
+    fn content_is_as_long_as_promised_or_an_error() {
+        let content = Content::Bytes(Arc::from(&b"1234"[..]));
+        let mut reader = ContentReader::default();
+        let mut bytes = Vec::new();
+        reader
+            .read(&content, 3, 0)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
+        assert_eq!(bytes, b"123");
+        let error = reader
+            .read(&content, 5, 0)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert!(error.to_string().contains("1 bytes early"), "{error}");
+    }
+}
