@@ -7,3 +7,4 @@ pub mod fsutil;
 pub mod interpreter;
 pub mod platform;
 pub mod tree;
+pub mod version;
