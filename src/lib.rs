@@ -6,5 +6,6 @@ pub mod error;
 pub mod fsutil;
 pub mod interpreter;
 pub mod platform;
+pub mod report;
 pub mod tree;
 pub mod version;
