@@ -1,0 +1,11 @@
+//! What the user configured: read, merged, checked once. Defaults and cross-field rules live here
+//! and nowhere else.
+
+mod ca_bundle;
+pub mod platforms;
+pub mod project;
+pub mod pyproject;
+mod toml_error;
+
+pub use self::platforms::{Platform, PlatformTable};
+pub use self::project::{Config, Overrides, PackageConfig, PyProject};

@@ -1,0 +1,353 @@
+//! `platforms.toml`: every platform as data, and the Dockerfiles beside it.
+//!
+//! The shipped table and images are compiled in; a project's own `platforms.toml` overrides single
+//! fields or adds platforms, and its `images/<id>/` replaces or adds folders.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
+
+use super::toml_error;
+
+const SHIPPED: &str = include_str!("../../platforms.toml");
+
+#[derive(rust_embed::Embed)]
+#[folder = "images/"]
+struct ShippedImages;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTable {
+    schema: Option<u32>,
+    #[serde(default)]
+    aliases: BTreeMap<String, PlatformId>,
+    #[serde(default)]
+    platform: BTreeMap<PlatformId, RawPlatform>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawPlatform {
+    title: Option<String>,
+    family: Option<Family>,
+    format: Option<Format>,
+    end_of_life: Option<toml::value::Datetime>,
+    image: Option<ImageRef>,
+    python: Option<String>,
+    python_depends: Option<Vec<String>>,
+    suffix: Option<String>,
+    codec: Option<Codec>,
+    /// Take everything that is not said here from this platform, its Dockerfile too.
+    like: Option<PlatformId>,
+    bootstrap: Option<Bootstrap>,
+}
+
+/// A distribution release that packages are built for.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// Its name.
+    pub id: PlatformId,
+    /// Its name for people.
+    pub title: String,
+    /// Whose tools and package names it has.
+    pub family: Family,
+    /// The format of its packages.
+    pub format: Format,
+    /// The last day of free public support.
+    pub end_of_life: jiff::civil::Date,
+    /// Its base image.
+    pub image: ImageRef,
+    /// The minor version of its system Python, such as `3.11`.
+    pub python: String,
+    /// What a package must depend on to get exactly that Python.
+    pub python_depends: Vec<String>,
+    /// What distinguishes its packages' versions, such as `+deb12` or `.el9`.
+    pub suffix: String,
+    /// What its oldest package tool reads fastest.
+    pub codec: Codec,
+    /// How to make the base image where no registry answers.
+    pub bootstrap: Option<Bootstrap>,
+    /// The folder of its Dockerfile below `images/`.
+    pub image_folder: PlatformId,
+}
+
+impl Platform {
+    /// Whether it is still supported on a day.
+    pub fn is_living(&self, today: jiff::civil::Date) -> bool {
+        self.end_of_life >= today
+    }
+}
+
+/// All platforms that are known.
+#[derive(Debug)]
+pub struct PlatformTable {
+    aliases: BTreeMap<String, PlatformId>,
+    platforms: BTreeMap<PlatformId, Platform>,
+    project_images: std::path::PathBuf,
+}
+
+impl PlatformTable {
+    /// The shipped platforms, with those of the project's `platforms.toml` over them.
+    pub fn load(project_root: &Path) -> Result<Self> {
+        let mut table: RawTable =
+            toml_error::parse(Path::new("platforms.toml (shipped)"), SHIPPED)?;
+        let path = project_root.join("platforms.toml");
+        if path.is_file() {
+            let own: RawTable = toml_error::parse(&path, &fs::read_to_string(&path)?)?;
+            if own.schema.is_some_and(|schema| schema != 1) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("{}: only `schema = 1` is known", path.display()),
+                )
+                .hint("use the omnibuild that knows that schema"));
+            }
+            table.aliases.extend(own.aliases);
+            for (id, over) in own.platform {
+                let under = table.platform.remove(&id).unwrap_or_default();
+                table.platform.insert(id, over.over(under));
+            }
+        }
+        let platforms = table
+            .platform
+            .keys()
+            .map(|id| Ok((id.clone(), check(id, &table.platform)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            aliases: table.aliases,
+            platforms,
+            project_images: project_root.join("images"),
+        })
+    }
+
+    /// Every platform, sorted by name.
+    pub fn all(&self) -> impl Iterator<Item = &Platform> {
+        self.platforms.values()
+    }
+
+    /// Other names of platforms.
+    pub fn aliases(&self) -> &BTreeMap<String, PlatformId> {
+        &self.aliases
+    }
+
+    /// The platform with a name or an alias.
+    pub fn find(&self, name: &str) -> Result<&Platform> {
+        let id = self.aliases.get(name).map_or(name, PlatformId::as_str);
+        if let Some(platform) = self
+            .platforms
+            .values()
+            .find(|platform| platform.id.as_str() == id)
+        {
+            return Ok(platform);
+        }
+        let known: Vec<&str> = self
+            .platforms
+            .keys()
+            .map(PlatformId::as_str)
+            .chain(self.aliases.keys().map(String::as_str))
+            .collect();
+        let error = Error::new(Kind::Platform, format!("unknown platform `{name}`"));
+        let error = match toml_error::nearest(name, known.iter().copied()) {
+            Some(word) => error.hint(format!("did you mean `{word}`?")),
+            None => error,
+        };
+        Err(error.hint(format!("known platforms: {}", known.join(", "))))
+    }
+
+    /// The files of a platform's build context below `images/`: its own folder at the top, and
+    /// `common/`. The project's files win over the shipped ones.
+    pub fn context(&self, platform: &Platform) -> Result<BTreeMap<String, Vec<u8>>> {
+        let folder = platform.image_folder.as_str();
+        let mut files = BTreeMap::new();
+        for (prefix, place) in [
+            (format!("{folder}/"), ""),
+            // A platform that is like another may bring files of its own over the other's.
+            (format!("{}/", platform.id), ""),
+            ("common/".to_owned(), "common/"),
+        ] {
+            for name in ShippedImages::iter() {
+                if let (Some(rest), Some(file)) =
+                    (name.strip_prefix(&prefix), ShippedImages::get(&name))
+                {
+                    files.insert(format!("{place}{rest}"), file.data.into_owned());
+                }
+            }
+            let own = self.project_images.join(&prefix);
+            if own.is_dir() {
+                for path in crate::fsutil::sorted_walk(&own)? {
+                    let name = format!("{place}{}", path.display());
+                    files.insert(name, fs::read(own.join(&path))?);
+                }
+            }
+        }
+        if !files.contains_key("Dockerfile") {
+            return Err(Error::new(
+                Kind::Missing,
+                format!("platform `{}` has no Dockerfile", platform.id),
+            )
+            .hint(format!(
+                "write `{}`, or say `like = \"…\"` in its table in platforms.toml",
+                self.project_images
+                    .join(folder)
+                    .join("Dockerfile")
+                    .display()
+            )));
+        }
+        Ok(files)
+    }
+}
+
+impl RawPlatform {
+    /// These values, and where they are silent those of `under`.
+    fn over(self, under: Self) -> Self {
+        Self {
+            title: self.title.or(under.title),
+            family: self.family.or(under.family),
+            format: self.format.or(under.format),
+            end_of_life: self.end_of_life.or(under.end_of_life),
+            image: self.image.or(under.image),
+            python: self.python.or(under.python),
+            python_depends: self.python_depends.or(under.python_depends),
+            suffix: self.suffix.or(under.suffix),
+            codec: self.codec.or(under.codec),
+            like: self.like.or(under.like),
+            bootstrap: self.bootstrap.or(under.bootstrap),
+        }
+    }
+}
+
+fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<Platform> {
+    let mut raw = table.get(id).cloned().unwrap_or_default();
+    let mut image_folder = id.clone();
+    if let Some(like) = raw.like.clone() {
+        let Some(under) = table.get(&like).filter(|under| under.like.is_none()) else {
+            return Err(Error::new(
+                Kind::Platform,
+                format!("platforms.toml: platform.{id}.like names `{like}`, which is no platform of its own"),
+            )
+            .hint("name a platform that has all its fields"));
+        };
+        raw = raw.over(under.clone());
+        image_folder = like;
+    }
+    let missing = |key: &str| {
+        Error::new(
+            Kind::Config,
+            format!("platforms.toml: platform.{id} has no `{key}`"),
+        )
+        .hint(format!(
+            "add `{key} = …`, or `like = \"…\"` to take it from another platform"
+        ))
+    };
+    let end_of_life = raw
+        .end_of_life
+        .and_then(|datetime| datetime.date)
+        .ok_or_else(|| missing("end-of-life"))?;
+    let end_of_life = jiff::civil::Date::new(
+        i16::try_from(end_of_life.year).unwrap_or(i16::MAX),
+        i8::try_from(end_of_life.month).unwrap_or(12),
+        i8::try_from(end_of_life.day).unwrap_or(28),
+    )
+    .map_err(|error| {
+        Error::new(
+            Kind::Config,
+            format!("platforms.toml: platform.{id}.end-of-life: {error}"),
+        )
+    })?;
+    Ok(Platform {
+        id: id.clone(),
+        title: raw.title.unwrap_or_else(|| id.to_string()),
+        family: raw.family.ok_or_else(|| missing("family"))?,
+        format: raw.format.ok_or_else(|| missing("format"))?,
+        end_of_life,
+        image: raw.image.ok_or_else(|| missing("image"))?,
+        python: raw.python.ok_or_else(|| missing("python"))?,
+        python_depends: raw
+            .python_depends
+            .ok_or_else(|| missing("python-depends"))?,
+        suffix: raw.suffix.ok_or_else(|| missing("suffix"))?,
+        codec: raw.codec.ok_or_else(|| missing("codec"))?,
+        bootstrap: raw.bootstrap,
+        image_folder,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_platform_is_whole_and_has_its_images() {
+        let nowhere = tempfile::tempdir().unwrap();
+        let table = PlatformTable::load(nowhere.path()).unwrap();
+        assert!(table.all().count() >= 7);
+        for platform in table.all() {
+            let context = table.context(platform).unwrap();
+            assert!(
+                context.keys().any(|name| name.starts_with("common/")),
+                "{}",
+                platform.id
+            );
+        }
+        for (alias, id) in table.aliases() {
+            assert_eq!(table.find(alias).unwrap().id, *id);
+        }
+    }
+
+    #[test]
+    fn an_unknown_platform_is_answered_with_the_known_ones_and_the_nearest() {
+        let nowhere = tempfile::tempdir().unwrap();
+        let error = PlatformTable::load(nowhere.path())
+            .unwrap()
+            .find("debain-12")
+            .map(|p| p.id.clone())
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Platform);
+        assert_eq!(error.hints()[0], "did you mean `debian-12`?");
+        assert!(error.hints()[1].contains("rocky-9"));
+    }
+
+    #[test]
+    fn a_project_overrides_single_fields_and_adds_platforms() {
+        let project = tempfile::tempdir().unwrap();
+        fs::write(
+            project.path().join("platforms.toml"),
+            "[platform.debian-12]\nimage = \"mirror.example/debian:12\"\n\
+             [platform.acme-1]\nlike = \"debian-12\"\nsuffix = \"+acme1\"\n",
+        )
+        .unwrap();
+        let table = PlatformTable::load(project.path()).unwrap();
+        let debian = table.find("debian-12").unwrap();
+        assert_eq!(debian.image.as_str(), "mirror.example/debian:12");
+        let own = table.find("acme-1").unwrap();
+        assert_eq!(
+            (own.suffix.as_str(), own.python.as_str()),
+            ("+acme1", debian.python.as_str())
+        );
+        let dockerfile = |table: &PlatformTable| table.context(own).unwrap()["Dockerfile"].clone();
+        assert_eq!(
+            dockerfile(&table),
+            table.context(debian).unwrap()["Dockerfile"]
+        );
+        fs::create_dir_all(project.path().join("images/acme-1")).unwrap();
+        fs::write(project.path().join("images/acme-1/Dockerfile"), "FROM x\n").unwrap();
+        assert_eq!(dockerfile(&table), b"FROM x\n");
+    }
+
+    #[test]
+    fn a_platform_without_a_dockerfile_says_where_to_write_it() {
+        let project = tempfile::tempdir().unwrap();
+        let path = project.path().join("platforms.toml");
+        let fields = "family = \"debian\"\nformat = \"deb\"\nend-of-life = 2099-01-01\nimage = \"x:1\"\n\
+                      python = \"3.11\"\npython-depends = []\nsuffix = \"+n1\"\ncodec = \"gzip\"\n";
+        fs::write(&path, format!("[platform.new-1]\n{fields}")).unwrap();
+        let table = PlatformTable::load(project.path()).unwrap();
+        let error = table.context(table.find("new-1").unwrap()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Missing);
+        assert!(error.hints()[0].contains("images/new-1/Dockerfile"));
+    }
+}

@@ -1,0 +1,550 @@
+//! The project's configuration: `omnibuild.toml` over `[tool.omnibuild]` over `[project]`.
+//!
+//! Raw tables are private; what leaves here has been checked. Reads those two files and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Family, ImageRef, PlatformId};
+
+use super::pyproject::{BuildSystem, ProjectTable};
+use super::{ca_bundle, toml_error};
+
+/// The file that wins over pyproject.toml.
+pub const OWN_FILE: &str = "omnibuild.toml";
+/// The file with `[project]` (PEP 621) and `[tool.omnibuild]`.
+pub const PYPROJECT: &str = "pyproject.toml";
+
+/// System packages for each family of distributions.
+pub type PerFamily = BTreeMap<Family, Vec<String>>;
+
+/// Every key that a configuration may have.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawConfig {
+    name: Option<String>,
+    version: Option<String>,
+    vendor: Option<String>,
+    prefix: Option<String>,
+    summary: Option<String>,
+    description: Option<String>,
+    maintainer: Option<String>,
+    license: Option<String>,
+    url: Option<String>,
+    requirements: Option<Vec<String>>,
+    constraints: Option<Vec<String>>,
+    extras: Option<Vec<String>>,
+    python: Option<String>,
+    platforms: Option<Vec<String>>,
+    build_depends: Option<PerFamily>,
+    depends: Option<PerFamily>,
+    packages: Option<BTreeMap<String, RawPackage>>,
+    platform: Option<BTreeMap<PlatformId, RawPlatformOverride>>,
+    wheel_dir: Option<PathBuf>,
+    index_url: Option<String>,
+    extra_index_urls: Option<Vec<String>>,
+    ca_bundle: Option<PathBuf>,
+    mirror: Option<String>,
+    network: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawPackage {
+    links: Option<BTreeMap<String, Vec<String>>>,
+    depends: Option<PerFamily>,
+    summary: Option<String>,
+    description: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawPlatformOverride {
+    build_depends: Option<Vec<String>>,
+    depends: Option<Vec<String>>,
+    requirements: Option<Vec<String>>,
+    constraints: Option<Vec<String>>,
+    extras: Option<Vec<String>>,
+    image: Option<ImageRef>,
+    mirror: Option<String>,
+}
+
+/// The part of pyproject.toml that packaging tools share.
+#[derive(Debug, Default, Deserialize)]
+pub struct PyProject {
+    /// `[project]`, PEP 621.
+    pub project: Option<ProjectTable>,
+    /// `[build-system]`, PEP 518.
+    #[serde(rename = "build-system")]
+    pub build_system: Option<BuildSystem>,
+    #[serde(default)]
+    tool: Tool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tool {
+    omnibuild: Option<RawConfig>,
+}
+
+/// A meta-package.
+#[derive(Debug, Clone, Default)]
+pub struct PackageConfig {
+    /// Folders and the commands that are linked into them; `None`: every console script of the
+    /// project into `/usr/bin`.
+    pub links: Option<BTreeMap<String, Vec<String>>>,
+    /// What it needs beside the omnibus package.
+    pub depends: PerFamily,
+    /// One line.
+    pub summary: Option<String>,
+    /// Paragraphs.
+    pub description: Option<String>,
+}
+
+/// What a platform's table changes.
+#[derive(Debug, Clone, Default)]
+pub struct PlatformOverride {
+    /// In place of the family's list.
+    pub build_depends: Option<Vec<String>>,
+    /// In place of the family's list.
+    pub depends: Option<Vec<String>>,
+    /// In place of the project's.
+    pub requirements: Option<Vec<String>>,
+    /// In place of the project's.
+    pub constraints: Option<Vec<String>>,
+    /// In place of the project's.
+    pub extras: Option<Vec<String>>,
+    /// In place of the platform's base image.
+    pub image: Option<ImageRef>,
+    /// In place of the project's.
+    pub mirror: Option<String>,
+}
+
+/// Values of the command line and the environment that win over the files.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--tag`.
+    pub version: Option<String>,
+    /// `--wheel-dir`, `WHEEL_DIR`.
+    pub wheel_dir: Option<PathBuf>,
+    /// `--ca-bundle`, `SSL_CERT_FILE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// `--mirror`, `OMNIBUILD_MIRROR`.
+    pub mirror: Option<String>,
+    /// `--network`.
+    pub network: Option<String>,
+    /// `--index-url`, `PIP_INDEX_URL`.
+    pub index_url: Option<String>,
+    /// `http_proxy` and its kin.
+    pub proxies: BTreeMap<String, String>,
+}
+
+/// The checked configuration of a project.
+#[derive(Debug)]
+pub struct Config {
+    /// The project's folder, absolute.
+    pub root: PathBuf,
+    /// pyproject.toml, where there is one.
+    pub pyproject: PyProject,
+    /// Whether there is a project to build, not only a list of requirements.
+    pub has_source: bool,
+    /// `name`, else the project's own, where a file says it.
+    pub name: Option<String>,
+    /// `--tag` or `version`.
+    pub version: Option<String>,
+    /// The prefix of the packages' names.
+    pub vendor: Option<String>,
+    /// Where the bundle goes.
+    pub prefix: Option<String>,
+    /// One line.
+    pub summary: Option<String>,
+    /// Paragraphs.
+    pub description: Option<String>,
+    /// `Name <address>`.
+    pub maintainer: Option<String>,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// Home page.
+    pub url: Option<String>,
+    /// Requirement files, relative to the root.
+    pub requirements: Vec<String>,
+    /// Constraint files, relative to the root.
+    pub constraints: Vec<String>,
+    /// Extras of the project.
+    pub extras: Vec<String>,
+    /// The minor version of Python that every platform must have, when one is named.
+    pub python: Option<String>,
+    /// Platforms to build when the command line names none.
+    pub platforms: Vec<String>,
+    /// System packages to compile with.
+    pub build_depends: PerFamily,
+    /// System packages to run with.
+    pub depends: PerFamily,
+    /// The meta-packages.
+    pub packages: BTreeMap<String, PackageConfig>,
+    /// What single platforms change.
+    pub platform: BTreeMap<PlatformId, PlatformOverride>,
+    /// Where wheels are cached, when said.
+    pub wheel_dir: Option<PathBuf>,
+    /// The package index, when said.
+    pub index_url: Option<String>,
+    /// Further indexes.
+    pub extra_index_urls: Vec<String>,
+    /// Certificates that stages with a network trust.
+    pub ca_bundle: Option<PathBuf>,
+    /// The mirror that base images are bootstrapped from.
+    pub mirror: Option<String>,
+    /// The engine's network for stages that need one.
+    pub network: Option<String>,
+    /// Proxy variables, as they are to be set in stages with a network.
+    pub proxies: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads and checks the configuration of the project in `root`.
+    pub fn load(root: &Path, overrides: Overrides) -> Result<Self> {
+        let root =
+            fs::canonicalize(root).map_err(|error| Error::from(error).of_kind(Kind::Config))?;
+        let mut pyproject = PyProject::read(&root)?;
+        let under = pyproject.tool.omnibuild.take().unwrap_or_default();
+        let raw = match read(&root, OWN_FILE)? {
+            Some((path, text)) => toml_error::parse::<RawConfig>(&path, &text)?.over(under),
+            None => under,
+        };
+        let has_source = pyproject.project.is_some()
+            || pyproject.build_system.is_some()
+            || root.join("setup.py").is_file()
+            || root.join("setup.cfg").is_file();
+        check(root, pyproject, has_source, raw, overrides)
+    }
+
+    /// Every address that may hold a password.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let addresses = self.index_url.iter().chain(&self.extra_index_urls);
+        addresses
+            .chain(&self.mirror)
+            .chain(self.proxies.values())
+            .map(String::as_str)
+    }
+
+    /// What a platform's table changes; nothing for most.
+    pub fn platform_override(&self, id: &PlatformId) -> PlatformOverride {
+        self.platform.get(id).cloned().unwrap_or_default()
+    }
+}
+
+impl PyProject {
+    /// Reads the pyproject.toml of a project; without one, everything in it is absent.
+    pub fn read(root: &Path) -> Result<Self> {
+        match read(root, PYPROJECT)? {
+            Some((path, text)) => toml_error::parse(&path, &text),
+            None => Ok(Self::default()),
+        }
+    }
+}
+
+/// A file of the project with its path, when it is there.
+fn read(root: &Path, name: &str) -> Result<Option<(PathBuf, String)>> {
+    let path = root.join(name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&path).map_err(|e| Error::from(e).of_kind(Kind::Config))?;
+    Ok(Some((path, text)))
+}
+
+impl RawConfig {
+    /// These values, and where they are silent those of `under`.
+    fn over(self, under: Self) -> Self {
+        Self {
+            name: self.name.or(under.name),
+            version: self.version.or(under.version),
+            vendor: self.vendor.or(under.vendor),
+            prefix: self.prefix.or(under.prefix),
+            summary: self.summary.or(under.summary),
+            description: self.description.or(under.description),
+            maintainer: self.maintainer.or(under.maintainer),
+            license: self.license.or(under.license),
+            url: self.url.or(under.url),
+            requirements: self.requirements.or(under.requirements),
+            constraints: self.constraints.or(under.constraints),
+            extras: self.extras.or(under.extras),
+            python: self.python.or(under.python),
+            platforms: self.platforms.or(under.platforms),
+            build_depends: self.build_depends.or(under.build_depends),
+            depends: self.depends.or(under.depends),
+            packages: self.packages.or(under.packages),
+            platform: self.platform.or(under.platform),
+            wheel_dir: self.wheel_dir.or(under.wheel_dir),
+            index_url: self.index_url.or(under.index_url),
+            extra_index_urls: self.extra_index_urls.or(under.extra_index_urls),
+            ca_bundle: self.ca_bundle.or(under.ca_bundle),
+            mirror: self.mirror.or(under.mirror),
+            network: self.network.or(under.network),
+        }
+    }
+}
+
+fn check(
+    root: PathBuf,
+    pyproject: PyProject,
+    has_source: bool,
+    raw: RawConfig,
+    overrides: Overrides,
+) -> Result<Config> {
+    let requirements = raw.requirements.unwrap_or_default();
+    if !has_source && requirements.is_empty() {
+        return Err(Error::new(
+            Kind::Config,
+            format!("there is nothing to package in `{}`", root.display()),
+        )
+        .hint("run it in a folder with a pyproject.toml, setup.py or setup.cfg")
+        .hint("or list requirement files: `requirements = [\"requirements.txt\"]` and `name = …` in omnibuild.toml; `omnibuild init` writes one"));
+    }
+    let project_name = pyproject
+        .project
+        .as_ref()
+        .and_then(|project| project.name.clone());
+    let name = raw.name.or(project_name);
+    if !has_source && name.is_none() {
+        return Err(
+            Error::new(Kind::Config, "a bare list of requirements needs a `name`")
+                .hint("add `name = \"…\"` to omnibuild.toml: the bundle goes to /opt/<name>"),
+        );
+    }
+    if let Some(prefix) = &raw.prefix {
+        check_prefix(prefix)?;
+    }
+    let mut packages = BTreeMap::new();
+    for (name, package) in raw.packages.unwrap_or_default() {
+        packages.insert(name.clone(), check_package(&name, package)?);
+    }
+    if packages.is_empty() {
+        packages.insert("cli".to_owned(), PackageConfig::default());
+    }
+    if let Some(python) = raw.python.as_deref().filter(|python| *python != "system") {
+        let minor = python
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        if !minor || python.split('.').count() != 2 {
+            return Err(Error::new(Kind::Config, format!("python: `{python}` is neither `system` nor a minor version"))
+                .hint("write `python = \"system\"`, or a minor version such as `python = \"3.11\"` to insist on it"));
+        }
+    }
+    let wheel_dir = overrides
+        .wheel_dir
+        .or(raw.wheel_dir)
+        .map(|folder| root.join(folder));
+    let ca_bundle = overrides
+        .ca_bundle
+        .or(raw.ca_bundle.map(|path| root.join(path)));
+    ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
+    Ok(Config {
+        has_source,
+        name,
+        version: overrides.version.or(raw.version),
+        vendor: raw.vendor,
+        prefix: raw
+            .prefix
+            .map(|prefix| prefix.trim_end_matches('/').to_owned()),
+        summary: raw.summary,
+        description: raw.description,
+        maintainer: raw.maintainer,
+        license: raw.license,
+        url: raw.url,
+        requirements,
+        constraints: raw.constraints.unwrap_or_default(),
+        extras: raw.extras.unwrap_or_default(),
+        python: raw.python.filter(|python| python != "system"),
+        platforms: raw.platforms.unwrap_or_default(),
+        build_depends: raw.build_depends.unwrap_or_default(),
+        depends: raw.depends.unwrap_or_default(),
+        packages,
+        platform: raw
+            .platform
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(id, table)| (id, table.into()))
+            .collect(),
+        wheel_dir,
+        index_url: overrides.index_url.or(raw.index_url),
+        extra_index_urls: raw.extra_index_urls.unwrap_or_default(),
+        ca_bundle,
+        mirror: overrides.mirror.or(raw.mirror),
+        network: overrides.network.or(raw.network),
+        proxies: overrides.proxies,
+        pyproject,
+        root,
+    })
+}
+
+impl From<RawPlatformOverride> for PlatformOverride {
+    fn from(raw: RawPlatformOverride) -> Self {
+        Self {
+            build_depends: raw.build_depends,
+            depends: raw.depends,
+            requirements: raw.requirements,
+            constraints: raw.constraints,
+            extras: raw.extras,
+            image: raw.image,
+            mirror: raw.mirror,
+        }
+    }
+}
+
+/// A prefix is a folder of its own, which a package can own whole.
+fn check_prefix(prefix: &str) -> Result<()> {
+    let parts: Vec<&str> = prefix.trim_matches('/').split('/').collect();
+    let good = prefix.starts_with('/')
+        && parts.len() >= 2
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && *part != "."
+                && *part != ".."
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+        });
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("prefix: `{prefix}` is not a folder for a bundle"),
+    )
+    .hint("write an absolute path of at least two plain names, such as `/opt/mytool`"))
+}
+
+fn check_package(name: &str, raw: RawPackage) -> Result<PackageConfig> {
+    let good = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !good {
+        return Err(Error::new(
+            Kind::Config,
+            format!("packages.{name}: not a name for a package"),
+        )
+        .hint("use lower-case letters, digits and `-`, such as `cli` or `node`"));
+    }
+    for (folder, commands) in raw.links.iter().flatten() {
+        if !matches!(folder.as_str(), "/usr/bin" | "/usr/sbin") {
+            return Err(Error::new(
+                Kind::Config,
+                format!("packages.{name}.links: `{folder}` is not a folder to link into"),
+            )
+            .hint("link into `/usr/bin` (for everybody) or `/usr/sbin` (for administrators and daemons)"));
+        }
+        let bad = |command: &&String| {
+            command.is_empty() || command.contains('/') || command.contains(char::is_whitespace)
+        };
+        if let Some(command) = commands.iter().find(bad) {
+            return Err(Error::new(
+                Kind::Config,
+                format!("packages.{name}.links: `{command}` is not the name of a command"),
+            )
+            .hint("name commands of the bundle's `bin` folder, without a path"));
+        }
+    }
+    Ok(PackageConfig {
+        links: raw.links,
+        depends: raw.depends.unwrap_or_default(),
+        summary: raw.summary,
+        description: raw.description,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Config::load(folder.path(), Overrides::default())
+    }
+
+    #[test]
+    fn a_project_table_is_enough() {
+        let config = load(&[(
+            "pyproject.toml",
+            "[project]\nname = \"x\"\nversion = \"1\"\n",
+        )])
+        .unwrap();
+        assert_eq!(config.name.as_deref(), Some("x"));
+        assert_eq!(config.packages.keys().collect::<Vec<_>>(), ["cli"]);
+        assert!(config.has_source);
+    }
+
+    #[test]
+    fn the_own_file_wins_key_by_key() {
+        let config = load(&[
+            (
+                "pyproject.toml",
+                "[project]\nname = \"x\"\n[tool.omnibuild]\nvendor = \"a\"\nurl = \"u\"\n",
+            ),
+            ("omnibuild.toml", "vendor = \"b\"\n"),
+        ])
+        .unwrap();
+        assert_eq!(
+            (config.vendor.as_deref(), config.url.as_deref()),
+            (Some("b"), Some("u"))
+        );
+    }
+
+    #[test]
+    fn bad_configuration_is_refused_with_its_place() {
+        let cases = [
+            (
+                "verison = \"1\"",
+                "omnibuild.toml:2:1",
+                "did you mean `version`?",
+            ),
+            (
+                "[packages.cli]\nlink = {}",
+                "omnibuild.toml:3:1",
+                "did you mean `links`?",
+            ),
+            ("platforms = \"debian-12\"", "omnibuild.toml:2:13", ""),
+            ("prefix = \"/opt\"", "prefix: `/opt`", "/opt/mytool"),
+            ("prefix = \"/opt/../x\"", "prefix:", "/opt/mytool"),
+            ("python = \"three\"", "python: `three`", "system"),
+            (
+                "[packages.cli]\nlinks = { \"/etc\" = [\"x\"] }",
+                "`/etc`",
+                "/usr/bin",
+            ),
+            (
+                "[packages.cli]\nlinks = { \"/usr/bin\" = [\"../x\"] }",
+                "`../x`",
+                "bin",
+            ),
+            ("ca-bundle = \"none.pem\"", "ca-bundle", "PEM"),
+        ];
+        for (text, message, hint) in cases {
+            let text = format!("name = \"x\"\n{text}\n");
+            let files = [("omnibuild.toml", text.as_str()), ("setup.py", "")];
+            let error = load(&files).unwrap_err();
+            assert!(error.message().contains(message), "{text}: {error}");
+            assert!(
+                error.hints().join(" ").contains(hint),
+                "{text}: {:?}",
+                error.hints()
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_folder_is_told_what_to_add() {
+        let error = load(&[]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.hints()[1].contains("omnibuild init"));
+        let error = load(&[("omnibuild.toml", "requirements = [\"r.txt\"]\n")]).unwrap_err();
+        assert!(error.message().contains("needs a `name`"));
+    }
+}

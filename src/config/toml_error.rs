@@ -1,0 +1,94 @@
+//! Errors of TOML files: file, line, column, and the nearest known word.
+
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+
+/// Parses a TOML file's text.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| explain(path, text, &error))
+}
+
+fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let place = error.span().map_or_else(String::new, |span| {
+        let (line, column) = line_and_column(text, span.start);
+        format!(":{line}:{column}")
+    });
+    let message = error.message().trim();
+    let explained = Error::new(
+        Kind::Config,
+        format!("{}{place}: {message}", path.display()),
+    );
+    match suggestion(message) {
+        Some(word) => explained.hint(format!("did you mean `{word}`?")),
+        None => explained,
+    }
+}
+
+/// Line and column, both from 1, of a byte offset; the column counts characters.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+/// Serde says: unknown field `nmae`, expected one of `name`, `version`.
+fn suggestion(message: &str) -> Option<String> {
+    if !message.starts_with("unknown") {
+        return None;
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    nearest(unknown, quoted).map(str::to_owned)
+}
+
+/// The word most like `unknown`, if one is like it at all.
+pub(crate) fn nearest<'a>(
+    unknown: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (strsim::jaro_winkler(unknown, word), word))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its shape is used")]
+    struct Table {
+        name: Option<String>,
+        version: Option<String>,
+    }
+
+    #[test]
+    fn an_unknown_key_has_its_place_and_a_suggestion() {
+        let error = parse::<Table>(
+            Path::new("omnibuild.toml"),
+            "name = \"x\"\nverison = \"1\"\n",
+        );
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(
+            error
+                .message()
+                .starts_with("omnibuild.toml:2:1: unknown field `verison`"),
+            "{error}"
+        );
+        assert_eq!(error.hints(), ["did you mean `version`?"]);
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(line_and_column("é = 1\nüx", 9), (2, 2));
+    }
+}
