@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error;
 pub mod fsutil;
 pub mod interpreter;
+pub mod plan;
 pub mod platform;
 pub mod report;
 pub mod steps;

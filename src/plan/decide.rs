@@ -1,0 +1,470 @@
+//! The decisions: from configuration, inputs and metadata to the plan.
+//!
+//! Pure, like the plan itself; the only place that turns what users wrote into names and versions.
+
+use std::collections::BTreeMap;
+
+use crate::config::project::{PerFamily, PlatformOverride};
+use crate::config::{Config, PackageConfig, Platform};
+use crate::digest::KeyBuilder;
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, PackageName};
+use crate::version::{self, PythonVersion};
+
+use super::inputs::Inputs;
+use super::metadata::{ProjectMetadata, declared_requirements};
+use super::requirements::RequirementSet;
+use super::{
+    ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, Indexes, NetworkPlan,
+    PackageContent, PackagePlan, Plan, PlatformPlan, Target, WheelsPlan,
+};
+
+/// What the project's maintainer is when nothing says it.
+const UNKNOWN_MAINTAINER: &str = "Unknown maintainer <unknown@localhost.invalid>";
+/// What building a project without `[build-system]` needs (PEP 517, last section).
+const LEGACY_BUILD_REQUIRES: [&str; 2] = ["setuptools", "wheel"];
+
+/// Decides what a build does. `metadata` is the project's, where it has any.
+pub fn plan(
+    config: &Config,
+    inputs: &Inputs,
+    metadata: Option<&ProjectMetadata>,
+    targets: Vec<Target<'_>>,
+) -> Result<Plan> {
+    let name = config
+        .name
+        .as_deref()
+        .or(metadata.map(|metadata| metadata.name.as_str()))
+        .ok_or_else(|| {
+            Error::new(Kind::Config, "the project has no name")
+                .hint("add `name = \"…\"` to omnibuild.toml")
+        })?;
+    let name = normalised_name(name);
+    let version = decide_version(config, inputs, metadata, &name)?;
+    let project = Project {
+        config,
+        inputs,
+        metadata,
+        name: &name,
+        version: &version,
+    };
+    let platforms = targets
+        .into_iter()
+        .map(|target| project.platform(target))
+        .collect::<Result<_>>()?;
+    Ok(Plan {
+        version,
+        epoch: inputs.epoch,
+        platforms,
+        name,
+    })
+}
+
+/// Where the bundle of a project with this normalised name goes.
+pub fn prefix(config: &Config, name: &str) -> String {
+    config
+        .prefix
+        .clone()
+        .unwrap_or_else(|| format!("/opt/{name}"))
+}
+
+/// Lower case, with runs of `-`, `_` and `.` as one `-` (PEP 503).
+pub fn normalised_name(name: &str) -> String {
+    let mut normalised = String::with_capacity(name.len());
+    for character in name.chars() {
+        let character = if matches!(character, '_' | '.') {
+            '-'
+        } else {
+            character
+        };
+        if character != '-' || !normalised.ends_with('-') {
+            normalised.extend(character.to_lowercase());
+        }
+    }
+    normalised
+}
+
+/// The command line's or the configuration's, else the project's, else git's, else that of the
+/// pinned distribution that the bundle is named for.
+fn decide_version(
+    config: &Config,
+    inputs: &Inputs,
+    metadata: Option<&ProjectMetadata>,
+    name: &str,
+) -> Result<PythonVersion> {
+    if let Some(text) = &config.version {
+        return PythonVersion::parse(text, "--tag or `version`");
+    }
+    if let Some(text) = metadata.and_then(|metadata| metadata.version.as_deref()) {
+        return PythonVersion::parse(text, "the project's metadata");
+    }
+    let pinned = inputs
+        .requirement_files
+        .values()
+        .find_map(|set| set.pinned_version(name));
+    if let Some(text) = pinned {
+        return PythonVersion::parse(&text, "the requirement files");
+    }
+    if let Some(describe) = &inputs.git_describe {
+        return version::from_git_describe(describe);
+    }
+    Err(Error::new(
+        Kind::Version,
+        format!("nothing says the version of `{name}`"),
+    )
+    .hint("add `version = \"…\"` to omnibuild.toml, or give --tag")
+    .hint(format!(
+        "or tag a commit, or pin `{name}==…` in a requirement file"
+    )))
+}
+
+struct Project<'a> {
+    config: &'a Config,
+    inputs: &'a Inputs,
+    metadata: Option<&'a ProjectMetadata>,
+    name: &'a str,
+    version: &'a PythonVersion,
+}
+
+impl Project<'_> {
+    fn platform(&self, target: Target<'_>) -> Result<PlatformPlan> {
+        let Target {
+            platform,
+            arch,
+            context,
+        } = target;
+        let over = self.config.platform_override(&platform.id);
+        if let Some(python) = self
+            .config
+            .python
+            .as_ref()
+            .filter(|python| **python != platform.python)
+        {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "{} has Python {}, and the project insists on {python}",
+                    platform.id, platform.python
+                ),
+            )
+            .hint("take the platform out of `platforms`, or say `python = \"system\"`"));
+        }
+        let of_family =
+            |lists: &PerFamily| lists.get(&platform.family).cloned().unwrap_or_default();
+        let build_depends = over
+            .build_depends
+            .clone()
+            .unwrap_or_else(|| of_family(&self.config.build_depends));
+        for package in &build_depends {
+            check_system_package(package)?;
+        }
+        Ok(PlatformPlan {
+            id: platform.id.clone(),
+            format: platform.format,
+            family: platform.family,
+            arch,
+            python: platform.python.clone(),
+            base: BasePlan {
+                platform: platform.id.clone(),
+                image: over.image.clone().unwrap_or_else(|| platform.image.clone()),
+                bootstrap: platform.bootstrap.clone(),
+                mirror: over.mirror.clone().or_else(|| self.config.mirror.clone()),
+                arch,
+            },
+            image: ImagePlan {
+                context,
+                build_depends,
+                name: format!(
+                    "omnibuild/{}:{}-{}",
+                    self.name,
+                    platform.id,
+                    tag_text(self.version)
+                ),
+            },
+            network: NetworkPlan {
+                name: self.config.network.clone(),
+                proxies: self.config.proxies.clone(),
+                ca_bundle: self.config.ca_bundle.clone(),
+            },
+            wheels: self.wheels(platform, arch, &over)?,
+            application: self.application(),
+            bundle: BundlePlan {
+                prefix: self.prefix(),
+                name: self.name.to_owned(),
+            },
+            packages: self.packages(
+                platform,
+                &over
+                    .depends
+                    .unwrap_or_else(|| of_family(&self.config.depends)),
+            )?,
+        })
+    }
+
+    fn prefix(&self) -> String {
+        prefix(self.config, self.name)
+    }
+
+    fn wheels(
+        &self,
+        platform: &Platform,
+        arch: Arch,
+        over: &PlatformOverride,
+    ) -> Result<WheelsPlan> {
+        let requirements = over
+            .requirements
+            .as_ref()
+            .unwrap_or(&self.config.requirements);
+        let constraints = over
+            .constraints
+            .as_ref()
+            .unwrap_or(&self.config.constraints);
+        let extras = over.extras.as_ref().unwrap_or(&self.config.extras);
+        let declared = match self.metadata {
+            Some(metadata) => declared_requirements(&metadata.requires, extras)?,
+            None => Vec::new(),
+        };
+        let mut files = BTreeMap::new();
+        let mut key = KeyBuilder::new("wheels", 1)
+            .field("platform", platform.id.as_str())
+            .field("architecture", arch.machine())
+            .fields("project requires ", declared.iter().map(|line| (line, "")));
+        for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {
+            let sets = names
+                .iter()
+                .filter_map(|name| self.inputs.requirement_files.get(name));
+            let mut lines: Vec<String> = sets.clone().flat_map(RequirementSet::canonical).collect();
+            lines.sort();
+            lines.dedup();
+            key = key.fields(&format!("{kind} "), lines.iter().map(|line| (line, "")));
+            files.extend(sets.flat_map(|set| set.files.iter().cloned()));
+        }
+        let indexes = Indexes {
+            index_url: self.config.index_url.clone(),
+            extra_index_urls: self.config.extra_index_urls.clone(),
+        };
+        key = indexes.add_to(key);
+        Ok(WheelsPlan {
+            files,
+            requirements: requirements.clone(),
+            constraints: constraints.clone(),
+            declared,
+            indexes,
+            key,
+        })
+    }
+
+    fn application(&self) -> Option<ApplicationPlan> {
+        let source = self.inputs.source.clone()?;
+        let build = self
+            .config
+            .pyproject
+            .build_system
+            .clone()
+            .unwrap_or_default();
+        let version_is_static = self
+            .config
+            .pyproject
+            .project
+            .as_ref()
+            .is_some_and(|project| project.version.is_some());
+        let scm_version = if version_is_static {
+            None
+        } else {
+            let describe = self.inputs.git_describe.as_deref();
+            describe
+                .and_then(|describe| version::from_git_describe(describe).ok())
+                .map(|v| v.to_string())
+        };
+        Some(ApplicationPlan {
+            source,
+            build_requires: build
+                .requires
+                .unwrap_or_else(|| LEGACY_BUILD_REQUIRES.map(str::to_owned).to_vec()),
+            build_backend: build.build_backend,
+            backend_path: build.backend_path.unwrap_or_default(),
+            scm_version,
+            epoch: self.inputs.epoch,
+        })
+    }
+
+    fn packages(&self, platform: &Platform, depends: &[String]) -> Result<Vec<PackagePlan>> {
+        let version = version::native(self.version, platform.format, &platform.suffix)?;
+        let vendor = self
+            .config
+            .vendor
+            .as_ref()
+            .map(|vendor| format!("{}-", normalised_name(vendor)))
+            .unwrap_or_default();
+        let omnibus_name: PackageName = format!("{vendor}python-{}", self.name).parse()?;
+        let from_metadata =
+            |field: fn(&ProjectMetadata) -> Option<&String>| self.metadata.and_then(field).cloned();
+        let summary = self
+            .config
+            .summary
+            .clone()
+            .or_else(|| from_metadata(|metadata| metadata.summary.as_ref()))
+            .map_or_else(|| self.name.to_owned(), |text| one_line(&text));
+        let description = self
+            .config
+            .description
+            .clone()
+            .map(|text| format!("{text}\n\n"))
+            .unwrap_or_default();
+        let omnibus = PackagePlan {
+            name: omnibus_name.clone(),
+            version,
+            description: format!(
+                "{description}This package holds the application and everything it needs from Python, in {}.",
+                self.prefix()
+            ),
+            maintainer: self
+                .config
+                .maintainer
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.maintainer.as_ref()))
+                .unwrap_or_else(|| UNKNOWN_MAINTAINER.to_owned()),
+            vendor: self.config.vendor.clone(),
+            homepage: self
+                .config
+                .url
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.homepage.as_ref())),
+            license: self
+                .config
+                .license
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.license.as_ref())),
+            depends: platform
+                .python_depends
+                .iter()
+                .chain(depends)
+                .cloned()
+                .map(Dependency::Native)
+                .collect(),
+            content: PackageContent::Bundle,
+            codec: platform.codec,
+            epoch: self.inputs.epoch,
+            summary,
+        };
+        let mut packages = vec![omnibus];
+        for (key, table) in &self.config.packages {
+            let meta = meta_package(
+                platform,
+                &packages[0],
+                format!("{vendor}{}-{key}", self.name).parse()?,
+                key,
+                table,
+            );
+            packages.push(meta);
+        }
+        check_links(&packages[1..])?;
+        Ok(packages)
+    }
+}
+
+/// A package of links into the bundle.
+fn meta_package(
+    platform: &Platform,
+    omnibus: &PackagePlan,
+    name: PackageName,
+    key: &str,
+    table: &PackageConfig,
+) -> PackagePlan {
+    let depends = table
+        .depends
+        .get(&platform.family)
+        .cloned()
+        .unwrap_or_default();
+    let summary = table
+        .summary
+        .clone()
+        .unwrap_or_else(|| format!("{} ({key})", omnibus.summary));
+    PackagePlan {
+        name,
+        description: table.description.clone().unwrap_or_else(|| {
+            format!(
+                "This package links the commands of {} into the system's path.",
+                omnibus.name
+            )
+        }),
+        summary,
+        depends: std::iter::once(Dependency::Exactly(omnibus.name.clone()))
+            .chain(depends.into_iter().map(Dependency::Native))
+            .collect(),
+        content: table
+            .links
+            .clone()
+            .map_or(PackageContent::ConsoleScripts, PackageContent::Links),
+        ..omnibus.clone()
+    }
+}
+
+/// Two packages can't own one link.
+fn check_links(packages: &[PackagePlan]) -> Result<()> {
+    let mut owners: BTreeMap<String, &PackageName> = BTreeMap::new();
+    for package in packages {
+        let PackageContent::Links(links) = &package.content else {
+            continue;
+        };
+        for (folder, commands) in links {
+            for command in commands {
+                let path = format!("{folder}/{command}");
+                if let Some(other) = owners.insert(path.clone(), &package.name) {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!(
+                            "`{path}` is linked by both `{other}` and `{}`",
+                            package.name
+                        ),
+                    )
+                    .hint("leave the command in one of the packages' `links`"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// System packages become build arguments, so they may not be anything but names.
+fn check_system_package(name: &str) -> Result<()> {
+    let good = !name.is_empty()
+        && !name.starts_with('-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-._:()/@=~".contains(&byte));
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("build-depends: `{name}` is not a package name"),
+    )
+    .hint("name one package of the distribution an entry, such as `libpq-dev`"))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A version as part of an image tag, which knows neither `+` nor `!`.
+fn tag_text(version: &PythonVersion) -> String {
+    version.to_string().replace(['+', '!'], "-")
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        assert_eq!(normalised_name("My__Tool.Name"), "my-tool-name");
+    }
+
+    #[test]
+    fn a_system_package_is_a_name() {
+        assert!(check_system_package("libpq-dev").is_ok());
+        for bad in ["", "--allow", "a b", "a;b", "$(x)"] {
+            assert!(check_system_package(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Everything a build reads from the project's folder: sources, requirement files, git.
+//!
+//! Reads and hashes; writes nothing, decides nothing.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fs_err as fs;
+
+use crate::config::Config;
+use crate::digest::{Digest, KeyBuilder};
+use crate::error::{Error, Kind, Result};
+
+use super::requirements::{self, RequirementSet};
+
+/// Folders that omnibuild or Python tools write; never a part of the source.
+const NOT_SOURCE: [&str; 11] = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".omnibuild",
+    "packages",
+    "wheels-cache",
+    "__pycache__",
+    ".tox",
+    ".venv",
+    ".pytest_cache",
+    ".mypy_cache",
+];
+
+/// The time of everything in a project without commits: the earliest that a zip archive can say.
+const EPOCH_WITHOUT_COMMIT: u64 = 315_532_800;
+
+/// A file of the project's source.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Its path, relative to the root, with `/`.
+    pub path: String,
+    /// Whether its owner may run it.
+    pub executable: bool,
+    /// What it says, when it is a symbolic link.
+    pub link: Option<String>,
+}
+
+/// The source tree of a project.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The project's folder.
+    pub root: PathBuf,
+    /// Its files, sorted by path.
+    pub files: Vec<SourceFile>,
+    /// The digest of paths, modes and contents.
+    pub digest: Digest,
+}
+
+/// What has been read.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The source, when there is a project.
+    pub source: Option<Source>,
+    /// `git describe --tags --long --dirty`, when there is a tag.
+    pub git_describe: Option<String>,
+    /// `SOURCE_DATE_EPOCH`: as given, else the commit's time.
+    pub epoch: u64,
+    /// Every requirement and constraint file that the configuration names.
+    pub requirement_files: BTreeMap<String, RequirementSet>,
+}
+
+impl Inputs {
+    /// Reads the inputs of a project. `epoch` is `SOURCE_DATE_EPOCH`, when it is set.
+    pub fn read(config: &Config, epoch: Option<&str>) -> Result<Self> {
+        let epoch = match epoch {
+            Some(text) => text.parse().map_err(|error| {
+                Error::new(Kind::Config, format!("SOURCE_DATE_EPOCH: `{text}`: {error}"))
+                    .hint("set it to seconds since 1970, such as the output of `git log -1 --format=%ct`, or unset it")
+            })?,
+            None => git(&config.root, &["log", "-1", "--format=%ct", "--", "."])
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(EPOCH_WITHOUT_COMMIT),
+        };
+        let overrides = config.platform.values();
+        let names =
+            config
+                .requirements
+                .iter()
+                .chain(&config.constraints)
+                .chain(overrides.flat_map(|table| {
+                    table
+                        .requirements
+                        .iter()
+                        .flatten()
+                        .chain(table.constraints.iter().flatten())
+                }));
+        let mut requirement_files = BTreeMap::new();
+        for name in names {
+            if !requirement_files.contains_key(name) {
+                let set = requirements::read(&config.root, Path::new(name))?;
+                requirement_files.insert(name.clone(), set);
+            }
+        }
+        Ok(Self {
+            source: config
+                .has_source
+                .then(|| Source::read(&config.root))
+                .transpose()?,
+            git_describe: git(&config.root, &["describe", "--tags", "--long", "--dirty"]),
+            epoch,
+            requirement_files,
+        })
+    }
+}
+
+impl Source {
+    fn read(root: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        let mut key = KeyBuilder::new("source", 1);
+        let walk = ignore::WalkBuilder::new(root)
+            .hidden(false)
+            .require_git(false)
+            .git_global(false)
+            .parents(false)
+            .sort_by_file_name(std::ffi::OsStr::cmp)
+            .filter_entry(|entry| {
+                let name = entry.file_name().to_string_lossy();
+                let written = NOT_SOURCE.contains(&name.as_ref()) || name.ends_with(".egg-info");
+                !written || entry.depth() == 0
+            })
+            .build();
+        for entry in walk {
+            let entry = entry.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+            let Some(kind) = entry.file_type().filter(|kind| !kind.is_dir()) else {
+                continue;
+            };
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            let path = path.to_str().ok_or_else(|| {
+                Error::new(
+                    Kind::Config,
+                    format!("`{}` is not UTF-8", entry.path().display()),
+                )
+                .hint("rename the file: packages can only hold UTF-8 names")
+            })?;
+            let metadata = fs::symlink_metadata(entry.path())?;
+            let (link, content) = if kind.is_symlink() {
+                let target = fs::read_link(entry.path())?.to_string_lossy().into_owned();
+                let value = format!("link {target}");
+                (Some(target), value)
+            } else if kind.is_file() {
+                (None, Digest::of_file(entry.path())?.to_string())
+            } else {
+                continue;
+            };
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            let mode = if executable { "executable" } else { "plain" };
+            key = key.field(path, format!("{mode} {content}"));
+            files.push(SourceFile {
+                path: path.to_owned(),
+                executable,
+                link,
+            });
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            files,
+            digest: key.finish().digest,
+        })
+    }
+}
+
+/// What git prints; nothing where there is no git, no repository, or no answer.
+fn git(root: &Path, words: &[&str]) -> Option<String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(words)
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest_of(files: &[(&str, &str)]) -> Digest {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Source::read(folder.path()).unwrap().digest
+    }
+
+    #[test]
+    fn what_tools_write_is_no_source() {
+        let clean = digest_of(&[("setup.py", "x"), ("a/b.py", "y")]);
+        let used = digest_of(&[
+            ("setup.py", "x"),
+            ("a/b.py", "y"),
+            ("a/__pycache__/b.pyc", "z"),
+            ("packages/debian-12/x.deb", "z"),
+            (".omnibuild/state/x.json", "z"),
+            ("a.egg-info/PKG-INFO", "z"),
+        ]);
+        assert_eq!(clean, used);
+    }
+
+    #[test]
+    fn names_and_contents_decide() {
+        let one = digest_of(&[("setup.py", "x"), ("b.py", "y")]);
+        assert_ne!(one, digest_of(&[("setup.py", "x"), ("c.py", "y")]));
+        assert_ne!(one, digest_of(&[("setup.py", "x"), ("b.py", "z")]));
+        assert_ne!(
+            one,
+            digest_of(&[("setup.py", "x"), ("b.py", "y"), (".hidden", "")])
+        );
+    }
+
+    #[test]
+    fn ignored_files_are_no_source() {
+        let with = digest_of(&[(".gitignore", "*.log\n"), ("x.log", "1"), ("setup.py", "")]);
+        let without = digest_of(&[(".gitignore", "*.log\n"), ("setup.py", "")]);
+        assert_eq!(with, without);
+    }
+
+    #[test]
+    fn a_garbage_epoch_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("setup.py"), "").unwrap();
+        let config = Config::load(folder.path(), crate::config::Overrides::default()).unwrap();
+        let error = Inputs::read(&config, Some("yesterday")).unwrap_err();
+        assert!(error.message().contains("SOURCE_DATE_EPOCH"), "{error}");
+        assert_eq!(
+            Inputs::read(&config, None).unwrap().epoch,
+            EPOCH_WITHOUT_COMMIT
+        );
+    }
+}

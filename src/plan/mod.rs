@@ -1,0 +1,286 @@
+//! What a build will do, decided before it does anything: every name, path, version and the
+//! readable part of every key.
+//!
+//! [`plan`] is pure: no input or output, no engine, no clock. A key is completed by the stage it
+//! belongs to with the digest of the stage before, so the plan holds key fields, not keys.
+
+mod decide;
+pub mod inputs;
+pub mod metadata;
+pub mod requirements;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::config::Platform;
+use crate::digest::{Digest, Key, KeyBuilder};
+use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
+use crate::version::{NativeVersion, PythonVersion};
+
+use self::inputs::Source;
+
+pub use self::decide::{normalised_name, plan, prefix};
+
+/// What a whole build will do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The distribution's name, normalised (PEP 503).
+    pub name: String,
+    /// The version in Python's words.
+    pub version: PythonVersion,
+    /// Time of everything in the packages.
+    pub epoch: u64,
+    /// One for each platform that was asked for.
+    pub platforms: Vec<PlatformPlan>,
+}
+
+/// What will be done for one platform.
+#[derive(Debug, Clone)]
+pub struct PlatformPlan {
+    /// The platform.
+    pub id: PlatformId,
+    /// The format of its packages.
+    pub format: Format,
+    /// Whose package manager it has.
+    pub family: Family,
+    /// The architecture.
+    pub arch: Arch,
+    /// The minor version of Python that it must have.
+    pub python: String,
+    /// The base image.
+    pub base: BasePlan,
+    /// The builder image.
+    pub image: ImagePlan,
+    /// What its stages need to reach the network.
+    pub network: NetworkPlan,
+    /// The closure of dependencies.
+    pub wheels: WheelsPlan,
+    /// The project's own wheel; `None` for a bare list of requirements.
+    pub application: Option<ApplicationPlan>,
+    /// The bundle.
+    pub bundle: BundlePlan,
+    /// The packages, the omnibus first.
+    pub packages: Vec<PackagePlan>,
+}
+
+/// Where the base image comes from.
+#[derive(Debug, Clone)]
+pub struct BasePlan {
+    /// The platform it is for.
+    pub platform: PlatformId,
+    /// The reference to pull.
+    pub image: ImageRef,
+    /// How to make it when no registry answers.
+    pub bootstrap: Option<Bootstrap>,
+    /// The mirror to make it from; `None`: the bootstrap tool's own default.
+    pub mirror: Option<String>,
+    /// The architecture.
+    pub arch: Arch,
+}
+
+/// The builder image.
+#[derive(Debug, Clone)]
+pub struct ImagePlan {
+    /// The files of its context, `Dockerfile` among them.
+    pub context: BTreeMap<String, Vec<u8>>,
+    /// System packages to compile with.
+    pub build_depends: Vec<String>,
+    /// Readable names it also gets: `<platform>-<tag>`.
+    pub name: String,
+}
+
+/// How stages with a network reach it. Decides nothing that is built, so it is in no key.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkPlan {
+    /// The engine's network.
+    pub name: Option<String>,
+    /// Proxy variables, as they are to be set.
+    pub proxies: BTreeMap<String, String>,
+    /// Certificates to trust, PEM.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The closure of dependencies, as wheels.
+#[derive(Debug, Clone)]
+pub struct WheelsPlan {
+    /// Requirement and constraint files, by path below the project, that the resolver reads.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Names among `files` to give as `--requirement`.
+    pub requirements: Vec<String>,
+    /// Names among `files` to give as `--constraint`.
+    pub constraints: Vec<String>,
+    /// What the project itself requires.
+    pub declared: Vec<String>,
+    /// The indexes.
+    pub indexes: Indexes,
+    /// What of the key is known before the builder is.
+    pub key: KeyBuilder,
+}
+
+/// Package indexes (PEP 503); URLs may hold credentials, which go into no key.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes {
+    /// In place of the resolver's default.
+    pub index_url: Option<String>,
+    /// Further ones.
+    pub extra_index_urls: Vec<String>,
+}
+
+/// The project's own wheel.
+#[derive(Debug, Clone)]
+pub struct ApplicationPlan {
+    /// The source.
+    pub source: Source,
+    /// What building it needs (PEP 518).
+    pub build_requires: Vec<String>,
+    /// The backend (PEP 517), `None` for the legacy one.
+    pub build_backend: Option<String>,
+    /// Folders of a backend in the source.
+    pub backend_path: Vec<String>,
+    /// The version to tell backends that ask git for it.
+    pub scm_version: Option<String>,
+    /// Time of the source.
+    pub epoch: u64,
+}
+
+/// The bundle.
+#[derive(Debug, Clone)]
+pub struct BundlePlan {
+    /// Its final place.
+    pub prefix: String,
+    /// The distribution it is named for.
+    pub name: String,
+}
+
+/// A package.
+#[derive(Debug, Clone)]
+pub struct PackagePlan {
+    /// Its name.
+    pub name: PackageName,
+    /// Its version.
+    pub version: NativeVersion,
+    /// One line.
+    pub summary: String,
+    /// Paragraphs.
+    pub description: String,
+    /// `Name <address>`.
+    pub maintainer: String,
+    /// Who ships it.
+    pub vendor: Option<String>,
+    /// Home page.
+    pub homepage: Option<String>,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// What it needs.
+    pub depends: Vec<Dependency>,
+    /// What it holds.
+    pub content: PackageContent,
+    /// How it is compressed.
+    pub codec: Codec,
+    /// Time of everything in it.
+    pub epoch: u64,
+}
+
+/// What a package needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dependency {
+    /// In the words of the package format.
+    Native(String),
+    /// The package of this build with this name, at exactly this build's version.
+    Exactly(PackageName),
+}
+
+/// What a package holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageContent {
+    /// The bundle.
+    Bundle,
+    /// Symbolic links to commands of the bundle: folder and names.
+    Links(BTreeMap<String, Vec<String>>),
+    /// Links in `/usr/bin` to every console script of the distribution the bundle is named for;
+    /// without any, there is no package.
+    ConsoleScripts,
+}
+
+/// A platform to plan for.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The platform.
+    pub platform: &'a Platform,
+    /// Its architecture.
+    pub arch: Arch,
+    /// The files of its build context.
+    pub context: BTreeMap<String, Vec<u8>>,
+}
+
+impl Indexes {
+    /// Adds the indexes, without credentials, to what decides a set of wheels.
+    pub fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
+        let extra = self.extra_index_urls.iter().enumerate();
+        let fields = self
+            .index_url
+            .iter()
+            .map(|url| ("index".to_owned(), url))
+            .chain(extra.map(|(number, url)| (format!("extra index {number}"), url)))
+            .map(|(name, url)| (name, requirements::without_credentials(url)));
+        key.fields("", fields)
+    }
+}
+
+impl ApplicationPlan {
+    /// The readable part of the application wheel's key; the builder is added by the stage.
+    pub fn key(&self) -> KeyBuilder {
+        let key = KeyBuilder::new("application", 1)
+            .field("source", self.source.digest.as_str())
+            .field("epoch", self.epoch.to_string())
+            .field(
+                "backend",
+                self.build_backend
+                    .as_deref()
+                    .unwrap_or("setuptools (legacy)"),
+            );
+        match &self.scm_version {
+            Some(version) => key.field("version from git", version),
+            None => key,
+        }
+    }
+}
+
+impl PlatformPlan {
+    /// All that decides the packages of this platform, given the base image's identity. Equal keys
+    /// mean that nothing has to be done.
+    pub fn key(&self, base: &Digest) -> Key {
+        let context = self
+            .image
+            .context
+            .iter()
+            .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
+        let mut key = self
+            .wheels
+            .key
+            .clone()
+            .field("base image", base.as_str())
+            .field("prefix", &self.bundle.prefix)
+            .field("tool", env!("CARGO_PKG_VERSION"))
+            .fields("image context ", context)
+            .fields(
+                "build-depends ",
+                self.image.build_depends.iter().map(|name| (name, "")),
+            )
+            .fields(
+                "package ",
+                self.packages
+                    .iter()
+                    .map(|package| (&package.name, format!("{package:?}"))),
+            );
+        if let Some(application) = &self.application {
+            key = key
+                .fields("application ", application.key().finish().fields)
+                .fields(
+                    "build requires ",
+                    application.build_requires.iter().map(|line| (line, "")),
+                );
+        }
+        key.finish()
+    }
+}

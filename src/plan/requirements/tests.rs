@@ -1,0 +1,274 @@
+//! Whole requirement files with their includes, in folders.
+
+use std::path::PathBuf;
+
+use super::*;
+
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let place = folder.path().join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, content).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn read(&self) -> Result<RequirementSet> {
+        read(self.0.path(), Path::new("requirements.txt"))
+    }
+}
+
+fn canonical(content: &str) -> Vec<String> {
+    Project::new(&[("requirements.txt", content)])
+        .read()
+        .unwrap()
+        .canonical()
+}
+
+fn texts(lines: &[RequirementLine]) -> Vec<&str> {
+    lines.iter().map(|line| line.text.as_str()).collect()
+}
+
+const PINNED: &str = "\
+# made by a lock tool\n\
+amqp==2.4.2\n\
+Beaker==1.12.1\n\
+bottle-swagger-2==2.0.9\n\
+repoze.lru==0.7\n\
+setuptools_cython==0.2.1  # build only\n\
+Flask-RESTful==0.3.6 ; python_version >= \"3\"\n";
+
+#[test]
+fn a_pinned_list_is_read_line_by_line() {
+    let set = Project::new(&[("requirements.txt", PINNED)])
+        .read()
+        .unwrap();
+    assert_eq!(
+        set.files,
+        [("requirements.txt".to_owned(), PINNED.as_bytes().to_vec())]
+    );
+    assert_eq!(set.requirements.len(), 6);
+    assert_eq!(set.requirements[0].line, 2);
+    assert_eq!(
+        set.pinned_version("flask.restful").as_deref(),
+        Some("0.3.6")
+    );
+    assert_eq!(set.pinned_version("Repoze_LRU").as_deref(), Some("0.7"));
+    assert_eq!(set.pinned_version("flask"), None);
+    assert_eq!(set.pinned_version("not a name"), None);
+}
+
+#[test]
+fn a_pin_is_told_from_a_range_and_from_two_pins() {
+    let set = Project::new(&[
+        ("requirements.txt", "a==1.*\nb>=1\nc==1 ; python_version < '3'\nc==2 ; python_version >= '3'\nd\ne===1.0\nf==1\nf==1\n-c c.txt\ng @ https://h/g.zip"),
+        ("c.txt", "d==4\nf==9"),
+    ])
+    .read()
+    .unwrap();
+    let pins = ["a", "b", "c", "d", "e", "f", "g"].map(|name| set.pinned_version(name));
+    let expected = [None, None, None, Some("4"), Some("1.0"), Some("1"), None];
+    assert_eq!(pins, expected.map(|pin| pin.map(str::to_owned)));
+}
+
+#[test]
+fn includes_are_followed_from_the_file_that_names_them() {
+    let project = Project::new(&[
+        (
+            "requirements.txt",
+            "-r requirements/base.txt\n--requirement=requirements/test.txt\nown",
+        ),
+        ("requirements/base.txt", "-c ../constraints.txt\nbase==1"),
+        ("requirements/test.txt", "-rbase.txt\ntest"),
+        ("constraints.txt", "base==1\n-r more.txt"),
+        ("more.txt", "more\n--pre"),
+    ]);
+    let set = project.read().unwrap();
+    let files: Vec<&str> = set.files.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(
+        files,
+        [
+            "requirements.txt",
+            "requirements/base.txt",
+            "constraints.txt",
+            "more.txt",
+            "requirements/test.txt"
+        ]
+    );
+    assert_eq!(texts(&set.requirements), ["more", "base==1", "test", "own"]);
+    assert_eq!(texts(&set.constraints), ["base==1"]);
+    assert_eq!(
+        (set.options[0].file.as_str(), set.options[0].line),
+        ("more.txt", 2)
+    );
+    let absolute = read(
+        project.0.path(),
+        &project.0.path().join("requirements/base.txt"),
+    )
+    .unwrap();
+    assert_eq!(absolute.files[0].0, "requirements/base.txt");
+}
+
+#[test]
+fn a_circle_is_named() {
+    let error = Project::new(&[
+        ("requirements.txt", "-r a/b.txt"),
+        ("a/b.txt", "x\n-c ./../requirements.txt"),
+    ])
+    .read()
+    .unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(
+        error
+            .message()
+            .contains("requirements.txt -> a/b.txt -> requirements.txt"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named_with_the_line_that_wants_it() {
+    let error = Project::new(&[
+        ("requirements.txt", "-r a/b.txt"),
+        ("a/b.txt", "x\n\n-c gone.txt"),
+    ])
+    .read()
+    .unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert_eq!(
+        error.message(),
+        "a/b.txt:3: requirement file `a/gone.txt` does not exist"
+    );
+    let error = Project::new(&[]).read().unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert!(error.message().contains("`requirements.txt`"), "{error}");
+}
+
+#[test]
+fn nothing_outside_of_the_project_is_read() {
+    let outer = Project::new(&[
+        ("secret.txt", "secret"),
+        ("project/a.txt", "-r ../secret.txt"),
+        ("project/deep/b.txt", "\n-r ../../secret.txt"),
+        ("project/c.txt", "-r /etc/hostname"),
+        ("project/d.txt", "-r link.txt"),
+        ("project/e.txt", "-r deep/../deep/../fine.txt"),
+        ("project/fine.txt", "fine"),
+    ]);
+    let root = outer.0.path().join("project");
+    fs::os::unix::fs::symlink(outer.0.path().join("secret.txt"), root.join("link.txt")).unwrap();
+    fs::os::unix::fs::symlink("fine.txt", root.join("inner.txt")).unwrap();
+    for (file, place) in [
+        ("a.txt", "a.txt:1"),
+        ("deep/b.txt", "deep/b.txt:2"),
+        ("c.txt", "c.txt:1"),
+        ("d.txt", "d.txt:1"),
+    ] {
+        let error = read(&root, Path::new(file)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config, "{error}");
+        assert!(error.message().contains(place), "{error}");
+        assert!(error.message().contains("outside"), "{error}");
+    }
+    for outside in [
+        PathBuf::from("../secret.txt"),
+        outer.0.path().join("secret.txt"),
+        PathBuf::from(".."),
+    ] {
+        assert_eq!(read(&root, &outside).unwrap_err().kind(), Kind::Config);
+    }
+    assert_eq!(
+        read(&root, Path::new("deep")).unwrap_err().kind(),
+        Kind::Config
+    );
+    for inside in ["e.txt", "inner.txt"] {
+        assert_eq!(
+            texts(&read(&root, Path::new(inside)).unwrap().requirements),
+            ["fine"]
+        );
+    }
+}
+
+#[test]
+fn a_wrong_line_is_named_with_its_file_and_number() {
+    let error = Project::new(&[
+        ("requirements.txt", "fine\n-r a.txt"),
+        ("a.txt", "# comment\nx \\\n  ==1\nfoo=1.0\n"),
+    ])
+    .read()
+    .unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.message().starts_with("a.txt:4: `foo=1.0`"), "{error}");
+}
+
+#[test]
+fn canonical_lines_know_only_what_matters() {
+    let lines = canonical(PINNED);
+    assert!(lines.is_sorted());
+    let mut reordered: Vec<&str> = PINNED.lines().collect();
+    reordered.reverse();
+    let reordered = reordered.join("\r\n\r\n  # another comment\r\n");
+    assert_eq!(
+        canonical(&format!("\u{feff}{reordered}\r\namqp==2.4.2")),
+        lines
+    );
+    assert_eq!(
+        canonical("a==1 \\\n  --hash=x:1 \\\n  --hash=x:2"),
+        canonical("a==1 --hash x:2  --hash x:1")
+    );
+    for other in [
+        "amqp==2.4.3",
+        "amqp==2.4.2 --hash=x:1",
+        "-c requirements2.txt",
+        "--pre",
+        "-i https://host/",
+    ] {
+        let project = Project::new(&[
+            ("requirements.txt", &PINNED.replace("amqp==2.4.2", other)),
+            ("requirements2.txt", "amqp==2.4.2"),
+        ]);
+        assert_ne!(project.read().unwrap().canonical(), lines, "{other}");
+    }
+}
+
+#[test]
+fn canonical_lines_hold_no_credentials_and_place_relative_folders() {
+    let with = |user: &str| {
+        Project::new(&[
+            ("requirements.txt", &format!("-i https://{user}host/simple\nx @ https://{user}h/x.zip\n-r sub/a.txt\n-f wheels")),
+            ("sub/a.txt", &format!("-f wheels\n-e git+https://{user}h/y#egg=y\n-c c.txt\n--extra-index-url=${{URL}}")),
+            ("sub/c.txt", "z<3"),
+        ])
+        .read()
+        .unwrap()
+        .canonical()
+    };
+    assert_eq!(
+        with("me:secret@"),
+        [
+            "--extra-index-url=${URL}",
+            "--find-links=sub/wheels",
+            "--find-links=wheels",
+            "--index-url=https://host/simple",
+            "-e git+https://h/y#egg=y",
+            "constraint z<3",
+            "x @ https://h/x.zip",
+        ]
+    );
+    assert_eq!(with("me:secret@"), with(""));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_content_stops_the_reader(
+        content in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        text in "([a-z=<>~!@;#'\"${}\\[\\](),. \\\\/:\\-\n\r\t\u{e9}\u{2003}]|-r|--hash=|python_version|\\$\\{A\\}){0,24}",
+    ) {
+        // Whether it is an error is its own matter; a panic fails the test.
+        drop(RequirementFile::parse("a", &content));
+        drop(RequirementFile::parse("a", text.as_bytes()));
+    }
+}
