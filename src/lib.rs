@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod config;
 pub mod digest;
+pub mod engine;
 pub mod error;
 pub mod fsutil;
 pub mod interpreter;

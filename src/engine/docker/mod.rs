@@ -1,0 +1,507 @@
+//! The Docker API, through bollard: Docker from API 1.41 on, and Podman's compatible socket.
+//!
+//! The only file that names bollard. Its traps are met here: credentials in the wrong base64
+//! alphabet, uploads that count as silence, exit codes that come as errors, names that differ.
+
+mod address;
+mod failure;
+mod lines;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::container::LogOutput;
+use bollard::errors::Error as ClientError;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    BuildImageOptions, CreateContainerOptions, CreateImageOptions, DownloadFromContainerOptions,
+    ListContainersOptions, RemoveContainerOptions, TagImageOptions, UploadToContainerOptions,
+};
+use futures::{FutureExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::RwLock;
+
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, ImageRef};
+
+use self::address::{Tunnel, default_address, open_tunnel};
+use self::failure::{absent, failed, is_not_found, is_spurious_end};
+use self::lines::Lines;
+use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
+
+/// Builds and uploads get no answer until their body is in, so the client's limit is long and the
+/// first call, which tells whether anybody is there, has its own.
+const CALL_LIMIT_SECONDS: u64 = 3600;
+const FIRST_ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+const FIRST_ANSWER_LIMIT_SSH: Duration = Duration::from_secs(20);
+/// How long a listing waits for containers that are being made.
+const CREATION_LIMIT: Duration = Duration::from_secs(5);
+/// Engine 20.10, in Debian 11 and 12.
+const OLDEST_API: (usize, usize) = (1, 41);
+
+/// A connection to an engine.
+pub(super) struct Docker {
+    client: bollard::Docker,
+    address: String,
+    /// Held for reading while the engine makes a container: one that is made for a stage that was
+    /// stopped meanwhile is waited for before containers are listed, or a sweep would miss it.
+    creating: Arc<RwLock<()>>,
+    /// Keeps the tunnel of an `ssh://` address open.
+    _tunnel: Option<Tunnel>,
+}
+
+impl Docker {
+    pub(super) async fn connect(address: Option<&str>) -> Result<Self> {
+        let address = match address {
+            Some(address) => address.to_owned(),
+            None => default_address(),
+        };
+        let ssh = address.starts_with("ssh://");
+        let (client, tunnel) = if ssh {
+            let tunnel = open_tunnel(&address).await?;
+            let socket = format!("unix://{}", tunnel.socket().display());
+            (
+                bollard::Docker::connect_with_host(&socket).map_err(|e| absent(&address, &e))?,
+                Some(tunnel),
+            )
+        } else {
+            (
+                bollard::Docker::connect_with_host(&address).map_err(|e| absent(&address, &e))?,
+                None,
+            )
+        };
+        let client = client
+            .with_timeout(Duration::from_secs(CALL_LIMIT_SECONDS))
+            .with_request_modifier(fix_credentials_alphabet);
+        let limit = if ssh {
+            FIRST_ANSWER_LIMIT_SSH
+        } else {
+            FIRST_ANSWER_LIMIT
+        };
+        let client = tokio::time::timeout(limit, client.negotiate_version())
+            .await
+            .map_err(|_elapsed| absent(&address, &ClientError::RequestTimeoutError))?
+            .map_err(|e| absent(&address, &e))?;
+        let version = client.client_version();
+        if (version.major_version, version.minor_version) < OLDEST_API {
+            return Err(Error::new(
+                Kind::Engine,
+                format!("the engine at `{address}` speaks API {version}, and 1.41 is the oldest that serves"),
+            )
+            .hint("upgrade the engine to Docker 20.10 or Podman 4, or name another with --host"));
+        }
+        Ok(Self {
+            client,
+            address,
+            creating: Arc::default(),
+            _tunnel: tunnel,
+        })
+    }
+
+    async fn image_or_missing(&self, reference: &str) -> Result<Image> {
+        self.image(reference).await?.ok_or_else(|| {
+            Error::new(
+                Kind::Engine,
+                format!("the engine does not find the image `{reference}` it just made"),
+            )
+        })
+    }
+}
+
+/// Registries want base64url; bollard encodes with the standard alphabet (its issue 169).
+fn fix_credentials_alphabet(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+    for name in ["x-registry-auth", "x-registry-config"] {
+        let fixed = request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.replace('+', "-").replace('/', "_").parse().ok());
+        if let (Some(fixed), Some(value)) = (fixed, request.headers_mut().get_mut(name)) {
+            *value = fixed;
+        }
+    }
+    request
+}
+
+fn network_mode(network: &Network) -> Option<String> {
+    match network {
+        Network::None => Some("none".to_owned()),
+        Network::Named(name) => name.clone(),
+    }
+}
+
+fn hash_map(map: &BTreeMap<String, String>) -> HashMap<String, String> {
+    map.iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+async fn file_body(
+    path: &Path,
+) -> Result<impl futures::Stream<Item = std::io::Result<bytes::Bytes>> + use<>> {
+    let file = fs_err::tokio::File::open(path).await?;
+    Ok(tokio_util::io::ReaderStream::with_capacity(file, 1 << 18))
+}
+
+impl Engine for Docker {
+    fn about(&self) -> Call<'_, About> {
+        async {
+            let version = self
+                .client
+                .version()
+                .await
+                .map_err(|e| absent(&self.address, &e))?;
+            let name = version
+                .components
+                .unwrap_or_default()
+                .into_iter()
+                .map(|component| component.name)
+                .find(|name| name.contains("Podman"))
+                .unwrap_or_else(|| "Docker Engine".to_owned());
+            Ok(About {
+                name,
+                version: version.version.unwrap_or_default(),
+                api_version: self.client.client_version().to_string(),
+                arch: version.arch.as_deref().and_then(Arch::from_any_name),
+                address: self.address.clone(),
+            })
+        }
+        .boxed()
+    }
+
+    fn image<'a>(&'a self, reference: &'a str) -> Call<'a, Option<Image>> {
+        async move {
+            match self.client.inspect_image(reference).await {
+                Ok(image) => Ok(Some(Image {
+                    id: image.id.unwrap_or_default(),
+                    registry_digests: image.repo_digests.unwrap_or_default(),
+                    layers: image
+                        .root_fs
+                        .and_then(|root| root.layers)
+                        .unwrap_or_default(),
+                    labels: image
+                        .config
+                        .and_then(|config| config.labels)
+                        .unwrap_or_default()
+                        .into_iter()
+                        .collect(),
+                })),
+                Err(error) if is_not_found(&error) => Ok(None),
+                Err(error) => Err(failed(&format!("look at the image `{reference}`"), &error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn pull<'a>(
+        &'a self,
+        reference: &'a ImageRef,
+        arch: Arch,
+        output: Output<'a>,
+    ) -> Call<'a, Image> {
+        async move {
+            let options = CreateImageOptions {
+                from_image: Some(reference.to_string()),
+                platform: format!("linux/{}", arch.debian()),
+                ..CreateImageOptions::default()
+            };
+            let mut stream =
+                self.client
+                    .create_image(Some(options), None, None::<DockerCredentials>);
+            while let Some(step) = stream.next().await {
+                match step {
+                    Ok(step) => {
+                        if let Some(status) = step.status {
+                            output(&status);
+                        }
+                    }
+                    Err(error) if is_spurious_end(&error) => {}
+                    Err(error) => {
+                        return Err(
+                            failed(&format!("pull `{reference}`"), &error).of_kind(Kind::Network)
+                        );
+                    }
+                }
+            }
+            self.image_or_missing(reference.as_str()).await
+        }
+        .boxed()
+    }
+
+    fn import<'a>(
+        &'a self,
+        root: &'a Path,
+        tag: &'a str,
+        labels: &'a BTreeMap<String, String>,
+    ) -> Call<'a, Image> {
+        async move {
+            let changes = labels
+                .iter()
+                .map(|(name, value)| format!("LABEL {name}={value}"))
+                .collect();
+            let options = CreateImageOptions {
+                from_src: Some("-".to_owned()),
+                repo: Some(tag.to_owned()),
+                changes,
+                ..CreateImageOptions::default()
+            };
+            let body = bollard::body_try_stream(file_body(root).await?);
+            let mut stream = self.client.create_image(Some(options), Some(body), None);
+            while let Some(step) = stream.next().await {
+                match step {
+                    Ok(_) => {}
+                    Err(error) if is_spurious_end(&error) => {}
+                    Err(error) => return Err(failed(&format!("import `{tag}`"), &error)),
+                }
+            }
+            self.image_or_missing(tag).await
+        }
+        .boxed()
+    }
+
+    fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image> {
+        async move {
+            let options = BuildImageOptions {
+                dockerfile: "Dockerfile".to_owned(),
+                t: Some(spec.tag.to_owned()),
+                buildargs: Some(hash_map(&spec.args)),
+                labels: Some(hash_map(&spec.labels)),
+                networkmode: network_mode(&spec.network),
+                rm: true,
+                forcerm: true,
+                platform: format!("linux/{}", spec.arch.debian()),
+                ..BuildImageOptions::default()
+            };
+            let body = bollard::body_try_stream(file_body(spec.context).await?);
+            let mut stream = self.client.build_image(options, None, Some(body));
+            let mut lines = Lines::default();
+            while let Some(step) = stream.next().await {
+                match step {
+                    Ok(step) => {
+                        if let Some(text) = step.stream.or(step.status) {
+                            lines.push(text.as_bytes(), output);
+                        }
+                    }
+                    Err(error) if is_spurious_end(&error) => {}
+                    Err(error) => {
+                        lines.flush(output);
+                        let error = failed(&format!("build `{}`", spec.tag), &error);
+                        let kind = if error.kind() == Kind::Space {
+                            Kind::Space
+                        } else {
+                            Kind::Build
+                        };
+                        return Err(error.of_kind(kind));
+                    }
+                }
+            }
+            lines.flush(output);
+            self.image_or_missing(spec.tag).await
+        }
+        .boxed()
+    }
+
+    fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()> {
+        async move {
+            let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+            let options = TagImageOptions {
+                repo: Some(repository.to_owned()),
+                tag: Some(tag.to_owned()),
+            };
+            let tagged = self.client.tag_image(image, Some(options)).await;
+            tagged.map_err(|error| failed(&format!("tag `{name}`"), &error))
+        }
+        .boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String> {
+        async move {
+            let body = ContainerCreateBody {
+                image: Some(spec.image.to_owned()),
+                entrypoint: Some(vec!["/bin/sleep".to_owned()]),
+                cmd: Some(vec!["infinity".to_owned()]),
+                env: Some(
+                    spec.env
+                        .iter()
+                        .map(|(name, value)| format!("{name}={value}"))
+                        .collect(),
+                ),
+                labels: Some(hash_map(&spec.labels)),
+                host_config: Some(HostConfig {
+                    network_mode: network_mode(&spec.network),
+                    ..HostConfig::default()
+                }),
+                ..ContainerCreateBody::default()
+            };
+            let creating = Arc::clone(&self.creating).read_owned().await;
+            let client = self.client.clone();
+            // A task of its own is not dropped with the stage: the engine makes the container
+            // whether or not its client still listens.
+            let created = tokio::spawn(async move {
+                let created = client
+                    .create_container(None::<CreateContainerOptions>, body)
+                    .await;
+                drop(creating);
+                created
+            })
+            .await
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+            .map_err(|error| failed(&format!("create a container of `{}`", spec.image), &error))?;
+            let started = self
+                .client
+                .start_container(
+                    &created.id,
+                    None::<bollard::query_parameters::StartContainerOptions>,
+                )
+                .await;
+            if let Err(error) = started {
+                self.remove(&created.id).await?;
+                return Err(failed(
+                    &format!("start a container of `{}`", spec.image),
+                    &error,
+                ));
+            }
+            Ok(created.id)
+        }
+        .boxed()
+    }
+
+    fn upload<'a>(&'a self, id: &'a str, folder: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let options = UploadToContainerOptions {
+                path: folder.to_owned(),
+                ..UploadToContainerOptions::default()
+            };
+            let body = bollard::body_try_stream(file_body(archive).await?);
+            let sent = self
+                .client
+                .upload_to_container(id, Some(options), body)
+                .await;
+            sent.map_err(|error| failed(&format!("unpack files into `{folder}`"), &error))
+        }
+        .boxed()
+    }
+
+    fn download<'a>(&'a self, id: &'a str, path: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let options = DownloadFromContainerOptions {
+                path: path.to_owned(),
+            };
+            let mut stream = self.client.download_from_container(id, Some(options));
+            let mut file = fs_err::tokio::File::create(archive).await?;
+            while let Some(bytes) = stream.next().await {
+                let bytes = bytes.map_err(|error| failed(&format!("read `{path}`"), &error))?;
+                file.write_all(&bytes).await?;
+            }
+            Ok(file.flush().await?)
+        }
+        .boxed()
+    }
+
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64> {
+        async move {
+            let program = exec.argv.first().map_or("", String::as_str);
+            let fail = |error: ClientError| failed(&format!("run `{program}`"), &error);
+            let options = CreateExecOptions {
+                attach_stdout: Some(true),
+                attach_stderr: Some(true),
+                env: Some(exec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+                cmd: Some(exec.argv.clone()),
+                working_dir: Some(exec.cwd.clone()).filter(|folder| !folder.is_empty()),
+                ..CreateExecOptions::default()
+            };
+            let created = self.client.create_exec(id, options).await.map_err(fail)?;
+            let started = self.client.start_exec(&created.id, None::<StartExecOptions>);
+            let StartExecResults::Attached { output: mut stream, .. } = started.await.map_err(fail)?
+            else {
+                return Err(Error::new(Kind::Engine, "the engine detached a command"));
+            };
+            let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
+            while let Some(chunk) = stream.next().await {
+                match chunk.map_err(fail)? {
+                    LogOutput::StdErr { message } => stderr.push(&message, output),
+                    LogOutput::StdOut { message }
+                    | LogOutput::StdIn { message }
+                    | LogOutput::Console { message } => stdout.push(&message, output),
+                }
+            }
+            stdout.flush(output);
+            stderr.flush(output);
+            let ended = self.client.inspect_exec(&created.id).await.map_err(fail)?;
+            ended.exit_code.ok_or_else(|| {
+                Error::new(Kind::Engine, format!("the engine lost `{program}` before it ended"))
+                    .hint("the container may have been removed or the engine stopped: look at the engine's log")
+            })
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()> {
+        async move {
+            let options = RemoveContainerOptions {
+                force: true,
+                v: true,
+                ..RemoveContainerOptions::default()
+            };
+            match self.client.remove_container(id, Some(options)).await {
+                // The last: another sweep is at it.
+                Ok(())
+                | Err(ClientError::DockerResponseServerError {
+                    status_code: 404 | 409,
+                    ..
+                }) => Ok(()),
+                Err(error) => Err(failed("remove a container", &error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn containers<'a>(
+        &'a self,
+        label: &'a str,
+    ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>> {
+        async move {
+            // An engine that does not answer at all must not hold up Ctrl-C: the next run removes
+            // what it makes after that.
+            let none_is_being_made = self.creating.write();
+            drop(tokio::time::timeout(CREATION_LIMIT, none_is_being_made).await);
+            let options = ListContainersOptions {
+                all: true,
+                filters: Some(HashMap::from([(
+                    "label".to_owned(),
+                    vec![label.to_owned()],
+                )])),
+                ..ListContainersOptions::default()
+            };
+            let containers = self.client.list_containers(Some(options)).await;
+            let containers = containers.map_err(|error| failed("list containers", &error))?;
+            Ok(containers
+                .into_iter()
+                .map(|container| {
+                    let labels = container.labels.unwrap_or_default().into_iter().collect();
+                    (container.id.unwrap_or_default(), labels)
+                })
+                .collect())
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_absent_engine_is_an_error_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("unix://{}/none.sock", folder.path().display());
+        let error = Docker::connect(Some(&address)).await.err().unwrap();
+        assert_eq!(error.kind(), Kind::Engine);
+        assert!(error.message().contains("there is no socket"), "{error}");
+        assert!(error.hints()[1].contains("doctor"));
+    }
+}

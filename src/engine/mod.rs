@@ -1,0 +1,262 @@
+//! What omnibuild asks of a container engine, in its own words.
+//!
+//! No host path is ever mounted: files go in and out as tar streams, so an engine on another machine
+//! works too. Nothing outside `docker.rs` knows which client library or engine is behind the trait.
+
+mod docker;
+pub mod session;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, ImageRef};
+use crate::report::PlatformReporter;
+
+pub use self::session::Session;
+
+/// Takes each line that a command or a build prints.
+pub type Output<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// A future of an engine call.
+pub type Call<'a, T> = BoxFuture<'a, Result<T>>;
+
+/// What an engine says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// `Docker Engine` or `Podman Engine`, as it calls itself.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The API version that was negotiated.
+    pub api_version: String,
+    /// The architecture its containers have without emulation.
+    pub arch: Option<Arch>,
+    /// Where it listens.
+    pub address: String,
+}
+
+/// An image that the engine has.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The engine's own id; good for starting containers, never part of a key.
+    pub id: String,
+    /// Digests under which registries know it (`name@sha256:…`).
+    pub registry_digests: Vec<String>,
+    /// Digests of its layers, the lowest first.
+    pub layers: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An image to build.
+#[derive(Debug)]
+pub struct BuildSpec<'a> {
+    /// A tar archive with the context; the Dockerfile is `Dockerfile` in it.
+    pub context: &'a Path,
+    /// `--build-arg`.
+    pub args: BTreeMap<String, String>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// Its first name.
+    pub tag: &'a str,
+    /// `--platform`.
+    pub arch: Arch,
+    /// The network that `RUN` steps see.
+    pub network: Network,
+}
+
+/// The network of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// None but loopback.
+    None,
+    /// The engine's default, or the one with this name (`host`, a user's network).
+    Named(Option<String>),
+}
+
+/// A container to start. It idles until it is removed; commands run in it by [`Container::exec`].
+#[derive(Debug)]
+pub struct ContainerSpec<'a> {
+    /// An image id or reference.
+    pub image: &'a str,
+    /// The network.
+    pub network: Network,
+    /// Environment of every command.
+    pub env: BTreeMap<String, String>,
+    /// Labels; the session's is among them.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A command to run in a container: words, never a shell string.
+#[derive(Debug, Clone, Default)]
+pub struct Exec {
+    /// The command.
+    pub argv: Vec<String>,
+    /// Additional environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory; the image's when empty.
+    pub cwd: String,
+}
+
+impl Exec {
+    /// A command made of words.
+    pub fn new<W: Into<String>>(argv: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a word.
+    #[must_use]
+    pub fn arg(mut self, word: impl Into<String>) -> Self {
+        self.argv.push(word.into());
+        self
+    }
+
+    /// Adds words.
+    #[must_use]
+    pub fn args<W: Into<String>>(mut self, words: impl IntoIterator<Item = W>) -> Self {
+        self.argv.extend(words.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets the working directory.
+    #[must_use]
+    pub fn cwd(mut self, folder: impl Into<String>) -> Self {
+        self.cwd = folder.into();
+        self
+    }
+}
+
+/// A container engine.
+pub trait Engine: Send + Sync {
+    /// Asks the engine who it is; fails quickly when none answers.
+    fn about(&self) -> Call<'_, About>;
+    /// The image with this id or name, if the engine has it.
+    fn image<'a>(&'a self, reference: &'a str) -> Call<'a, Option<Image>>;
+    /// Pulls an image from its registry.
+    fn pull<'a>(
+        &'a self,
+        reference: &'a ImageRef,
+        arch: Arch,
+        output: Output<'a>,
+    ) -> Call<'a, Image>;
+    /// Makes an image of a root file system in a tar archive.
+    fn import<'a>(
+        &'a self,
+        root: &'a Path,
+        tag: &'a str,
+        labels: &'a BTreeMap<String, String>,
+    ) -> Call<'a, Image>;
+    /// Builds an image from a Dockerfile.
+    fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image>;
+    /// Gives an image another name.
+    fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()>;
+    /// Creates and starts a container; answers its id. Use [`with_container`].
+    fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String>;
+    /// Unpacks a tar archive into a folder of a container.
+    fn upload<'a>(&'a self, id: &'a str, folder: &'a str, archive: &'a Path) -> Call<'a, ()>;
+    /// Writes a file or folder of a container to a file here, as a tar archive.
+    fn download<'a>(&'a self, id: &'a str, path: &'a str, archive: &'a Path) -> Call<'a, ()>;
+    /// Runs a command and answers its exit status.
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64>;
+    /// Kills and removes a container; one that is gone already is no error.
+    fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()>;
+    /// Ids and labels of all containers, running or not, that carry this label.
+    fn containers<'a>(
+        &'a self,
+        label: &'a str,
+    ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>>;
+}
+
+/// Connects to the engine at an address (`unix://`, `tcp://`, `https://`, `ssh://`); without one,
+/// to that of `DOCKER_HOST`, of the current Docker context, or to a local Docker or Podman socket.
+pub async fn connect(address: Option<&str>) -> Result<Arc<dyn Engine>> {
+    Ok(Arc::new(docker::Docker::connect(address).await?))
+}
+
+/// A running container, inside [`with_container`].
+pub struct Container<'a> {
+    engine: &'a dyn Engine,
+    report: &'a PlatformReporter,
+    id: String,
+}
+
+impl Container<'_> {
+    /// Unpacks a tar archive into a folder of the container.
+    pub async fn upload(&self, folder: &str, archive: &Path) -> Result<()> {
+        self.engine.upload(&self.id, folder, archive).await
+    }
+
+    /// Writes a file or folder of the container to a temporary tar archive here.
+    pub async fn download(&self, path: &str) -> Result<tempfile::TempPath> {
+        let archive = tempfile::NamedTempFile::new()?.into_temp_path();
+        self.engine.download(&self.id, path, &archive).await?;
+        Ok(archive)
+    }
+
+    /// Runs a command; a status other than 0 is an error of [`Kind::Build`] with the last lines.
+    pub async fn run(&self, exec: &Exec) -> Result<()> {
+        self.watch(exec, &|_| {}).await
+    }
+
+    /// Runs a command and shows each line that it prints to `watch`, too.
+    pub async fn watch(&self, exec: &Exec, watch: Output<'_>) -> Result<()> {
+        let lines = self.report.command(&exec.argv);
+        let output = |line: &str| {
+            lines.line(line);
+            watch(line);
+        };
+        let status = self.engine.exec(&self.id, exec, &output).await?;
+        if status == 0 {
+            return Ok(());
+        }
+        let program = exec.argv.first().map_or("", String::as_str);
+        let failed = Error::new(
+            Kind::Build,
+            format!("`{program}` ended with status {status}"),
+        );
+        Err(failed.command(lines.failed(status)))
+    }
+
+    /// Runs a command and answers what it printed, line by line.
+    pub async fn capture(&self, exec: &Exec) -> Result<Vec<String>> {
+        let lines = std::sync::Mutex::new(Vec::new());
+        let keep = |line: &str| {
+            if let Ok(mut lines) = lines.lock() {
+                lines.push(line.to_owned());
+            }
+        };
+        self.watch(exec, &keep).await?;
+        Ok(lines.into_inner().unwrap_or_default())
+    }
+}
+
+/// Runs `work` in a container that is removed afterwards, whatever happens to the work. When the
+/// future is dropped (Ctrl-C), the session's sweep removes it.
+pub async fn with_container<T>(
+    engine: &dyn Engine,
+    report: &PlatformReporter,
+    spec: &ContainerSpec<'_>,
+    work: impl AsyncFnOnce(&Container<'_>) -> Result<T>,
+) -> Result<T> {
+    let id = engine.start(spec).await?;
+    let container = Container { engine, report, id };
+    let result = work(&container).await;
+    let removed = engine.remove(&container.id).await;
+    let value = result?;
+    removed?;
+    Ok(value)
+}
