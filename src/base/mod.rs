@@ -1,0 +1,263 @@
+//! Base images: the engine's own, pulled from a registry, or bootstrapped from the distribution's
+//! mirror; which of the three is recorded.
+//!
+//! A base has an identity that says what is in it: the registry's digest, or the digest of the
+//! packages that were bootstrapped. It is found once and recorded, so a later run needs no engine
+//! to know it.
+
+pub mod bootstrap;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::digest::{Digest, KeyBuilder};
+use crate::engine::Image;
+use crate::error::{Error, Kind, Result};
+use crate::fsutil::{self, Lock};
+use crate::plan::BasePlan;
+use crate::report::StageHandle;
+
+const SCHEMA: u32 = 1;
+const IDENTITY_LABEL: &str = "org.omnibuild.base-identity";
+
+/// Where a base image came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A registry has it.
+    Registry,
+    /// Only the engine has it.
+    Engine,
+    /// The distribution's mirror, by a bootstrap tool; `None`: the tool's default mirror.
+    Bootstrap(Option<String>),
+}
+
+/// A base image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BaseImage {
+    schema: u32,
+    /// What to start containers from.
+    pub reference: String,
+    /// What is in it.
+    pub identity: Digest,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl BaseImage {
+    /// In a few words.
+    pub fn describe(&self) -> String {
+        match &self.origin {
+            Origin::Registry => format!("`{}`, from its registry", self.reference),
+            Origin::Engine => format!("`{}`, which only the engine has", self.reference),
+            Origin::Bootstrap(None) => format!(
+                "bootstrapped from the tool's default mirror ({})",
+                self.identity.short()
+            ),
+            Origin::Bootstrap(Some(mirror)) => {
+                format!(
+                    "bootstrapped from {} ({})",
+                    crate::plan::requirements::without_credentials(mirror),
+                    self.identity.short()
+                )
+            }
+        }
+    }
+}
+
+/// The files of a platform's base in the cache.
+struct Place {
+    record: PathBuf,
+    root: PathBuf,
+    lock: PathBuf,
+}
+
+fn place(bases: &std::path::Path, plan: &BasePlan) -> Place {
+    let decides = KeyBuilder::new("base", 1)
+        .field("image", plan.image.as_str())
+        .field("bootstrap", format!("{:?}", plan.bootstrap))
+        .field("mirror", plan.mirror.as_deref().unwrap_or_default())
+        .finish();
+    let name = format!(
+        "{}-{}-{}",
+        plan.platform,
+        plan.arch.debian(),
+        decides.digest.short()
+    );
+    Place {
+        record: bases.join(format!("{name}.json")),
+        root: bases.join(format!("{name}.tar")),
+        lock: bases.join(format!("{name}.lock")),
+    }
+}
+
+/// The base that an earlier run found.
+pub fn recorded(bases: &std::path::Path, plan: &BasePlan) -> Option<BaseImage> {
+    fsutil::read_json(&place(bases, plan).record).filter(|base: &BaseImage| base.schema == SCHEMA)
+}
+
+/// The base image of a platform, in the engine. `refresh`: look for a newer one.
+pub async fn ensure(
+    context: &Context<'_>,
+    stage: &StageHandle,
+    plan: &BasePlan,
+    refresh: bool,
+) -> Result<(BaseImage, bool)> {
+    let place = place(&context.caches.bases(), plan);
+    // Two runs at once bootstrap once.
+    let lock_path = place.lock.clone();
+    let _lock = tokio::task::spawn_blocking(move || Lock::exclusive(&lock_path))
+        .await
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+    if !refresh && let Some(base) = recorded(&context.caches.bases(), plan) {
+        if is_there(context, &base).await? {
+            return Ok((base, true));
+        }
+        if place.root.is_file() && matches!(base.origin, Origin::Bootstrap(_)) {
+            stage.message("importing the bootstrapped base again");
+            return Ok((import(context, plan, &place, base.origin).await?, true));
+        }
+    }
+    let base = find(context, stage, plan, &place, refresh).await?;
+    fsutil::commit_json(&place.record, &base)?;
+    Ok((base, false))
+}
+
+async fn is_there(context: &Context<'_>, base: &BaseImage) -> Result<bool> {
+    let Some(image) = context.engine.image(&base.reference).await? else {
+        return Ok(false);
+    };
+    Ok(identify(&image).0 == base.identity)
+}
+
+/// What is in an image: the packages it was bootstrapped from, the registry's digest, or that of
+/// its layers.
+fn identify(image: &Image) -> (Digest, Origin) {
+    if let Some(identity) = image
+        .labels
+        .get(IDENTITY_LABEL)
+        .and_then(|text| text.parse().ok())
+    {
+        return (identity, Origin::Engine);
+    }
+    if let Some((_, digest)) = image
+        .registry_digests
+        .first()
+        .and_then(|name| name.split_once("@sha256:"))
+        && let Ok(digest) = digest.parse()
+    {
+        return (digest, Origin::Registry);
+    }
+    (Digest::of(image.layers.join("\n")), Origin::Engine)
+}
+
+async fn find(
+    context: &Context<'_>,
+    stage: &StageHandle,
+    plan: &BasePlan,
+    place: &Place,
+    refresh: bool,
+) -> Result<BaseImage> {
+    let reference = plan.image.as_str();
+    let in_engine = context.engine.image(reference).await?;
+    if let (Some(image), false) = (&in_engine, refresh) {
+        let (identity, origin) = identify(image);
+        return Ok(BaseImage {
+            schema: SCHEMA,
+            reference: reference.to_owned(),
+            identity,
+            origin,
+        });
+    }
+    stage.message(&format!("pulling {reference}"));
+    let output = |line: &str| context.report.output_line(line);
+    let refused = match context.engine.pull(&plan.image, plan.arch, &output).await {
+        Ok(image) => {
+            let (identity, origin) = identify(&image);
+            return Ok(BaseImage {
+                schema: SCHEMA,
+                reference: reference.to_owned(),
+                identity,
+                origin,
+            });
+        }
+        Err(error) => error,
+    };
+    context.report.output_line(refused.message());
+    if plan.bootstrap.is_none() {
+        // A stand-in or an image that was built here can't be refreshed, and is still good.
+        if let Some(image) = in_engine {
+            let (identity, origin) = identify(&image);
+            return Ok(BaseImage {
+                schema: SCHEMA,
+                reference: reference.to_owned(),
+                identity,
+                origin,
+            });
+        }
+        return Err(refused
+            .of_kind(Kind::Network)
+            .context(format!("base image of {}", plan.platform))
+            .hint(format!("make a registry that has `{reference}` reachable, or load the image into the engine under that name"))
+            .hint(format!("or name another one: `[platform.{}] image = \"…\"`", plan.platform)));
+    }
+    stage.message("no registry answers; bootstrapping from the distribution's mirror");
+    context.report.reporter().note(
+        Some(&plan.platform),
+        &format!(
+            "`{reference}` can't be pulled; bootstrapping the base from the distribution's mirror"
+        ),
+    );
+    bootstrap_root(context, plan, place).await?;
+    import(context, plan, place, Origin::Bootstrap(plan.mirror.clone())).await
+}
+
+async fn bootstrap_root(context: &Context<'_>, plan: &BasePlan, place: &Place) -> Result<()> {
+    let Some(bootstrap) = plan.bootstrap.clone() else {
+        return Err(Error::new(
+            Kind::Internal,
+            "a platform without a bootstrap was bootstrapped",
+        ));
+    };
+    let (plan, root, report) = (plan.clone(), place.root.clone(), context.report.clone());
+    let cache = context.caches.bases();
+    let work = move || {
+        let mut log = |line: &str| report.output_line(line);
+        bootstrap
+            .run(plan.arch, plan.mirror.as_deref(), &cache, &root, &mut log)
+            .map_err(|error| error.context(format!("base image of {}", plan.platform)))
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+}
+
+async fn import(
+    context: &Context<'_>,
+    plan: &BasePlan,
+    place: &Place,
+    origin: Origin,
+) -> Result<BaseImage> {
+    let mut file = std::io::BufReader::new(fs_err::File::open(&place.root)?);
+    let identity = bootstrap::content_digest(&mut file)?;
+    let reference = format!(
+        "omnibuild/base:{}-{}-{}",
+        plan.platform,
+        plan.arch.debian(),
+        identity.short()
+    );
+    let labels = BTreeMap::from([(IDENTITY_LABEL.to_owned(), identity.to_string())]);
+    context
+        .engine
+        .import(&place.root, &reference, &labels)
+        .await?;
+    Ok(BaseImage {
+        schema: SCHEMA,
+        reference,
+        identity,
+        origin,
+    })
+}

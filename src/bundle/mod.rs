@@ -1,0 +1,19 @@
+//! The bundle: a virtualenv at its final path, as a list of layers.
+//!
+//! A layer (the skeleton, one per wheel, the application, extras) is a pure function of what it is
+//! made from, the interpreter's ABI and the prefix, so it is made once and kept.
+
+pub mod assemble;
+pub mod distribution;
+pub mod entry_points;
+pub mod install;
+pub mod layer;
+pub mod record;
+pub mod store;
+#[cfg(test)]
+mod testing;
+pub mod wheel;
+mod wheel_name;
+
+pub use self::assemble::{Bundle, Request};
+pub use self::layer::Layer;

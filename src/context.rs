@@ -1,0 +1,120 @@
+//! What every stage of one platform is given: the engine, the caches, the reporter.
+//!
+//! No stage reaches for anything else, and none knows the order of the stages.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::engine::{ContainerSpec, Engine, Network, Session};
+use crate::error::Result;
+use crate::plan::NetworkPlan;
+use crate::report::PlatformReporter;
+
+/// Where things are kept between runs, drawn from `root` (the user's cache folder):
+///
+/// ```text
+/// v1/bases/<platform>-<arch>.json .tar    which base image a platform has, and a bootstrapped one
+/// v1/builders/<key>.json                  the interpreter of a builder image
+/// v1/layers/<2 digits>/<key>/             installed wheels with byte code
+/// v1/sessions/<session>.lock              who is alive
+/// ```
+#[derive(Debug, Clone)]
+pub struct Caches {
+    root: PathBuf,
+    wheels: PathBuf,
+}
+
+impl Caches {
+    /// Caches below the user's cache folder, and the folder of wheels.
+    pub fn new(root: &Path, wheels: PathBuf) -> Self {
+        Self {
+            root: root.join("v1"),
+            wheels,
+        }
+    }
+
+    /// Base images.
+    pub fn bases(&self) -> PathBuf {
+        self.root.join("bases")
+    }
+
+    /// Builder images.
+    pub fn builders(&self) -> PathBuf {
+        self.root.join("builders")
+    }
+
+    /// Layers.
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    /// Sessions.
+    pub fn sessions(&self) -> PathBuf {
+        self.root.join("sessions")
+    }
+
+    /// Wheels; shared with other machines by copying the folder.
+    pub fn wheels(&self) -> &Path {
+        &self.wheels
+    }
+}
+
+/// The surroundings of a platform's stages.
+pub struct Context<'a> {
+    /// The engine.
+    pub engine: &'a dyn Engine,
+    /// This run.
+    pub session: &'a Session,
+    /// The caches.
+    pub caches: &'a Caches,
+    /// Takes progress and output.
+    pub report: &'a PlatformReporter,
+    /// How to reach the network.
+    pub network: &'a NetworkPlan,
+}
+
+/// Where the certificates are in a container.
+pub const CA_BUNDLE_PATH: &str = "/omnibuild/ca-bundle.pem";
+
+impl Context<'_> {
+    /// A container without a network.
+    pub fn offline<'i>(&self, image: &'i str) -> ContainerSpec<'i> {
+        ContainerSpec {
+            image,
+            network: Network::None,
+            env: BTreeMap::new(),
+            labels: self.session.labels(),
+        }
+    }
+
+    /// A container with a network, behind the user's proxies. Certificates are uploaded by the
+    /// stage, to [`CA_BUNDLE_PATH`].
+    pub fn online<'i>(&self, image: &'i str) -> ContainerSpec<'i> {
+        let mut env = self.network.proxies.clone();
+        if self.network.ca_bundle.is_some() {
+            for name in [
+                "SSL_CERT_FILE",
+                "PIP_CERT",
+                "REQUESTS_CA_BUNDLE",
+                "CURL_CA_BUNDLE",
+                "GIT_SSL_CAINFO",
+            ] {
+                env.insert(name.to_owned(), CA_BUNDLE_PATH.to_owned());
+            }
+        }
+        ContainerSpec {
+            image,
+            network: Network::Named(self.network.name.clone()),
+            env,
+            labels: self.session.labels(),
+        }
+    }
+
+    /// The bytes of the user's certificates; none when there are none.
+    pub fn ca_bundle(&self) -> Result<Vec<u8>> {
+        match &self.network.ca_bundle {
+            Some(path) => Ok(fs_err::read(path)?),
+            None => Ok(Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From a bundle and the plan to the package files of a platform.
+//!
+//! Decides what is in which package; how it is written is the format's. Runs on its own thread,
+//! since compression is all it does.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::bundle::Bundle;
+use crate::error::{Error, Kind, Result};
+use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
+
+use super::{Built, PackageSpec, packager};
+use crate::tree::{Entry, EntryKind, Tree};
+
+/// Writes the packages of a platform into a folder.
+pub fn write(plan: &PlatformPlan, bundle: &Bundle, folder: &Path) -> Result<Vec<Built>> {
+    let mut built = Vec::new();
+    for package in &plan.packages {
+        let links = links(package, bundle)?;
+        let tree = match &package.content {
+            PackageContent::Bundle => bundle_tree(bundle)?,
+            PackageContent::ConsoleScripts if links.is_empty() => continue,
+            PackageContent::Links(_) | PackageContent::ConsoleScripts => {
+                links_tree(package, &links, &bundle.prefix)?
+            }
+        };
+        let spec = spec(plan, package);
+        let writer = packager(plan.format);
+        let path = folder.join(writer.file_name(&spec));
+        let artifact = writer.write(&spec, &tree, &path)?;
+        built.push(Built {
+            name: package.name.clone(),
+            artifact,
+            links,
+        });
+    }
+    Ok(built)
+}
+
+/// The file names that a platform's packages will have.
+pub fn file_names(plan: &PlatformPlan) -> Vec<String> {
+    let writer = packager(plan.format);
+    plan.packages
+        .iter()
+        .map(|package| writer.file_name(&spec(plan, package)))
+        .collect()
+}
+
+fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
+    let writer = packager(plan.format);
+    let depends = package.depends.iter().map(|dependency| match dependency {
+        Dependency::Native(text) => text.clone(),
+        // All packages of a build have one version.
+        Dependency::Exactly(name) => writer.exactly(name, &package.version),
+    });
+    PackageSpec {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: matches!(package.content, PackageContent::Bundle).then_some(plan.arch),
+        summary: package.summary.clone(),
+        description: package.description.clone(),
+        maintainer: package.maintainer.clone(),
+        vendor: package.vendor.clone(),
+        homepage: package.homepage.clone(),
+        license: package.license.clone(),
+        depends: depends.collect(),
+        codec: package.codec,
+        epoch: package.epoch,
+    }
+}
+
+fn bundle_tree(bundle: &Bundle) -> Result<Tree> {
+    let root = bundle.prefix.rsplit_once('/').map_or("", |(root, _)| root);
+    let mut tree = Tree::default();
+    for layer in &bundle.layers {
+        layer.add_to_tree(&mut tree, root)?;
+    }
+    Ok(tree)
+}
+
+/// Where the links of a package are: `/usr/bin/<command>`.
+fn links(package: &PackagePlan, bundle: &Bundle) -> Result<Vec<String>> {
+    let there: BTreeSet<&str> = bundle.commands().collect();
+    match &package.content {
+        PackageContent::Bundle => Ok(Vec::new()),
+        PackageContent::ConsoleScripts => Ok(bundle
+            .console_scripts()
+            .iter()
+            .map(|name| format!("/usr/bin/{name}"))
+            .collect()),
+        PackageContent::Links(folders) => {
+            let mut links = Vec::new();
+            for (folder, commands) in folders {
+                for command in commands {
+                    if !there.contains(command.as_str()) {
+                        let known: Vec<&str> = there
+                            .iter()
+                            .copied()
+                            .filter(|name| !name.starts_with("python"))
+                            .collect();
+                        return Err(Error::new(
+                            Kind::Config,
+                            format!("package `{}` links `{command}`, which is not in `{}/bin`", package.name, bundle.prefix),
+                        )
+                        .hint(format!("commands that are there: {}", known.join(", ")))
+                        .hint("a command is a console script of the project (`[project.scripts]`) or of something it requires"));
+                    }
+                    links.push(format!("{folder}/{command}"));
+                }
+            }
+            Ok(links)
+        }
+    }
+}
+
+fn links_tree(package: &PackagePlan, links: &[String], prefix: &str) -> Result<Tree> {
+    let origin: Arc<str> = package.name.as_str().into();
+    let mut tree = Tree::default();
+    for link in links {
+        let command = link.rsplit('/').next().unwrap_or_default();
+        let target = format!("{prefix}/bin/{command}");
+        let entry = Entry {
+            mode: 0o777,
+            kind: EntryKind::Symlink(target),
+            origin: Arc::clone(&origin),
+        };
+        tree.insert(link, entry)?;
+    }
+    Ok(tree)
+}

@@ -1,0 +1,133 @@
+//! Writes Debian binary packages, deb(5): an `ar` archive of a version, the control archive and the
+//! data archive.
+//!
+//! Never runs dpkg-deb and never holds the content: the data archive goes through a [`Spool`].
+
+mod control;
+mod data;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::digest::DigestWriter;
+use crate::error::{Error, Kind, Result};
+use crate::fsutil;
+use crate::platform::PackageName;
+use crate::version::NativeVersion;
+
+use super::spool::Spool;
+use super::{Artifact, PackageSpec, Packager, check};
+use crate::tree::Tree;
+
+/// The writer of deb packages.
+#[derive(Debug)]
+pub struct Deb;
+
+/// The largest member of an `ar` archive in bytes: its size is ten decimal digits.
+const LARGEST_MEMBER: u64 = 9_999_999_999;
+
+/// The last time that fits the eleven octal digits of a tar header, in the year 2242.
+const LAST_TIME: u64 = 0o777_7777_7777;
+
+impl Packager for Deb {
+    /// `name_version_architecture.deb`; dpkg leaves the epoch out of file names.
+    fn file_name(&self, spec: &PackageSpec) -> String {
+        let version = control::version_without_epoch(&spec.version);
+        format!(
+            "{}_{version}_{}.deb",
+            spec.name,
+            control::architecture(spec)
+        )
+    }
+
+    fn exactly(&self, name: &PackageName, version: &NativeVersion) -> String {
+        format!("{name} (= {})", version.full())
+    }
+
+    /// Writes format 2.0: `debian-binary`, `control.tar.gz` and `data.tar` in the wanted codec.
+    ///
+    /// Fails with [`Kind::Config`] when a field can't stand in a control file, with
+    /// [`Kind::Conflict`] when a path can't stand in a package.
+    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact> {
+        let fields = control::Fields::of(spec)?;
+        check::tree(tree)?;
+        check_time(spec.epoch)?;
+        fsutil::commit_file(path, |output| {
+            let failed = |error: io::Error| Error::io("write", path, &error);
+            let (listing, mut data) =
+                Spool::write(path, spec.codec, |sink| data::write(tree, spec.epoch, sink))
+                    .map_err(failed)?;
+            let control = control::archive(&fields, &listing, spec.epoch).map_err(failed)?;
+            check_member(data.size)?;
+            let mut output = DigestWriter::new(output);
+            let mut write = || {
+                output.write_all(b"!<arch>\n")?;
+                member(&mut output, "debian-binary", 4, spec.epoch)?;
+                output.write_all(b"2.0\n")?;
+                member(
+                    &mut output,
+                    "control.tar.gz",
+                    control.len() as u64,
+                    spec.epoch,
+                )?;
+                output.write_all(&control)?;
+                pad(&mut output, control.len() as u64)?;
+                let name = format!("data.tar.{}", spec.codec.extension());
+                member(&mut output, &name, data.size, spec.epoch)?;
+                data.copy_to(&mut output)?;
+                pad(&mut output, data.size)
+            };
+            write().map_err(failed)?;
+            let (digest, size, _) = output.finish();
+            Ok(Artifact {
+                file_name: self.file_name(spec),
+                size,
+                digest,
+            })
+        })
+    }
+}
+
+fn check_time(epoch: u64) -> Result<()> {
+    if epoch <= LAST_TIME {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("the time {epoch} is too late for a deb package"),
+    )
+    .hint(format!(
+        "set SOURCE_DATE_EPOCH to at most {LAST_TIME} seconds"
+    )))
+}
+
+fn check_member(size: u64) -> Result<()> {
+    if size <= LARGEST_MEMBER {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Build,
+        format!("the compressed content is {size} bytes and a deb package holds at most {LARGEST_MEMBER}"),
+    )
+    .hint("leave large data out of the package, or compress it with `xz`"))
+}
+
+/// Writes the header of an `ar` member; its content begins at an even offset.
+fn member(output: &mut impl Write, name: &str, size: u64, time: u64) -> io::Result<()> {
+    writeln!(
+        output,
+        "{name:<16}{time:<12}{0:<6}{0:<6}100644  {size:<10}`",
+        0
+    )
+}
+
+fn pad(output: &mut impl Write, size: u64) -> io::Result<()> {
+    if size.is_multiple_of(2) {
+        Ok(())
+    } else {
+        output.write_all(b"\n")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! A package with everything that is awkward in one, and the running of tools, for the tests.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::platform::{Arch, Codec};
+use crate::version::NativeVersion;
+
+use super::PackageSpec;
+use crate::tree::{Content, Entry, EntryKind, Tree};
+
+/// 2024-01-02 03:04:05 UTC.
+pub(super) const EPOCH: u64 = 1_704_164_645;
+
+pub(super) const CODECS: [Codec; 3] = [Codec::Gzip, Codec::Xz, Codec::Zstd];
+
+pub(super) fn spec(codec: Codec) -> PackageSpec {
+    PackageSpec {
+        name: "acme-tool".parse().unwrap(),
+        version: NativeVersion {
+            epoch: None,
+            upstream: "1.2~rc1".into(),
+            revision: "3.test".into(),
+        },
+        architecture: Some(Arch::Amd64),
+        summary: "a tool of größe".into(),
+        description: "First paragraph.\n\nSecond paragraph:\n  as it is\n".into(),
+        maintainer: "Ann Example <ann@example.org>".into(),
+        vendor: Some("Example".into()),
+        homepage: Some("https://example.org/tool".into()),
+        license: Some("MIT".into()),
+        depends: Vec::new(),
+        codec,
+        epoch: EPOCH,
+    }
+}
+
+fn add(tree: &mut Tree, path: &str, mode: u32, kind: EntryKind) {
+    let origin: Arc<str> = "fixture.whl".into();
+    if path.starts_with("opt/") {
+        tree.insert_parents(path, "opt", &origin).unwrap();
+    }
+    tree.insert(path, Entry { mode, kind, origin }).unwrap();
+}
+
+pub(super) fn file(tree: &mut Tree, path: &str, mode: u32, bytes: &[u8]) {
+    let kind = EntryKind::File {
+        size: bytes.len() as u64,
+        content: Content::Bytes(Arc::from(bytes)),
+    };
+    add(tree, path, mode, kind);
+}
+
+pub(super) fn slice(tree: &mut Tree, path: &str, data: &Path, size: u64, time_field: Option<u64>) {
+    let content = Content::Slice {
+        path: Arc::new(data.to_owned()),
+        offset: 3,
+        time_field,
+    };
+    add(tree, path, 0o644, EntryKind::File { size, content });
+}
+
+pub(super) fn symlink(tree: &mut Tree, path: &str, target: &str) {
+    add(tree, path, 0o777, EntryKind::Symlink(target.to_owned()));
+}
+
+pub(super) fn directory(tree: &mut Tree, path: &str, mode: u32) {
+    add(tree, path, mode, EntryKind::Directory);
+}
+
+/// Names of every length around the limits of tar and `ar`, every kind of entry, slices of a file
+/// in `folder`, and enough bytes for several blocks of gzip.
+pub(super) fn tree(folder: &Path) -> Tree {
+    let mut tree = Tree::default();
+    let tree_ref = &mut tree;
+    let data = folder.join("layer");
+    fs_err::write(&data, b"---HEADtttttail and more").unwrap();
+    directory(tree_ref, "opt/acme-tool", 0o755);
+    directory(tree_ref, "opt/acme-tool/empty", 0o750);
+    file(
+        tree_ref,
+        "opt/acme-tool/bin/run",
+        0o755,
+        b"#!/bin/sh\necho hello\n",
+    );
+    file(tree_ref, "opt/acme-tool/nothing", 0o600, b"");
+    file(
+        tree_ref,
+        "opt/acme-tool/größe – 你好 $x %y \\z",
+        0o644,
+        b"u",
+    );
+    file(tree_ref, "opt/acme-tool-more/beside", 0o444, &[7; 1024]);
+    slice(tree_ref, "opt/acme-tool/lib/code.pyc", &data, 12, Some(4));
+    slice(tree_ref, "opt/acme-tool/lib/data", &data, 8, None);
+    let large: Vec<u8> = (0_u32..300_000)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    file(tree_ref, "opt/acme-tool/large", 0o644, &large);
+    symlink(tree_ref, "opt/acme-tool/lib64", "lib");
+    symlink(tree_ref, "usr/bin/acme-tool", "/opt/acme-tool/bin/run");
+    // 252 is `./opt/` and the longest name that dpkg and rpm can unpack.
+    for length in [98, 99, 100, 101, 155, 252] {
+        let name = "n".repeat(length - "./opt/".len());
+        file(tree_ref, &format!("opt/{name}"), 0o644, name.as_bytes());
+        symlink(tree_ref, &format!("opt/link-{length}"), &"t".repeat(length));
+    }
+    let deep = format!("opt/acme-tool/{0}/{0}/{0}", "d".repeat(120));
+    file(tree_ref, &format!("{deep}/file"), 0o644, b"deep");
+    directory(tree_ref, &format!("{deep}/folder"), 0o755);
+    tree
+}
+
+/// Runs a tool that must succeed, in a fixed locale, and gives what it printed.
+pub(super) fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC")
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {text}{errors}"
+    );
+    text
+}
+
+/// What stands below a folder: one line an entry with mode, time in seconds, what it is, path.
+pub(super) fn walk(root: &Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let mut lines = Vec::new();
+    for entry in walkdir::WalkDir::new(root).min_depth(1) {
+        let entry = entry.unwrap();
+        let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
+        let metadata = entry.path().symlink_metadata().unwrap();
+        let (mode, time) = (metadata.mode(), metadata.mtime());
+        let content = if metadata.is_symlink() {
+            format!(
+                "link {}",
+                fs_err::read_link(entry.path()).unwrap().display()
+            )
+        } else if metadata.is_file() {
+            format!(
+                "file {}",
+                crate::digest::Digest::of_file(entry.path())
+                    .unwrap()
+                    .short()
+            )
+        } else {
+            "folder".to_owned()
+        };
+        lines.push(format!("{path} {mode:o} {time} {content}"));
+    }
+    lines.sort();
+    lines
+}
+
+/// What [`walk`] is to find of a tree; `parents` are the folders that the tree does not name.
+pub(super) fn expected(tree: &Tree, parents: &[&str]) -> Vec<String> {
+    use std::io::Read;
+    let mut reader = crate::tree::ContentReader::default();
+    let mut lines: Vec<String> = parents
+        .iter()
+        .map(|path| format!("{path} 40755 {EPOCH} folder"))
+        .collect();
+    for (path, entry) in tree.iter() {
+        let mode = entry.mode;
+        lines.push(match &entry.kind {
+            EntryKind::Directory => format!("{path} 40{mode:03o} {EPOCH} folder"),
+            EntryKind::Symlink(target) => format!("{path} 120777 {EPOCH} link {target}"),
+            EntryKind::File { size, content } => {
+                let mut bytes = Vec::new();
+                let mut content = reader.read(content, *size, EPOCH).unwrap();
+                content.read_to_end(&mut bytes).unwrap();
+                let digest = crate::digest::Digest::of(bytes);
+                format!("{path} 100{mode:03o} {EPOCH} file {}", digest.short())
+            }
+        });
+    }
+    lines.sort();
+    lines
+}
+
+/// The folders above the tree's entries that it does not name.
+pub(super) fn unnamed_parents(tree: &Tree) -> Vec<&str> {
+    let mut parents: Vec<&str> = tree
+        .iter()
+        .flat_map(|(path, _)| super::check::parents(path))
+        .filter(|parent| tree.get(parent).is_none())
+        .collect();
+    parents.sort_unstable();
+    parents.dedup();
+    parents
+}

@@ -1,0 +1,97 @@
+//! Packages, written in process and streaming, from one sorted tree.
+//!
+//! Why own writers and not a library: the known ones hold the compressed payload in memory, and a
+//! bundle is as large as its user makes it. Never talks to an engine.
+
+pub mod assemble;
+mod check;
+mod compress;
+pub mod deb;
+#[cfg(test)]
+mod fixture;
+mod gzip;
+pub mod rpm;
+mod spool;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::platform::{Arch, Codec, Format, PackageName};
+use crate::version::NativeVersion;
+
+use crate::tree::Tree;
+
+/// What stands in a package's header, the same for every format.
+#[derive(Debug, Clone)]
+pub struct PackageSpec {
+    /// `Package` or `Name`.
+    pub name: PackageName,
+    /// Version and revision as the package manager compares them.
+    pub version: NativeVersion,
+    /// `None`: the package is the same for every architecture (`all`, `noarch`).
+    pub architecture: Option<Arch>,
+    /// One line.
+    pub summary: String,
+    /// Paragraphs.
+    pub description: String,
+    /// `Name <address>`.
+    pub maintainer: String,
+    /// Who ships it (RPM `Vendor`).
+    pub vendor: Option<String>,
+    /// The project's home page.
+    pub homepage: Option<String>,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// What it needs, each in the words of its format: `python3.11`, `libc6 (>= 2.36)` for deb;
+    /// `python(abi) = 3.9` for rpm.
+    pub depends: Vec<String>,
+    /// How the content is compressed.
+    pub codec: Codec,
+    /// Time of every entry and of the build, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
+    pub epoch: u64,
+}
+
+/// A package file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Its file name.
+    pub file_name: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The digest of the file.
+    pub digest: Digest,
+}
+
+/// A package that was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Built {
+    /// Its name.
+    pub name: PackageName,
+    /// The file.
+    pub artifact: Artifact,
+    /// The links it has, as absolute paths.
+    pub links: Vec<String>,
+}
+
+/// A writer of one package format.
+pub trait Packager {
+    /// The file name that the format's tools give such a package.
+    fn file_name(&self, spec: &PackageSpec) -> String;
+
+    /// A dependency on exactly this version of a package of the same format.
+    fn exactly(&self, name: &PackageName, version: &NativeVersion) -> String;
+
+    /// Writes the package to `path` by the commit primitive: whole, or not at all.
+    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact>;
+}
+
+/// The writer of a format.
+pub fn packager(format: Format) -> &'static dyn Packager {
+    match format {
+        Format::Deb => &deb::Deb,
+        Format::Rpm => &rpm::Rpm,
+    }
+}

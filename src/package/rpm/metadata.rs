@@ -1,0 +1,221 @@
+//! The main header: what the package is, what it provides and requires, and its files.
+//!
+//! Decides values only; their layout is `header`'s.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::package::{PackageSpec, check, compress};
+use crate::platform::{Arch, Codec};
+use crate::tree::{EntryKind, Tree};
+use crate::version::NativeVersion;
+
+use super::cpio::{self, Archive};
+use super::dependency::Dependency;
+use super::header::{Header, tag};
+
+/// Where the package was built: a constant, since the machine's name is not content.
+const BUILD_HOST: &str = "reproducible";
+
+/// The rpm whose header layout this is; tools only want to see that it is version 4.
+const RPM_VERSION: &str = "4.14.0";
+
+/// The licence of a package that names none; rpm requires the tag.
+const NO_LICENSE: &str = "Unknown";
+
+/// SHA-256 in the numbering of RFC 4880 section 9.4.
+const SHA256: u32 = 8;
+
+/// The architecture in RPM's words.
+pub(super) fn architecture(spec: &PackageSpec) -> &'static str {
+    spec.architecture.map_or("noarch", Arch::machine)
+}
+
+/// Everything that does not depend on the files.
+pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
+    let mut header = Header::default();
+    let version = &spec.version;
+    check::version_part("version", &version.upstream, b".+~^_")?;
+    check::version_part("release", &version.revision, b".+~^_")?;
+    header.strings(tag::I18N_TABLE, ["C"]);
+    header.string(tag::NAME, spec.name.as_str());
+    header.string(tag::VERSION, &version.upstream);
+    header.string(tag::RELEASE, &version.revision);
+    header.int32s(tag::EPOCH, version.epoch);
+    header.i18n_string(tag::SUMMARY, check::line("summary", &spec.summary)?);
+    check::paragraphs("description", &spec.description)?;
+    let description = spec.description.replace("\r\n", "\n");
+    header.i18n_string(tag::DESCRIPTION, description.trim_matches('\n'));
+    header.int32s(tag::BUILD_TIME, [time]);
+    header.string(tag::BUILD_HOST, BUILD_HOST);
+    if let Some(vendor) = &spec.vendor {
+        header.string(tag::VENDOR, check::line("vendor", vendor)?);
+    }
+    let license = spec.license.as_deref().unwrap_or(NO_LICENSE);
+    header.string(tag::LICENSE, check::line("license", license)?);
+    header.string(tag::PACKAGER, check::line("maintainer", &spec.maintainer)?);
+    header.i18n_string(tag::GROUP, "Unspecified");
+    if let Some(homepage) = &spec.homepage {
+        header.string(tag::URL, check::line("homepage", homepage)?);
+    }
+    header.string(tag::OS, "linux");
+    header.string(tag::ARCH, architecture(spec));
+    // A package without this tag is taken for a source package.
+    let source = format!(
+        "{}-{}-{}.src.rpm",
+        spec.name, version.upstream, version.revision
+    );
+    header.string(tag::SOURCE_RPM, &source);
+    header.string(tag::RPM_VERSION, RPM_VERSION);
+    header.string(tag::PAYLOAD_FORMAT, "cpio");
+    let (compressor, level) = match spec.codec {
+        Codec::Gzip => ("gzip", compress::GZIP_LEVEL.to_string()),
+        Codec::Xz => ("xz", compress::XZ_LEVEL.to_string()),
+        Codec::Zstd => ("zstd", compress::ZSTD_LEVEL.to_string()),
+    };
+    header.string(tag::PAYLOAD_COMPRESSOR, compressor);
+    header.string(tag::PAYLOAD_FLAGS, &level);
+    header.string(tag::ENCODING, "utf-8");
+    add_provides(&mut header, spec);
+    add_requires(&mut header, spec)?;
+    Ok(header)
+}
+
+/// `[epoch:]version-release`.
+fn full_version(version: &NativeVersion) -> String {
+    let epoch = version
+        .epoch
+        .map(|epoch| format!("{epoch}:"))
+        .unwrap_or_default();
+    format!("{epoch}{}-{}", version.upstream, version.revision)
+}
+
+/// Itself, also with the architecture, for those who need it in one.
+fn add_provides(header: &mut Header, spec: &PackageSpec) {
+    let version = full_version(&spec.version);
+    let mut provides = vec![Dependency::exact(spec.name.to_string(), &version)];
+    if let Some(architecture) = spec.architecture {
+        // The names that rpm's own `%{?_isa}` gives.
+        let isa = match architecture {
+            Arch::Amd64 => "x86-64",
+            Arch::Arm64 => "aarch-64",
+        };
+        provides.push(Dependency::exact(format!("{}({isa})", spec.name), &version));
+    }
+    header.strings(
+        tag::PROVIDE_NAME,
+        provides.iter().map(|provided| &provided.name),
+    );
+    header.strings(
+        tag::PROVIDE_VERSION,
+        provides.iter().map(|provided| &provided.version),
+    );
+    header.int32s(
+        tag::PROVIDE_FLAGS,
+        provides.iter().map(|provided| provided.flags),
+    );
+}
+
+/// What it depends on and the features of rpm that it uses, each once, sorted.
+fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
+    let mut requires = BTreeSet::new();
+    for needed in &spec.depends {
+        requires.insert(Dependency::parse(needed)?);
+    }
+    let version_has = |mark: char, requires: &BTreeSet<Dependency>| {
+        full_version(&spec.version).contains(mark)
+            || requires.iter().any(|needed| needed.version.contains(mark))
+    };
+    let features = [
+        ("CompressedFileNames", "3.0.4-1", true),
+        ("PayloadFilesHavePrefix", "4.0-1", true),
+        ("FileDigests", "4.6.0-1", true),
+        ("TildeInVersions", "4.10.0-1", version_has('~', &requires)),
+        (
+            "RichDependencies",
+            "4.12.0-1",
+            requires.iter().any(|it| it.name.starts_with('(')),
+        ),
+        ("CaretInVersions", "4.15.0-1", version_has('^', &requires)),
+        ("PayloadIsXz", "5.2-1", spec.codec == Codec::Xz),
+        ("PayloadIsZstd", "5.4.18-1", spec.codec == Codec::Zstd),
+    ];
+    for (name, version, _) in features.into_iter().filter(|(_, _, used)| *used) {
+        requires.insert(Dependency::feature(name, version));
+    }
+    header.strings(
+        tag::REQUIRE_NAME,
+        requires.iter().map(|needed| &needed.name),
+    );
+    header.strings(
+        tag::REQUIRE_VERSION,
+        requires.iter().map(|needed| &needed.version),
+    );
+    header.int32s(
+        tag::REQUIRE_FLAGS,
+        requires.iter().map(|needed| needed.flags),
+    );
+    Ok(())
+}
+
+/// One value of each array for each file, in the order of the payload, which is that of the paths.
+pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, time: u32) {
+    header.size(tag::SIZE, tag::LONG_SIZE, tree.installed_size());
+    if tree.is_empty() {
+        return;
+    }
+    let split = |path: &'_ str| path.rfind('/').map_or(0, |slash| slash + 1);
+    let folders: BTreeSet<&str> = tree.iter().map(|(path, _)| &path[..split(path)]).collect();
+    let folders: Vec<&str> = folders.into_iter().collect();
+    let folder_of = |path: &str| {
+        let found = folders.binary_search(&&path[..split(path)]);
+        found
+            .ok()
+            .and_then(|index| u32::try_from(index).ok())
+            .unwrap_or(0)
+    };
+    let entries = || tree.iter().map(|(_, entry)| entry);
+    let same = |value: u32| std::iter::repeat_n(value, tree.len());
+
+    header.strings(
+        tag::DIR_NAMES,
+        folders.iter().map(|folder| format!("/{folder}")),
+    );
+    header.strings(
+        tag::BASE_NAMES,
+        tree.iter().map(|(path, _)| &path[split(path)..]),
+    );
+    header.int32s(
+        tag::DIR_INDEXES,
+        tree.iter().map(|(path, _)| folder_of(path)),
+    );
+    // Sizes and modes were checked to fit, and the type bits are the upper four of sixteen.
+    let sizes = entries().map(|entry| u32::try_from(cpio::size(entry)).unwrap_or(u32::MAX));
+    header.int32s(tag::FILE_SIZES, sizes);
+    let modes = entries().map(|entry| u16::try_from(cpio::mode(entry)).unwrap_or(u16::MAX));
+    header.int16s(tag::FILE_MODES, modes);
+    header.int16s(tag::FILE_RDEVS, std::iter::repeat_n(0, tree.len()));
+    header.int32s(tag::FILE_MTIMES, same(time));
+    header.strings(tag::FILE_DIGESTS, &archive.digests);
+    header.int32s(tag::FILE_DIGEST_ALGORITHM, [SHA256]);
+    let targets = entries().map(|entry| match &entry.kind {
+        EntryKind::Symlink(target) => target.as_str(),
+        EntryKind::Directory | EntryKind::File { .. } => "",
+    });
+    header.strings(tag::FILE_LINK_TOS, targets);
+    header.int32s(tag::FILE_FLAGS, same(0));
+    header.strings(tag::FILE_USER_NAME, entries().map(|_| "root"));
+    header.strings(tag::FILE_GROUP_NAME, entries().map(|_| "root"));
+    // Everything is verified.
+    header.int32s(tag::FILE_VERIFY_FLAGS, same(u32::MAX));
+    header.int32s(tag::FILE_DEVICES, same(1));
+    header.int32s(tag::FILE_INODES, (1..).take(tree.len()));
+    header.strings(tag::FILE_LANGS, entries().map(|_| ""));
+}
+
+/// The digest of the compressed payload.
+pub(super) fn add_payload(header: &mut Header, digest: &Digest) {
+    header.strings(tag::PAYLOAD_DIGEST, [digest.as_str()]);
+    header.int32s(tag::PAYLOAD_DIGEST_ALGORITHM, [SHA256]);
+}

@@ -1,0 +1,149 @@
+//! What a project's folder remembers of its builds:
+//!
+//! ```text
+//! .omnibuild/state/<platform>.json    the last good build: key, artifacts
+//! .omnibuild/state/metadata.json      the metadata of a source whose backend decides it
+//! .omnibuild/state/failed.json        platforms that failed last time
+//! .omnibuild/logs/<platform>.log      everything its commands printed
+//! packages/<platform>/                the packages
+//! ```
+//!
+//! A record is trusted only while the digests in it hold. Knows nothing of stages.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Digest, Key};
+use crate::error::Result;
+use crate::fsutil;
+use crate::package::Built;
+use crate::plan::metadata::ProjectMetadata;
+use crate::platform::PlatformId;
+
+const SCHEMA: u32 = 1;
+
+/// A platform's last good build.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BuildRecord {
+    schema: u32,
+    /// All that decided it.
+    pub key: Key,
+    /// Its packages.
+    pub packages: Vec<Built>,
+    /// Whether they passed verification; records of old don't say.
+    #[serde(default)]
+    pub verified: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MetadataRecord {
+    schema: u32,
+    source: Digest,
+    metadata: ProjectMetadata,
+}
+
+/// The records of one project.
+#[derive(Debug, Clone)]
+pub struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// The records of the project in `root`.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// The folder of a platform's packages.
+    pub fn packages(&self, platform: &PlatformId) -> PathBuf {
+        self.root.join("packages").join(platform.as_str())
+    }
+
+    /// A platform's log.
+    pub fn log(&self, platform: &PlatformId) -> PathBuf {
+        self.root
+            .join(".omnibuild/logs")
+            .join(format!("{platform}.log"))
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.root
+            .join(".omnibuild/state")
+            .join(format!("{name}.json"))
+    }
+
+    /// The last good build of a platform.
+    pub fn build(&self, platform: &PlatformId) -> Option<BuildRecord> {
+        let record: BuildRecord = fsutil::read_json(&self.state(platform.as_str()))?;
+        (record.schema == SCHEMA).then_some(record)
+    }
+
+    /// Records a good build.
+    pub fn put_build(
+        &self,
+        platform: &PlatformId,
+        key: Key,
+        packages: Vec<Built>,
+        verified: bool,
+    ) -> Result<()> {
+        let record = BuildRecord {
+            schema: SCHEMA,
+            key,
+            packages,
+            verified,
+        };
+        fsutil::commit_json(&self.state(platform.as_str()), &record)
+    }
+
+    /// Whether every package of a record is there with the digest it had.
+    pub fn holds(&self, platform: &PlatformId, record: &BuildRecord) -> bool {
+        let folder = self.packages(platform);
+        record
+            .packages
+            .iter()
+            .map(|package| &package.artifact)
+            .all(|artifact| {
+                Digest::of_file(&folder.join(&artifact.file_name))
+                    .is_ok_and(|digest| digest == artifact.digest)
+            })
+    }
+
+    /// The metadata that was read from the wheel of this source.
+    pub fn metadata(&self, source: &Digest) -> Option<ProjectMetadata> {
+        let record: MetadataRecord = fsutil::read_json(&self.state("metadata"))?;
+        (record.schema == SCHEMA && record.source == *source).then_some(record.metadata)
+    }
+
+    /// Records the metadata of a source.
+    pub fn put_metadata(&self, source: &Digest, metadata: &ProjectMetadata) -> Result<()> {
+        let record = MetadataRecord {
+            schema: SCHEMA,
+            source: source.clone(),
+            metadata: metadata.clone(),
+        };
+        fsutil::commit_json(&self.state("metadata"), &record)
+    }
+
+    /// What the project's build backend asked for beside `[build-system] requires`.
+    pub fn backend_requires(&self) -> Vec<String> {
+        fsutil::read_json(&self.state("backend-requires")).unwrap_or_default()
+    }
+
+    /// Records what the backend asked for.
+    pub fn put_backend_requires(&self, requires: &[String]) -> Result<()> {
+        fsutil::commit_json(&self.state("backend-requires"), &requires)
+    }
+
+    /// The platforms that failed last time.
+    pub fn failed(&self) -> Vec<PlatformId> {
+        fsutil::read_json(&self.state("failed")).unwrap_or_default()
+    }
+
+    /// Records which platforms failed.
+    pub fn put_failed(&self, platforms: &[PlatformId]) -> Result<()> {
+        fsutil::commit_json(&self.state("failed"), &platforms)
+    }
+}
