@@ -1,8 +1,158 @@
 //! omnibuild: Python applications as native packages, built in containers.
+//!
+//! This page is the map: what flows through the program, which room does what, who may know whom,
+//! and what never happens. The words of a user are in the README and in `omnibuild --help`.
+//!
+//! # Bird's eye view
+//!
+//! One project goes in, deb or rpm packages come out, for several platforms side by side. Data flows
+//! one way; a later type never refers back.
+//!
+//! ```text
+//! omnibuild.toml | pyproject [tool.omnibuild]      platforms.toml + images/<platform>/
+//!               \                                  /
+//!                config -> Config        checked once; defaults and cross-field rules live here
+//!                inputs -> Inputs        files read and hashed, git described; nothing written
+//!                plan   -> Plan          pure; every name, path, version and the fields of every key
+//!     for each platform, side by side, failures isolated:
+//!                base    -> BaseImage      the engine's, pulled, or bootstrapped from a mirror
+//!                image   -> BuilderImage   reused by content key, or built from the Dockerfile
+//!                wheels  -> WheelSet       from the cache, or made once by the builder's pip
+//!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
+//!                package -> Built          omnibus and meta-packages, written in process
+//!                verify  -> Verified       installed, run, removed in a clean container
+//! ```
+//!
+//! A stage takes the result before it and its own part of the plan, never [`config::Config`]. No
+//! stage decides a name: the plan did. A result lists digests, so that the next key can use them.
+//!
+//! Three things are kept between runs, each under a key of what decides it: builder images (in the
+//! engine), wheels ([`wheels::store`]) and *layers* ([`bundle::store`]): wheels as they are once
+//! installed and compiled at a prefix. Nobody has to install a wheel twice, so after a change of one
+//! line only the application's layer is made, and the packages are written.
+//!
+//! # Entry points
+//!
+//! `main.rs` parses and calls [`pipeline::execute`], which has one function for each command.
+//! [`pipeline::build`] is the one to read first: its `platform` is the list of stages above. To
+//! learn what a build will do, read [`plan::plan`]; to learn what containers are asked to do,
+//! [`engine::Engine`].
+//!
+//! # Code map
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`cli`] | the command line and the environment; its help text is the manual |
+//! | [`pipeline`] | the commands; the only room that knows the order of the stages |
+//! | [`config`] | project configuration and platform table, read, merged, checked |
+//! | [`plan`] | [`plan::inputs`] reads, [`plan::plan`] decides; requirement files as data |
+//! | [`engine`] | what is asked of a container engine; `docker.rs` asks it; sessions and their sweep |
+//! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
+//! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
+//! | [`image`] | builder images |
+//! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both |
+//! | [`bundle`] | hostile-wheel check, wheel to layer, layers to bundle |
+//! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer |
+//! | [`verify`] | the packages in a clean container |
+//! | [`state`] | what a project's folder remembers |
+//! | [`report`] | events as terminal lines, plain lines or JSON; logs; secrets taken out |
+//! | [`archive`] | tar streams into and out of containers |
+//! | [`interpreter`] | what a platform's Python says of itself |
+//! | [`steps`] | the scripts that run in containers |
+//! | [`tree`] | one sorted, normalised list of what a package installs |
+//! | [`digest`] | digests, and keys that stay readable beside their hash |
+//! | [`fsutil`] | the commit primitive, locks, sorted walk |
+//! | [`version`] | PEP 440 and `git describe` to versions that dpkg and rpm order alike |
+//! | [`platform`] | validated words: platform, architecture, format, package name, image |
+//! | [`error`] | the one error type, its kinds with their exit codes, its hints |
+//!
+//! Outside of Rust: `platforms.toml` and `images/<id>/` are the platforms, `images/common/` what
+//! their Dockerfiles share, `images/steps/` the scripts that run in containers. All of it is
+//! compiled in.
+//!
+//! # Who may import whom
+//!
+//! | layer | rooms | may import |
+//! |---|---|---|
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, version, report | words before them |
+//! | facts | config | words |
+//! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
+//! | ports | engine, context | words; context the plan's types too |
+//! | records | state | words, and types of what it records |
+//! | stages | base, image, wheels, bundle, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | order | pipeline | all of these |
+//! | edge | cli, main | pipeline, report, error |
+//!
+//! Three arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
+//! `cli` parsed, as plain data; and `wheels` knows the layer, since the project's own wheel is built in
+//! an environment made of layers. `tests/it/tidy/imports.rs` is the same table, held against every
+//! `use`.
+//!
+//! Inside a folder the child imports the parent's trait, and the parent names the child in one
+//! exhaustive `match` ([`package::packager`], [`engine::connect`]). Outside the folder nobody names
+//! the child.
+//!
+//! A platform is data and needs no Rust. A package format or an engine is a new file, an enum value
+//! and a match arm. If a change needs more, the wall is in the wrong place.
+//!
+//! # Invariants
+//!
+//! What never happens, and what holds it. `tests/it/tidy` reads the sources; the other names are
+//! tests or lints.
+//!
+//! 1. No file but `engine/docker/` names the client library; nothing but [`report`] and `main`
+//!    prints; nothing but [`cli`] and [`engine`] reads environment variables. (`tidy`; clippy's
+//!    `print_stdout`, `print_stderr` and `disallowed-methods`)
+//! 2. No `match` on a format, a family or an engine has a wildcard arm, or stands outside of the
+//!    functions that register them. (`tidy`)
+//! 3. Nothing that another run or a user can see is written in place, and nothing but [`fsutil`]
+//!    renames. (`a_failed_write_leaves_the_old_file_and_no_other`,
+//!    `content_that_is_gone_or_too_short_leaves_no_package`; `disallowed-methods`)
+//! 4. No key has a time, a tag or an id of a locally built image in it.
+//!    (`a_key_does_not_depend_on_the_order_of_its_fields_but_on_all_of_them`)
+//! 5. No command is a string: it is a list of words with its folder and environment. Scripts live
+//!    under `images/`. ([`engine::Exec`] has no other form)
+//! 6. No container is made outside of [`engine::with_container`], which always removes; each carries
+//!    its session's label, and what a dead session left is swept by the next.
+//! 7. No secret is in a word of a command, a container's environment, an image layer or a log. Not
+//!    held yet for proxy variables, see the cross-cutting concerns.
+//!    (`credentials_of_an_index_are_in_the_file_only`, `a_secret_is_in_no_output_and_no_log`,
+//!    `canonical_lines_hold_no_credentials_and_place_relative_folders`)
+//! 8. No archive and no package is held in memory: what is as large as its user makes it streams
+//!    through files. (`benches/compare.py` shows the peak)
+//! 9. No wheel is used before all of it was checked. (the tests of [`bundle::wheel`])
+//! 10. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
+//!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
+//! 11. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
+//!
+//! # Cross-cutting
+//!
+//! **Errors.** One type with a [`error::Kind`], which decides the exit code; the numbers are an
+//! interface. An error says what happened, where, why (command, status, last lines, log) and what to
+//! do. Where a cause is known, the stage says so by kind and hint ([`wheels`] has the list).
+//!
+//! **Logs.** Everything that a container prints goes to `.omnibuild/logs/<platform>.log`, whatever is
+//! shown. Progress goes to standard error, results to standard output.
+//!
+//! **Cancellation.** Ctrl-C and SIGTERM drop the futures of all platforms; the session's containers
+//! are removed before the program ends. Files need no care: what isn't committed has no name. After
+//! a kill the next run removes the containers, since the dead session's lock is free.
+//!
+//! **Reproducibility.** Same inputs, same bytes. A layer depends on the wheel's digest, the
+//! interpreter, the prefix and the way byte code is made, and has no times; the packages' writer fills in
+//! `SOURCE_DATE_EPOCH` (the commit's time). Compressors give the same bytes on any number of cores.
+//! What isn't in the keys' reach: a compiler that is not deterministic, and an index that answers
+//! otherwise tomorrow while no wheel is cached; pin requirements against that.
+//!
+//! **Network.** Only bases, builder images, dependencies and verification have one. Proxy variables
+//! are handed to them as they are; a proxy's password in them is visible to who may inspect the
+//! container. Certificates go in as a file. No path of this machine is mounted, so the engine may be
+//! another machine's.
 
 pub mod archive;
 pub mod base;
 pub mod bundle;
+pub mod cli;
 pub mod config;
 pub mod context;
 pub mod digest;
@@ -12,6 +162,7 @@ pub mod fsutil;
 pub mod image;
 pub mod interpreter;
 pub mod package;
+pub mod pipeline;
 pub mod plan;
 pub mod platform;
 pub mod report;

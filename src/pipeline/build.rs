@@ -1,0 +1,292 @@
+//! `omnibuild` and `omnibuild verify`: every platform side by side, failures isolated.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+
+use crate::cli::{BuildOptions, Common, Environment};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::plan::metadata::ProjectMetadata;
+use crate::plan::{self, Plan, PlatformPlan};
+use crate::report::{Outcome, Reporter, Summary, SummaryRow};
+
+use super::platform::{Done, PlatformBuild};
+use super::{Project, Run};
+
+/// Memory that one platform's compilers may need, in bytes.
+const MEMORY_PER_PLATFORM: u64 = 1 << 30;
+
+/// Builds every platform that was asked for.
+pub async fn build(
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    if options.failed && project.state.failed().is_empty() {
+        reporter.note(None, "no platform failed last time; there is nothing to do");
+        return Ok(());
+    }
+    run_platforms(common, options, &project, reporter, async |build, plan| {
+        build.platform(plan).await
+    })
+    .await
+}
+
+/// Verifies the packages that were built last.
+pub async fn verify(
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    if common.dry_run {
+        for target in project.targets(common, options.failed)? {
+            reporter.note(
+                Some(&target.platform.id),
+                "would install, run and remove its packages",
+            );
+        }
+        return Ok(());
+    }
+    run_platforms(common, options, &project, reporter, async |build, plan| {
+        build.verify_again(plan).await
+    })
+    .await
+}
+
+/// Runs `work` for each platform, at most so many at a time; prints the table; answers the first
+/// failure.
+async fn run_platforms(
+    common: &Common,
+    options: &BuildOptions,
+    project: &Project,
+    reporter: &Reporter,
+    work: impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
+) -> Result<()> {
+    let run = Run::new(common.host.clone(), project.caches.clone());
+    let everything = async {
+        let plan = make_plan(common, options, project, &run, reporter).await?;
+        run_planned(options, project, &run, reporter, &plan, &work).await
+    };
+    let result = tokio::select! {
+        result = everything => result,
+        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")
+            .hint("run the same command again: it goes on with what is done")),
+    };
+    let swept = run.sweep().await;
+    result?;
+    swept
+}
+
+/// Ctrl-C, or the polite signal of a supervisor.
+async fn stop_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate => {}
+    }
+}
+
+async fn run_planned(
+    options: &BuildOptions,
+    project: &Project,
+    run: &Run,
+    reporter: &Reporter,
+    plan: &Plan,
+    work: &impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
+) -> Result<()> {
+    let jobs = options
+        .jobs
+        .map_or_else(|| default_jobs(plan.platforms.len()), Into::into);
+    let mut rows = vec![None; plan.platforms.len()];
+    let mut errors: Vec<Option<Error>> = plan.platforms.iter().map(|_| None).collect();
+    let each = |number: usize| async move {
+        let platform = &plan.platforms[number];
+        let started = Instant::now();
+        let log = project.state.log(&platform.id);
+        let result = async {
+            let report = reporter.platform(&platform.id, &log)?;
+            let build = PlatformBuild {
+                project,
+                run,
+                options,
+                report,
+            };
+            let result = work(&build, platform).await;
+            let outcome = match &result {
+                Ok(done) if done.built => Outcome::Built,
+                Ok(_) => Outcome::UpToDate,
+                Err(error) => Outcome::of_error(error),
+            };
+            build.report.finish(outcome);
+            result
+        };
+        let result = result.await;
+        (number, result, started.elapsed(), log)
+    };
+    let mut running = futures::stream::iter(0..plan.platforms.len())
+        .map(each)
+        .buffer_unordered(jobs);
+    while let Some((number, result, took, log)) = running.next().await {
+        let platform = plan.platforms[number].id.clone();
+        let failed = result.is_err();
+        if let Err(error) = &result {
+            reporter.print_error(Some(&platform), error);
+        }
+        rows[number] = Some(row(platform, &result, took, &log));
+        errors[number] = result.err();
+        if failed && options.fail_fast {
+            break;
+        }
+    }
+    drop(running);
+    let rows: Vec<SummaryRow> = plan
+        .platforms
+        .iter()
+        .zip(rows)
+        .map(|(platform, row)| {
+            row.unwrap_or_else(|| cancelled(platform, &project.state.log(&platform.id)))
+        })
+        .collect();
+    let failed: Vec<_> = rows
+        .iter()
+        .filter(|row| matches!(row.outcome, Outcome::Failed { .. } | Outcome::Cancelled))
+        .map(|row| row.platform.clone())
+        .collect();
+    project.state.put_failed(&failed)?;
+    reporter.print_summary(&Summary { rows });
+    match errors.into_iter().flatten().next() {
+        None => Ok(()),
+        Some(first) => Err(Error::new(
+            first.kind(),
+            format!(
+                "{} of {} platforms failed",
+                failed.len(),
+                plan.platforms.len()
+            ),
+        )
+        .hint("`omnibuild --failed` builds only those again")),
+    }
+}
+
+fn default_jobs(platforms: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let available = fs_err::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("MemAvailable:"))?
+                .to_owned();
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .map_or(MEMORY_PER_PLATFORM, |kibibytes| kibibytes * 1024);
+    let by_memory = usize::try_from(available / MEMORY_PER_PLATFORM).unwrap_or(usize::MAX);
+    cores.min(by_memory).min(platforms).max(1)
+}
+
+fn row(
+    platform: crate::platform::PlatformId,
+    result: &Result<Done>,
+    took: Duration,
+    log: &Path,
+) -> SummaryRow {
+    let (outcome, reused, files) = match result {
+        Ok(done) if done.built => (Outcome::Built, done.reused.clone(), done.files.clone()),
+        Ok(done) => (Outcome::UpToDate, done.reused.clone(), done.files.clone()),
+        Err(error) => (Outcome::of_error(error), Vec::new(), Vec::new()),
+    };
+    SummaryRow {
+        platform,
+        outcome,
+        took,
+        reused,
+        files,
+        log: log.to_owned(),
+    }
+}
+
+fn cancelled(platform: &PlatformPlan, log: &Path) -> SummaryRow {
+    SummaryRow {
+        platform: platform.id.clone(),
+        outcome: Outcome::Cancelled,
+        took: Duration::ZERO,
+        reused: Vec::new(),
+        files: Vec::new(),
+        log: log.to_owned(),
+    }
+}
+
+/// The plan; a project whose backend decides its metadata is built on the first platform to learn
+/// it, and what was learned is recorded.
+async fn make_plan(
+    common: &Common,
+    options: &BuildOptions,
+    project: &Project,
+    run: &Run,
+    reporter: &Reporter,
+) -> Result<Plan> {
+    let targets = project.targets(common, options.failed)?;
+    let metadata = match known_metadata(project) {
+        Known::Yes(metadata) => metadata,
+        Known::FromWheel(source) => {
+            let first = project.targets(common, options.failed)?.into_iter().next();
+            let first =
+                first.ok_or_else(|| Error::new(Kind::Config, "no platform was asked for"))?;
+            let guess = ProjectMetadata {
+                name: project
+                    .config
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| "project".to_owned()),
+                version: Some("0".to_owned()),
+                ..ProjectMetadata::default()
+            };
+            let plan = plan::plan(&project.config, &project.inputs, Some(&guess), vec![first])?;
+            let platform = &plan.platforms[0];
+            let log = project.state.log(&platform.id);
+            let report = reporter.platform(&platform.id, &log)?;
+            let build = PlatformBuild {
+                project,
+                run,
+                options,
+                report,
+            };
+            let metadata = build.learn_metadata(platform).await?;
+            project.state.put_metadata(&source, &metadata)?;
+            Some(metadata)
+        }
+    };
+    plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)
+}
+
+/// What is known of the project's metadata without building it.
+pub(super) enum Known {
+    /// All; `None` for a bare list of requirements.
+    Yes(Option<ProjectMetadata>),
+    /// Only the wheel of this source will tell.
+    FromWheel(Digest),
+}
+
+pub(super) fn known_metadata(project: &Project) -> Known {
+    let Some(source) = &project.inputs.source else {
+        return Known::Yes(None);
+    };
+    if let Some(metadata) = ProjectMetadata::from_pyproject(&project.config.pyproject) {
+        return Known::Yes(Some(metadata));
+    }
+    match project.state.metadata(&source.digest) {
+        Some(metadata) => Known::Yes(Some(metadata)),
+        None => Known::FromWheel(source.digest.clone()),
+    }
+}

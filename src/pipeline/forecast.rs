@@ -1,0 +1,250 @@
+//! `omnibuild plan` and `omnibuild platforms`: what would be done, and why, from the records alone.
+//!
+//! Reads caches and records; asks no engine, changes nothing.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::base;
+use crate::cli::{BuildOptions, Common, Environment};
+use crate::config::PlatformTable;
+use crate::digest::Key;
+use crate::error::Result;
+use crate::image;
+use crate::interpreter::Interpreter;
+use crate::package::assemble;
+use crate::plan::{self, PlatformPlan};
+use crate::report::Reporter;
+use crate::wheels::{WheelStore, resolve};
+
+use super::Project;
+use super::build::{Known, known_metadata};
+use super::platform::up_to_date;
+
+/// What one stage would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// `base`, `image`, `wheels`, `application`, `packages`.
+    pub stage: &'static str,
+    /// `reuse`, `build`, `rebuild`, ….
+    pub action: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// What one platform would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Forecast {
+    /// The platform.
+    pub platform: String,
+    /// Whether nothing would be done.
+    pub up_to_date: bool,
+    /// Its stages.
+    pub steps: Vec<Step>,
+    /// The files it would have in the end.
+    pub files: Vec<String>,
+}
+
+/// Prints what a build would do.
+pub fn plan(
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    let targets = project.targets(common, options.failed)?;
+    let metadata = match known_metadata(&project) {
+        Known::Yes(metadata) => metadata,
+        Known::FromWheel(_) => {
+            let ids: Vec<String> = targets
+                .iter()
+                .map(|target| target.platform.id.to_string())
+                .collect();
+            let text = format!(
+                "{}: the project's build backend decides its version and requirements; the first build asks it, and the plan is complete then",
+                ids.join(", ")
+            );
+            return reporter.print_result(
+                "plan",
+                &text,
+                &serde_json::json!({ "platforms": ids, "complete": false }),
+            );
+        }
+    };
+    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
+    let forecasts: Vec<Forecast> = plan
+        .platforms
+        .iter()
+        .map(|platform| forecast(&project, platform))
+        .collect();
+    let text = format!(
+        "{} {}\n{}",
+        plan.name,
+        plan.version,
+        forecasts.iter().map(render).collect::<String>()
+    );
+    reporter.print_result("plan", text.trim_end(), &forecasts)
+}
+
+fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {
+    let up_to_date = up_to_date(project, plan).is_some();
+    let mut steps = Vec::new();
+    if !up_to_date {
+        follow(project, plan, &mut steps);
+    }
+    Forecast {
+        platform: plan.id.to_string(),
+        up_to_date,
+        steps,
+        files: assemble::file_names(plan),
+    }
+}
+
+/// Follows the keys from stage to stage as far as the records reach.
+fn follow(project: &Project, plan: &PlatformPlan, steps: &mut Vec<Step>) {
+    let mut add = |stage, action, why: String| steps.push(Step { stage, action, why });
+    let Some(base) = base::recorded(&project.caches.bases(), &plan.base) else {
+        let else_bootstrap = if plan.base.bootstrap.is_some() {
+            ", else bootstrapped"
+        } else {
+            ""
+        };
+        add(
+            "base",
+            "get",
+            format!("`{}` is pulled{else_bootstrap}", plan.base.image),
+        );
+        add("image", "build", "there is no base yet".to_owned());
+        add("wheels", "make", "there is no builder yet".to_owned());
+        add(
+            "packages",
+            "write",
+            "this platform was not built before".to_owned(),
+        );
+        return;
+    };
+    add("base", "reuse", base.describe());
+    let key = image::key(plan, &base.identity);
+    let Some(interpreter) = image::recorded_interpreter(&project.caches.builders(), &key) else {
+        add(
+            "image",
+            "build",
+            "no builder image was made from these files and packages".to_owned(),
+        );
+        add("wheels", "make", "its builder is new".to_owned());
+        add("packages", "write", "their wheels are new".to_owned());
+        return;
+    };
+    add("image", "reuse", format!("builder {}", key.digest.short()));
+    wheels(project, plan, &key, &interpreter, &mut add);
+    let changes = match project.state.build(&plan.id) {
+        None => "this platform was not built before".to_owned(),
+        Some(record) => {
+            let changes = plan.key(&base.identity).changes_since(&record.key);
+            if changes.is_empty() {
+                "the packages are not as they were written".to_owned()
+            } else {
+                short(&changes)
+            }
+        }
+    };
+    add("packages", "write", changes);
+}
+
+fn wheels(
+    project: &Project,
+    plan: &PlatformPlan,
+    builder: &Key,
+    interpreter: &Interpreter,
+    add: &mut impl FnMut(&'static str, &'static str, String),
+) {
+    let store = WheelStore::new(project.caches.wheels());
+    let key = resolve::key(plan, builder, &interpreter.abi);
+    match store.get(&plan.id, &key.digest) {
+        Ok(Some(set)) => add("wheels", "reuse", format!("{} wheels", set.wheels.len())),
+        Err(damage) => add("wheels", "rebuild", damage),
+        Ok(None) => match store.latest(&plan.id, "wheels") {
+            Some(latest) => add("wheels", "rebuild", short(&key.changes_since(&latest.key))),
+            None => add("wheels", "make", "none were made before".to_owned()),
+        },
+    }
+}
+
+/// The first few changes; the rest is counted.
+fn short(changes: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = changes
+        .iter()
+        .take(SHOWN)
+        .map(|change| change.trim())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if changes.len() > SHOWN {
+        text.push_str(&format!(" and {} more", changes.len() - SHOWN));
+    }
+    text
+}
+
+fn render(forecast: &Forecast) -> String {
+    let mut text = format!("\n{}\n", forecast.platform);
+    if forecast.up_to_date {
+        text.push_str("  nothing to do\n");
+    }
+    for step in &forecast.steps {
+        text.push_str(&format!(
+            "  {:<9} {}: {}\n",
+            step.stage, step.action, step.why
+        ));
+    }
+    for file in &forecast.files {
+        text.push_str(&format!("  -> {file}\n"));
+    }
+    text
+}
+
+/// Prints the platforms.
+pub fn platforms(common: &Common, reporter: &Reporter) -> Result<()> {
+    let today = super::today();
+    let table = PlatformTable::load(Path::new(&common.project))?;
+    let rows: Vec<Vec<String>> = table
+        .all()
+        .map(|platform| {
+            let aliases: Vec<&str> = table
+                .aliases()
+                .iter()
+                .filter(|(_, id)| **id == platform.id)
+                .map(|(alias, _)| alias.as_str())
+                .collect();
+            let support = if platform.is_living(today) {
+                "living"
+            } else {
+                "past its end of life"
+            };
+            vec![
+                platform.id.to_string(),
+                platform.title.clone(),
+                platform.end_of_life.to_string(),
+                support.to_owned(),
+                platform.python.clone(),
+                platform.format.to_string(),
+                aliases.join(", "),
+            ]
+        })
+        .collect();
+    reporter.print_listing(
+        "platforms",
+        &[
+            "platform",
+            "name",
+            "end of life",
+            "support",
+            "python",
+            "format",
+            "aliases",
+        ],
+        &rows,
+    );
+    Ok(())
+}

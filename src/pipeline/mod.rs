@@ -1,0 +1,210 @@
+//! The commands, as sequences of stages; the only room that knows the order of the stages.
+//!
+//! [`build`](build::build) reads like the manual. Nothing here does a stage's work.
+
+pub mod build;
+pub mod doctor;
+pub mod forecast;
+pub mod init;
+mod platform;
+mod run;
+
+use std::path::PathBuf;
+
+use crate::cli::{Command, Common, Environment};
+use crate::config::{Config, PlatformTable};
+use crate::context::Caches;
+use crate::error::{Error, Kind, Result};
+use crate::plan::inputs::Inputs;
+use crate::plan::metadata::ProjectMetadata;
+use crate::plan::{self, Target};
+use crate::platform::Arch;
+use crate::report::Reporter;
+use crate::state::State;
+
+pub use self::run::Run;
+
+/// A project that has been read: configuration, platforms, inputs.
+pub struct Project {
+    /// The checked configuration.
+    pub config: Config,
+    /// Every platform that is known.
+    pub table: PlatformTable,
+    /// What was read from the project's folder.
+    pub inputs: Inputs,
+    /// What the folder remembers of earlier builds.
+    pub state: State,
+    /// Where things are kept between runs.
+    pub caches: Caches,
+}
+
+impl Project {
+    /// Reads the project that the command line names.
+    pub fn load(common: &Common, environment: &Environment, reporter: &Reporter) -> Result<Self> {
+        let config = Config::load(&common.project, common.overrides(environment))?;
+        config
+            .addresses()
+            .filter_map(secret_of)
+            .for_each(|secret| reporter.redact(secret));
+        let table = PlatformTable::load(&config.root)?;
+        check_overrides(&config, &table)?;
+        let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
+        let cache = cache_folder(environment)?;
+        let own = config.root.join("wheels-cache");
+        let wheels = match &config.wheel_dir {
+            Some(folder) => folder.clone(),
+            None if own.is_dir() => own,
+            None => cache.join("wheels"),
+        };
+        let caches = Caches::new(&cache, wheels);
+        let state = State::new(&config.root);
+        Ok(Self {
+            config,
+            table,
+            inputs,
+            state,
+            caches,
+        })
+    }
+
+    /// Where the bundle of a project with this metadata goes.
+    fn prefix(&self, metadata: &ProjectMetadata) -> String {
+        let name = self.config.name.as_deref().unwrap_or(&metadata.name);
+        plan::prefix(&self.config, &plan::normalised_name(name))
+    }
+
+    /// The platforms to work on: those named, else those that failed, else the project's, else
+    /// every living one.
+    pub fn targets(&self, common: &Common, failed: bool) -> Result<Vec<Target<'_>>> {
+        let today = today();
+        let named = common.platforms();
+        let mut platforms = Vec::new();
+        if common.all {
+            platforms.extend(self.table.all());
+        } else if !named.is_empty() {
+            for name in named {
+                platforms.push(self.table.find(name)?);
+            }
+        } else if failed {
+            for id in self.state.failed() {
+                platforms.push(self.table.find(id.as_str())?);
+            }
+        } else if !self.config.platforms.is_empty() {
+            for name in &self.config.platforms {
+                platforms.push(self.table.find(name)?);
+            }
+        } else {
+            platforms.extend(
+                self.table
+                    .all()
+                    .filter(|platform| platform.is_living(today)),
+            );
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        platforms.retain(|platform| seen.insert(platform.id.clone()));
+        platforms
+            .into_iter()
+            .map(|platform| {
+                let context = self.table.context(platform)?;
+                Ok(Target {
+                    platform,
+                    arch: host_architecture()?,
+                    context,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A table of a platform that nobody knows, or under an alias, would silently do nothing.
+fn check_overrides(config: &Config, table: &PlatformTable) -> Result<()> {
+    for name in config.platform.keys() {
+        let id = &table
+            .find(name.as_str())
+            .map_err(|error| error.context("[platform.…]"))?
+            .id;
+        if id != name {
+            return Err(Error::new(
+                Kind::Config,
+                format!("[platform.{name}]: `{name}` is another name of `{id}`"),
+            )
+            .hint(format!("write `[platform.\"{id}\"]`")));
+        }
+    }
+    Ok(())
+}
+
+/// The password of an address, or the token that stands in the user's place.
+fn secret_of(address: &str) -> Option<&str> {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (credentials, _) = authority.rsplit_once('@')?;
+    match credentials.split_once(':') {
+        Some((_, password)) if !password.is_empty() => Some(password),
+        Some((token, _)) => Some(token),
+        None => Some(credentials),
+    }
+}
+
+/// The day, which decides nothing but which platforms are living.
+fn today() -> jiff::civil::Date {
+    jiff::Zoned::now().date()
+}
+
+/// The architecture of this machine's engine; another's is a later matter.
+fn host_architecture() -> Result<Arch> {
+    Arch::from_any_name(std::env::consts::ARCH).ok_or_else(|| {
+        Error::new(
+            Kind::Platform,
+            format!("packages can't be built on `{}`", std::env::consts::ARCH),
+        )
+        .hint("build on amd64 or arm64")
+    })
+}
+
+fn cache_folder(environment: &Environment) -> Result<PathBuf> {
+    environment.cache.clone().ok_or_else(|| {
+        Error::new(Kind::Config, "there is no home folder to keep a cache in")
+            .hint("set OMNIBUILD_CACHE_DIR to a folder")
+    })
+}
+
+/// Does what the command line says.
+pub async fn execute(
+    command: Command,
+    common: &Common,
+    options: &crate::cli::BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    match command {
+        Command::Build if common.dry_run => forecast::plan(common, options, environment, reporter),
+        Command::Plan => forecast::plan(common, options, environment, reporter),
+        Command::Build => build::build(common, options, environment, reporter).await,
+        Command::Verify => build::verify(common, options, environment, reporter).await,
+        Command::Init => init::init(common, reporter),
+        Command::Doctor => doctor::doctor(common, environment, reporter).await,
+        Command::Platforms => forecast::platforms(common, reporter),
+        Command::Completions { shell } => init::completions(shell, reporter),
+        Command::Man { folder } => init::manual(&folder, common.dry_run, reporter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_tokens_are_found_in_addresses() {
+        for (address, secret) in [
+            ("https://jane:s3cret@index.example/simple", Some("s3cret")),
+            ("https://tok3n@index.example/simple", Some("tok3n")),
+            ("https://tok3n:@index.example/", Some("tok3n")),
+            ("jane:s3cret@proxy.example:3128", Some("s3cret")),
+            ("https://index.example/a@b", None),
+            ("", None),
+        ] {
+            assert_eq!(secret_of(address), secret, "{address}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! One platform's way through the stages: base, image, wheels, bundle, packages, verification.
+//!
+//! Knows the order within a platform; what runs beside it is `build.rs`'s.
+
+use std::sync::Arc;
+
+use crate::base::{self, BaseImage};
+use crate::bundle::{self, Bundle, assemble};
+use crate::cli::BuildOptions;
+use crate::context::Context;
+use crate::engine::{Container, with_container};
+use crate::error::{Error, Kind, Result};
+use crate::image::{self, BuilderImage};
+use crate::package::{self, Built};
+use crate::plan::metadata::ProjectMetadata;
+use crate::plan::{ApplicationPlan, PlatformPlan};
+use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
+use crate::state::BuildRecord;
+use crate::verify;
+use crate::wheels::application::{self, BUILD_PREFIX};
+use crate::wheels::{WheelSet, WheelStore, resolve};
+
+use super::{Project, Run};
+
+/// How often a backend may ask for more requirements: once for what it needs, once for what that
+/// makes it need.
+const BACKEND_ROUNDS: usize = 3;
+
+/// What came of a platform.
+pub(super) struct Done {
+    pub(super) built: bool,
+    pub(super) reused: Vec<String>,
+    pub(super) files: Vec<SummaryFile>,
+}
+
+/// Whether the last build of a platform is still what the plan wants.
+pub(super) fn up_to_date(
+    project: &Project,
+    plan: &PlatformPlan,
+) -> Option<(BaseImage, BuildRecord)> {
+    let base = base::recorded(&project.caches.bases(), &plan.base)?;
+    let record = project.state.build(&plan.id)?;
+    let good = record.key == plan.key(&base.identity) && project.state.holds(&plan.id, &record);
+    good.then_some((base, record))
+}
+
+/// One platform's way through the stages.
+pub(super) struct PlatformBuild<'a> {
+    pub(super) project: &'a Project,
+    pub(super) run: &'a Run,
+    pub(super) options: &'a BuildOptions,
+    pub(super) report: PlatformReporter,
+}
+
+impl PlatformBuild<'_> {
+    /// Base, image, wheels, bundle, packages, verification.
+    pub(super) async fn platform(&self, plan: &PlatformPlan) -> Result<Done> {
+        if !self.options.refresh_base
+            && let Some((_, record)) = up_to_date(self.project, plan)
+        {
+            if self.options.verify && !record.verified {
+                return self.verify_again(plan).await;
+            }
+            let files = record.packages.iter().map(file_of).collect();
+            return Ok(Done {
+                built: false,
+                reused: vec!["everything".to_owned()],
+                files,
+            });
+        }
+        let (engine, session) = self.run.engine().await?;
+        let context = self.context(plan, engine.as_ref(), session);
+        let mut reused = Vec::new();
+
+        let base = self.base(&context, plan, &mut reused).await?;
+        let builder = self.image(&context, plan, &base, &mut reused).await?;
+        let wheels = self.wheels(&context, plan, &builder, &mut reused).await?;
+        let bundle = self.bundle(&context, plan, &builder, wheels).await?;
+        let packages = self.packages(plan, bundle).await?;
+        let files = packages.iter().map(file_of).collect();
+        if self.options.verify {
+            self.verify(&context, plan, &base, packages.clone()).await?;
+        }
+        // Last, so that a build that was stopped is no good build.
+        let key = plan.key(&base.identity);
+        self.project
+            .state
+            .put_build(&plan.id, key, packages, self.options.verify)?;
+        Ok(Done {
+            built: true,
+            reused,
+            files,
+        })
+    }
+
+    fn context<'c>(
+        &'c self,
+        plan: &'c PlatformPlan,
+        engine: &'c dyn crate::engine::Engine,
+        session: &'c crate::engine::Session,
+    ) -> Context<'c> {
+        Context {
+            engine,
+            session,
+            caches: &self.project.caches,
+            report: &self.report,
+            network: &plan.network,
+        }
+    }
+
+    async fn base(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        reused: &mut Vec<String>,
+    ) -> Result<BaseImage> {
+        let stage = self.report.stage(Stage::Base);
+        let (base, there) =
+            base::ensure(context, &stage, &plan.base, self.options.refresh_base).await?;
+        if there {
+            reused.push("base".to_owned());
+            stage.reused(&base.describe());
+        } else {
+            stage.finished(&base.describe());
+        }
+        Ok(base)
+    }
+
+    async fn image(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        reused: &mut Vec<String>,
+    ) -> Result<BuilderImage> {
+        let stage = self.report.stage(Stage::Image);
+        let builder = image::ensure(context, plan, base).await?;
+        let text = format!(
+            "{} with Python {}",
+            builder.tag, builder.interpreter.version
+        );
+        if builder.reused {
+            reused.push("image".to_owned());
+            stage.reused(&text);
+        } else {
+            stage.finished(&text);
+        }
+        Ok(builder)
+    }
+
+    async fn wheels(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        builder: &BuilderImage,
+        reused: &mut Vec<String>,
+    ) -> Result<WheelSet> {
+        let stage = self.report.stage(Stage::Wheels);
+        let (wheels, there) = resolve::ensure(context, &stage, plan, builder).await?;
+        let text = format!("{} wheels", wheels.wheels.len());
+        if there {
+            reused.push("wheels".to_owned());
+            stage.reused(&text);
+        } else {
+            stage.finished(&format!("{text} made"));
+        }
+        Ok(wheels)
+    }
+
+    async fn bundle(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        builder: &BuilderImage,
+        wheels: WheelSet,
+    ) -> Result<Bundle> {
+        let stage = self.report.stage(Stage::Bundle);
+        let request = |application: Option<WheelSet>| bundle::Request {
+            prefix: plan.bundle.prefix.clone(),
+            name: plan.bundle.name.clone(),
+            wheels: wheels.wheels.clone(),
+            application: application.and_then(|set| set.wheels.into_iter().next()),
+        };
+        let made = match &plan.application {
+            None => assemble::bundle(context, &stage, builder, request(None), None).await?,
+            Some(application) => {
+                let rest = async |set: WheelSet, container: Option<&Container<'_>>| {
+                    assemble::bundle(context, &stage, builder, request(Some(set)), container).await
+                };
+                self.with_application(context, &stage, plan, application, builder, rest)
+                    .await?
+            }
+        };
+        stage.finished(&format!("{} layers, {} made", made.layers.len(), made.made));
+        Ok(made)
+    }
+
+    /// Gives `next` the project's own wheel: kept from an earlier build of the same source, or
+    /// built in an offline container, which `next` may go on with.
+    async fn with_application<T>(
+        &self,
+        context: &Context<'_>,
+        stage: &StageHandle,
+        plan: &PlatformPlan,
+        application: &ApplicationPlan,
+        builder: &BuilderImage,
+        next: impl AsyncFn(WheelSet, Option<&Container<'_>>) -> Result<T>,
+    ) -> Result<T> {
+        let store = WheelStore::new(context.caches.wheels());
+        let mut requires = application.build_requires.clone();
+        // What the backend asked for on an earlier build of this project.
+        requires.extend(self.project.state.backend_requires());
+        for _ in 0..BACKEND_ROUNDS {
+            let environment =
+                resolve::ensure_build_requires(context, stage, plan, builder, &requires).await?;
+            let key = application::key(
+                application,
+                &builder.key,
+                &builder.interpreter.abi,
+                &environment,
+            );
+            if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+                return next(set, None).await;
+            }
+            stage.message("building the project's own wheel");
+            let environment = bundle::Request {
+                prefix: BUILD_PREFIX.to_owned(),
+                name: "build environment".to_owned(),
+                wheels: environment.wheels,
+                application: None,
+            };
+            let work = async |container: &Container<'_>| {
+                let layers =
+                    assemble::layers(context, stage, builder, &environment, Some(container))
+                        .await?;
+                let built = application::build(
+                    context,
+                    container,
+                    plan,
+                    application,
+                    builder,
+                    key,
+                    &layers,
+                );
+                match built.await? {
+                    application::Built::Wheel(set) => Ok(Ok(next(set, Some(container)).await?)),
+                    application::Built::Wants(more) => Ok(Err(more)),
+                }
+            };
+            let spec = context.offline(&builder.tag);
+            match with_container(context.engine, context.report, &spec, work).await? {
+                Ok(value) => return Ok(value),
+                Err(more) => {
+                    self.project.state.put_backend_requires(&more)?;
+                    requires.extend(more);
+                }
+            }
+        }
+        Err(Error::new(
+            Kind::Wheel,
+            "the project's backend asks for more requirements each time it gets them",
+        )
+        .hint("list what it needs in `[build-system] requires`"))
+    }
+
+    async fn packages(&self, plan: &PlatformPlan, bundle: Bundle) -> Result<Vec<Built>> {
+        let stage = self.report.stage(Stage::Package);
+        let folder = self.project.state.packages(&plan.id);
+        let owned = Arc::new(plan.clone());
+        let packages =
+            tokio::task::spawn_blocking(move || package::assemble::write(&owned, &bundle, &folder))
+                .await
+                .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+        let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();
+        stage.finished(&format!(
+            "{} packages, {}",
+            packages.len(),
+            crate::report::human_size(bytes)
+        ));
+        Ok(packages)
+    }
+
+    async fn verify(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        packages: Vec<Built>,
+    ) -> Result<verify::Verified> {
+        let stage = self.report.stage(Stage::Verify);
+        let folder = self.project.state.packages(&plan.id);
+        let verified = verify::verify(context, plan, base, packages, &folder).await?;
+        stage.finished(&format!(
+            "installed, {} commands run, removed",
+            verified.commands
+        ));
+        Ok(verified)
+    }
+
+    /// Verifies the packages that are there.
+    pub(super) async fn verify_again(&self, plan: &PlatformPlan) -> Result<Done> {
+        let Some((base, record)) = up_to_date(self.project, plan) else {
+            return Err(Error::new(
+                Kind::Verify,
+                format!("{}: the packages are absent or out of date", plan.id),
+            )
+            .hint(format!(
+                "build them first: `omnibuild --sysbase {} --verify`",
+                plan.id
+            )));
+        };
+        let (engine, session) = self.run.engine().await?;
+        let context = self.context(plan, engine.as_ref(), session);
+        let (base, _) = {
+            let stage = self.report.stage(Stage::Base);
+            let found = base::ensure(&context, &stage, &plan.base, false).await?;
+            stage.reused(&base.describe());
+            found
+        };
+        let files = record.packages.iter().map(file_of).collect();
+        self.verify(&context, plan, &base, record.packages.clone())
+            .await?;
+        self.project
+            .state
+            .put_build(&plan.id, record.key, record.packages, true)?;
+        Ok(Done {
+            built: true,
+            reused: vec!["packages".to_owned()],
+            files,
+        })
+    }
+
+    /// Builds the project's wheel on this platform, to read its metadata.
+    pub(super) async fn learn_metadata(&self, plan: &PlatformPlan) -> Result<ProjectMetadata> {
+        let Some(application) = &plan.application else {
+            return Err(Error::new(
+                Kind::Internal,
+                "metadata of no project was asked for",
+            ));
+        };
+        let (engine, session) = self.run.engine().await?;
+        let context = self.context(plan, engine.as_ref(), session);
+        let mut reused = Vec::new();
+        let base = self.base(&context, plan, &mut reused).await?;
+        let builder = self.image(&context, plan, &base, &mut reused).await?;
+        let stage = self.report.stage(Stage::Wheels);
+        let store = WheelStore::new(context.caches.wheels());
+        let read = async |set: WheelSet, container: Option<&Container<'_>>| {
+            let metadata = application::metadata(&store, &set)?;
+            if container.is_some() {
+                // The container is there, and the build will want the layer next.
+                let request = bundle::Request {
+                    prefix: self.project.prefix(&metadata),
+                    name: metadata.name.clone(),
+                    wheels: Vec::new(),
+                    application: set.wheels.into_iter().next(),
+                };
+                assemble::layers(&context, &stage, &builder, &request, container).await?;
+            }
+            Ok(metadata)
+        };
+        let metadata = self
+            .with_application(&context, &stage, plan, application, &builder, read)
+            .await?;
+        stage.finished(&format!(
+            "the project is {} {}",
+            metadata.name,
+            metadata.version.as_deref().unwrap_or("?")
+        ));
+        self.report.finish(Outcome::Planned);
+        Ok(metadata)
+    }
+}
+
+fn file_of(package: &Built) -> SummaryFile {
+    let artifact = &package.artifact;
+    SummaryFile {
+        name: artifact.file_name.clone(),
+        size: artifact.size,
+        digest: artifact.digest.clone(),
+    }
+}
