@@ -1,0 +1,51 @@
+# make demo      ship the sample project for Debian 12 and look at the packages
+# make test      fast tests, then real ones for debian-12 and rocky-9 (on the RPM stand-in)
+# make test-all  the same for every platform
+# make lint      formatting and lints, warnings are errors
+# make bench     compare with a plain script (BENCH: its options, see benches/compare.py --help)
+# make clean     remove what builds made, and stop the engine that the tests started
+#
+# Everything needs root or a container engine that answers: see .ci/prerequisites.
+
+CARGO ?= cargo
+
+# A folder of wheels on this machine must not decide what the tests install.
+unexport PIP_FIND_LINKS
+
+.PHONY: all build demo test test-fast test-all lint bench clean prerequisites
+
+all: build
+
+build:
+	$(CARGO) build --release
+
+prerequisites:
+	@.ci/prerequisites
+
+demo: prerequisites build
+	@.ci/demo
+
+test-fast:
+	$(CARGO) test
+
+test: prerequisites test-fast
+	tests/standin/image el9
+	OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 $(CARGO) test --features real-engine --test real
+
+test-all: prerequisites test-fast
+	tests/standin/image el9
+	tests/standin/image el7
+	$(CARGO) test --features real-engine --lib -- base::
+	PIP_INDEX_URL=$${PIP_INDEX_URL:-$$(tests/standin/index)} OMNIBUILD_TEST_PLATFORMS=all $(CARGO) test --features real-engine --test real
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --all-features -- -D warnings
+
+bench: prerequisites build
+	@benches/compare.py $(BENCH)
+
+clean:
+	.ci/prerequisites stop
+	$(CARGO) clean
+	rm -rf packages .omnibuild .cache

@@ -1,0 +1,3 @@
+"""Watches machines and reports what they do."""
+
+__version__ = "1.4.2"

@@ -1,0 +1,5 @@
+import sys
+
+from mytool.cli import main
+
+sys.exit(main())
