@@ -1,0 +1,15 @@
+//! Fast tests: the real program without an engine and without a network, and the rules of the
+//! source itself.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that can't go on fails the test that called it"
+)]
+
+mod bad_input;
+mod commands;
+mod engine_absent;
+mod engine_fake;
+mod plan;
+mod support;
+mod tidy;
