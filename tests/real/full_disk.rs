@@ -1,0 +1,159 @@
+//! A disk that is full, where wheels, packages or temporary files go.
+//!
+//! Needs the right to mount a file system in memory.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::support::engine::containers_of;
+use crate::support::platform;
+use crate::support::program::{self, Ran};
+use crate::support::project::Project;
+
+#[test]
+fn a_full_disk_for_wheels() {
+    let (project, disk) = (sample(), SmallDisk::mount("256k"));
+    let mut command = project.program(&["--sysbase", platform::first_asked().id]);
+    command.env("WHEEL_DIR", disk.path());
+    is_full(program::run(command), &project);
+
+    let mut whole = 0;
+    for path in files_below(disk.path()) {
+        assert!(
+            !path.display().to_string().contains("omnibuild-tmp"),
+            "{}",
+            path.display()
+        );
+        if path.extension().is_some_and(|extension| extension == "whl") {
+            let bytes = fs_err::read(&path).expect("it can be read");
+            let digest = format!("{:x}", HexDigits(&Sha256::digest(bytes)));
+            assert!(
+                path.display().to_string().contains(&digest),
+                "{} is cut",
+                path.display()
+            );
+            whole += 1;
+        }
+        assert!(
+            !path.display().to_string().contains("/sets/"),
+            "{}",
+            path.display()
+        );
+    }
+
+    disk.grow();
+    let mut command = project.program(&["--sysbase", platform::first_asked().id]);
+    command.env("WHEEL_DIR", disk.path());
+    program::run(command).succeeded();
+    let wheels = files_below(disk.path());
+    let wheels = wheels
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "whl"));
+    assert!(wheels.count() > whole);
+}
+
+#[test]
+fn a_full_disk_for_packages() {
+    let (project, disk) = (sample(), SmallDisk::mount("256k"));
+    std::os::unix::fs::symlink(disk.path(), project.root().join("packages")).expect("a link");
+    is_full(
+        project.run(&["--sysbase", platform::first_asked().id]),
+        &project,
+    );
+    assert_eq!(files_below(disk.path()), Vec::<PathBuf>::new());
+
+    disk.grow();
+    project
+        .run(&["--sysbase", platform::first_asked().id])
+        .succeeded();
+    assert_eq!(project.packages(platform::first_asked().id).len(), 3);
+}
+
+#[test]
+fn a_full_disk_for_temporary_files() {
+    let (project, disk) = (sample(), SmallDisk::mount("64k"));
+    // The sample alone is kept in the caches.
+    project.write("src/mytool/data/another.json", "{}\n");
+    let mut command = project.program(&["--sysbase", platform::first_asked().id]);
+    command.env("TMPDIR", disk.path());
+    is_full(program::run(command), &project);
+    assert_eq!(files_below(disk.path()), Vec::<PathBuf>::new());
+}
+
+fn sample() -> Project {
+    platform::warm(platform::first_asked());
+    Project::copy_of("mytool")
+}
+
+fn is_full(run: Ran, project: &Project) {
+    let run = run
+        .ended_with(7)
+        .said(&["No space left on device", "hint: "]);
+    assert_eq!(
+        project.packages(platform::first_asked().id),
+        Vec::<String>::new()
+    );
+    assert_eq!(containers_of(run.process), Vec::<String>::new());
+}
+
+struct HexDigits<'b>(&'b [u8]);
+
+impl std::fmt::LowerHex for HexDigits<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|entry| entry.expect("the disk can be read"))
+        .filter(|entry| !entry.file_type().is_dir())
+        .map(walkdir::DirEntry::into_path)
+        .collect()
+}
+
+/// A file system in memory with little room; gone at the end of its scope.
+struct SmallDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount(size: &str) -> Self {
+        let disk = Self {
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        };
+        let options = format!("size={size},mode=755");
+        disk.mount_with(&["-t", "tmpfs", "-o", &options, "tmpfs"]);
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Makes room.
+    fn grow(&self) {
+        self.mount_with(&["-o", "remount,size=256m"]);
+    }
+
+    fn mount_with(&self, words: &[&str]) {
+        let output = Command::new("mount").args(words).arg(self.path()).output();
+        let output = output.expect("`mount` can be run");
+        assert!(
+            output.status.success(),
+            "this test mounts a small file system: run it as root, with the right to mount: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg(self.path()).status().ok();
+    }
+}

@@ -1,0 +1,125 @@
+//! The same inputs make the same bytes: in another folder, from empty caches, for another user.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::platform;
+use crate::support::program;
+use crate::support::project::Project;
+
+/// Every version that the index could answer otherwise from one run to the next.
+const CONSTRAINTS: &str = "\
+certifi==2025.1.31
+charset-normalizer==3.4.1
+click==8.1.8
+idna==3.10
+MarkupSafe==3.0.2
+requests==2.32.3
+urllib3==2.3.0
+";
+
+#[test]
+fn same_inputs_same_bytes() {
+    let asked = platform::asked_of(&["debian-12", "rocky-9"]);
+    if asked.is_empty() {
+        return;
+    }
+    for platform in &asked {
+        platform::warm(*platform);
+    }
+    let list = asked
+        .iter()
+        .map(|platform| platform.id)
+        .collect::<Vec<_>>()
+        .join(",");
+    let one = pinned();
+    one.run(&["--sysbase", &list]).succeeded();
+
+    let two = pinned();
+    let other = tempfile::tempdir().expect("a temporary folder can be made");
+    for kind in ["bases", "builders"] {
+        copy_records(
+            &program::cache().join("v1").join(kind),
+            &other.path().join("v1").join(kind),
+        );
+    }
+    // Through a shell, as a process sets the mask of its children by being it.
+    let mut command = Command::new("/bin/sh");
+    command.args([
+        "-c",
+        "umask 077; chmod -R g-rwx,o-rwx .; exec \"$0\" \"$@\"",
+    ]);
+    let inner = two.program(&["--sysbase", &list]);
+    command
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .current_dir(two.root())
+        .env_clear();
+    command.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    command
+        .env("OMNIBUILD_CACHE_DIR", other.path())
+        .env("HOME", other.path())
+        .env("TZ", "Pacific/Chatham")
+        .env("LANG", "de_DE.UTF-8")
+        .env("USER", "somebody")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let run = program::run(command).succeeded();
+    assert!(
+        !run.stderr.contains("wheels: reused"),
+        "its caches were empty:\n{}",
+        run.stderr
+    );
+
+    for platform in &asked {
+        let names = one.packages(platform.id);
+        assert_eq!(names.len(), 3);
+        assert_eq!(names, two.packages(platform.id));
+        for name in &names {
+            let read = |project: &Project| {
+                fs_err::read(project.package(*platform, name)).expect("a package can be read")
+            };
+            assert!(read(&one) == read(&two), "{name} differs");
+        }
+    }
+}
+
+fn pinned() -> Project {
+    let project = Project::copy_of("mytool");
+    project.write("constraints.txt", CONSTRAINTS);
+    project.replace(
+        "pyproject.toml",
+        "[tool.omnibuild]\n",
+        "[tool.omnibuild]\nconstraints = [\"constraints.txt\"]\n",
+    );
+    let pins = "requires = [\"setuptools==75.8.0\", \"wheel==0.45.1\"]";
+    project.replace(
+        "pyproject.toml",
+        "requires = [\"setuptools\", \"wheel\"]",
+        pins,
+    );
+    project.commit();
+    project
+}
+
+/// Which base and builder a platform has; the engine has the images.
+fn copy_records(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).expect("a folder");
+    let mut copied = 0;
+    for entry in fs_err::read_dir(from).expect("there are records") {
+        let path = entry.expect("the folder can be read").path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            fs_err::copy(&path, to.join(path.file_name().unwrap_or_default())).expect("a copy");
+            copied += 1;
+        }
+    }
+    assert!(copied > 0, "no records in {}", from.display());
+}

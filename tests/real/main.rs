@@ -1,0 +1,28 @@
+//! The program over a real engine, real package managers and a real package index.
+//!
+//! Which platforms are tested is said by `OMNIBUILD_TEST_PLATFORMS`: a comma list, or `all`;
+//! `debian-12` when it is not set. What is asked for and can't run fails. Bases, builders and
+//! wheels are kept in `OMNIBUILD_CACHE_DIR`, else in `omnibuild-tests` in the user's cache folder,
+//! so that later runs are quick; projects live in temporary folders.
+//!
+//! May not use the crate: only the program, the engine's own client, and files.
+
+mod support {
+    //! What the tests share.
+
+    pub(crate) mod engine;
+    pub(crate) mod index;
+    pub(crate) mod platform;
+    pub(crate) mod program;
+    pub(crate) mod project;
+    pub(crate) mod tap;
+}
+
+mod bad_input;
+mod full_disk;
+mod identical;
+mod kinds;
+mod rebuild;
+mod sample;
+mod several;
+mod stopping;

@@ -1,0 +1,172 @@
+//! Ctrl-C and kill while a container runs.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::engine::{self, base_of, containers_of};
+use crate::support::platform;
+use crate::support::program::Running;
+use crate::support::project::Project;
+use crate::support::tap::Tap;
+
+/// Longer than a machine under load needs to get to the first container.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// Asks for nothing, so that the first container that stays is the one that runs it.
+const PYPROJECT: &str = "\
+[project]
+name = \"endless\"
+version = \"1.0\"
+
+[build-system]
+requires = []
+build-backend = \"endless\"
+backend-path = [\".\"]
+";
+
+/// A build backend whose build never ends by itself.
+const ENDLESS: &str = "\
+import signal, sys
+def build_wheel(directory, settings=None, metadata=None):
+    print('it has begun')
+    sys.stdout.flush()
+    while True:
+        signal.pause()
+";
+
+/// One that ends at once.
+const REFUSING: &str = "\
+def build_wheel(directory, settings=None, metadata=None):
+    raise SystemExit('it refuses')
+";
+
+#[test]
+fn ctrl_c_leaves_no_container_and_no_package() {
+    let (project, running) = begin();
+    signal(&running, Signal::INT);
+    let run = running.finish().ended_with(130);
+    assert_eq!(containers_of(run.process), Vec::<String>::new());
+    nothing_in_place(&project);
+}
+
+#[test]
+fn the_polite_signal_of_a_supervisor_is_ctrl_c_too() {
+    let (project, running) = begin();
+    signal(&running, Signal::TERM);
+    let run = running.finish().ended_with(130);
+    assert_eq!(containers_of(run.process), Vec::<String>::new());
+    nothing_in_place(&project);
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_the_next() {
+    let (project, running) = begin();
+    signal(&running, Signal::KILL);
+    let killed = running.finish();
+    assert_eq!(killed.status.code(), None);
+    assert_ne!(containers_of(killed.process), Vec::<String>::new());
+    nothing_in_place(&project);
+
+    project.write("endless.py", REFUSING);
+    let next = project
+        .run(&["--sysbase", platform::first_asked().id])
+        .ended_with(11);
+    assert_eq!(containers_of(killed.process), Vec::<String>::new());
+    assert_eq!(containers_of(next.process), Vec::<String>::new());
+}
+
+#[test]
+fn ctrl_c_while_a_container_is_being_made_leaves_none() {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::of(&[("pyproject.toml", PYPROJECT), ("endless.py", ENDLESS)]);
+    let tap = Tap::open();
+    let mut command = project.program(&["--sysbase", platform.id]);
+    command.env("DOCKER_HOST", tap.address());
+    let running = Running::start(command);
+    let request = tap.next_create();
+    signal(&running, Signal::INT);
+    request.release();
+    let run = running.finish().ended_with(130);
+    assert_eq!(containers_of(run.process), Vec::<String>::new());
+    nothing_in_place(&project);
+}
+
+#[test]
+fn ctrl_c_stops_the_building_of_an_image() {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::copy_of("mytool");
+    let table = format!(
+        "\n[platform.endless-1]\nlike = \"{}\"\nimage = \"{}\"\n",
+        platform.id,
+        base_of(platform)
+    );
+    project.write(
+        "platforms.toml",
+        &(include_str!("../standin/platforms.toml").to_owned() + &table),
+    );
+    // The engine labels the container of a build step with nothing of ours, so it is known by what
+    // it runs.
+    let mark = format!("sleep 1234{}", std::process::id());
+    project.write(
+        "images/endless-1/Dockerfile",
+        &format!("ARG BASE\nFROM ${{BASE}}\nRUN {mark}\n"),
+    );
+    let mut running = project.start(&["--sysbase", "endless-1"]);
+    let runs = || engine::containers_that_run(&mark);
+    until(&mut running, || !runs().is_empty());
+    signal(&running, Signal::INT);
+    running.finish().ended_with(130);
+    // The engine ends the build when it sees that nobody listens.
+    let begun = Instant::now();
+    while !runs().is_empty() {
+        assert!(begun.elapsed() < LIMIT, "the build goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A run that is in the middle of building the project's wheel.
+fn begin() -> (Project, Running) {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::of(&[("pyproject.toml", PYPROJECT), ("endless.py", ENDLESS)]);
+    let mut running = project.start(&["--sysbase", platform.id]);
+    until(&mut running, || has_begun(&project, platform.id));
+    assert_ne!(containers_of(running.id()), Vec::<String>::new());
+    (project, running)
+}
+
+/// Waits for something that happens while the program runs.
+fn until(running: &mut Running, happened: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !happened() {
+        assert!(!running.has_ended(), "the program ended by itself");
+        assert!(begun.elapsed() < LIMIT, "it does not get there");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn has_begun(project: &Project, platform: &str) -> bool {
+    let log = project
+        .root()
+        .join(format!(".omnibuild/logs/{platform}.log"));
+    fs_err::read_to_string(log).is_ok_and(|text| text.contains("it has begun"))
+}
+
+fn signal(running: &Running, signal: Signal) {
+    let process = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
+    kill_process(process.expect("a child has an id"), signal).expect("it can be signalled");
+}
+
+fn nothing_in_place(project: &Project) {
+    let platform = platform::first_asked();
+    assert_eq!(project.packages(platform.id), Vec::<String>::new());
+    assert!(
+        !project
+            .root()
+            .join(format!(".omnibuild/state/{}.json", platform.id))
+            .exists()
+    );
+}

@@ -1,0 +1,159 @@
+//! The platforms that are asked for, and what is known of them here: written down a second time,
+//! so that a wrong value in the shipped table is seen.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::engine;
+use super::project::Project;
+
+/// What a platform's packages look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Platform {
+    pub(crate) id: &'static str,
+    /// End of the packages' revision.
+    pub(crate) suffix: &'static str,
+    pub(crate) manager: Manager,
+    /// What the omnibus package needs to get exactly the Python minor it was built for.
+    pub(crate) python: &'static str,
+}
+
+/// A family of package managers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manager {
+    Apt,
+    Yum,
+}
+
+/// Every shipped platform; the RPM ones on their stand-ins, with the stand-ins' Python.
+const PLATFORMS: [Platform; 8] = [
+    apt("debian-11", "+deb11", "python3.9"),
+    apt("debian-12", "+deb12", "python3.11"),
+    apt("debian-13", "+deb13", "python3.13"),
+    apt("ubuntu-22.04", "+ubuntu22.04", "python3.10"),
+    apt("ubuntu-24.04", "+ubuntu24.04", "python3.12"),
+    apt("ubuntu-26.04", "+ubuntu26.04", "python3.14"),
+    yum("centos-7", ".el7", "python(abi) = 3.5"),
+    yum("rocky-9", ".el9", "python(abi) = 3.11"),
+];
+
+const fn apt(id: &'static str, suffix: &'static str, python: &'static str) -> Platform {
+    Platform {
+        id,
+        suffix,
+        manager: Manager::Apt,
+        python,
+    }
+}
+
+const fn yum(id: &'static str, suffix: &'static str, python: &'static str) -> Platform {
+    Platform {
+        id,
+        suffix,
+        manager: Manager::Yum,
+        python,
+    }
+}
+
+impl Platform {
+    /// The platform with this name.
+    pub(crate) fn named(id: &str) -> Self {
+        PLATFORMS
+            .into_iter()
+            .find(|platform| platform.id == id)
+            .unwrap_or_else(|| panic!("OMNIBUILD_TEST_PLATFORMS: there is no platform `{id}`"))
+    }
+
+    /// The file name of a package for the machine's architecture, or for every one.
+    pub(crate) fn file_name(&self, package: &str, version: &str, anywhere: bool) -> String {
+        let machine = std::env::consts::ARCH;
+        let debian = match machine {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => panic!("no packages are made on `{other}`"),
+        };
+        let suffix = self.suffix;
+        match (self.manager, anywhere) {
+            (Manager::Apt, true) => format!("{package}_{version}-1{suffix}_all.deb"),
+            (Manager::Apt, false) => format!("{package}_{version}-1{suffix}_{debian}.deb"),
+            (Manager::Yum, true) => format!("{package}-{version}-1{suffix}.noarch.rpm"),
+            (Manager::Yum, false) => format!("{package}-{version}-1{suffix}.{machine}.rpm"),
+        }
+    }
+}
+
+/// The platforms that are asked for; the engine answers, and the stand-ins are there.
+pub(crate) fn asked() -> Vec<Platform> {
+    let words = std::env::var("OMNIBUILD_TEST_PLATFORMS").unwrap_or_default();
+    let mut asked: Vec<Platform> = match words.trim() {
+        "" => vec![Platform::named("debian-12")],
+        "all" => PLATFORMS.to_vec(),
+        list => list
+            .split(',')
+            .map(|word| Platform::named(word.trim()))
+            .collect(),
+    };
+    asked.dedup();
+    engine::must_answer();
+    for platform in &asked {
+        if let Some(image) = stand_in(platform.id) {
+            engine::must_have(image, "make it: `tests/standin/image el9` (or `el7`)");
+        }
+    }
+    asked
+}
+
+/// A platform when it is asked for; otherwise says that it is not.
+pub(crate) fn asked_for(id: &str) -> Option<Platform> {
+    let platform = Platform::named(id);
+    if asked().contains(&platform) {
+        return Some(platform);
+    }
+    not_asked(id);
+    None
+}
+
+/// Those of these platforms that are asked for; otherwise says that none is.
+pub(crate) fn asked_of(ids: &[&str]) -> Vec<Platform> {
+    let mut asked = asked();
+    asked.retain(|platform| ids.contains(&platform.id));
+    if asked.is_empty() {
+        not_asked(&ids.join(", "));
+    }
+    asked
+}
+
+/// The platform for what does not depend on the platform: the first that is asked for.
+pub(crate) fn first_asked() -> Platform {
+    asked()[0]
+}
+
+#[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
+fn not_asked(what: &str) {
+    println!("{what}: not asked for: set OMNIBUILD_TEST_PLATFORMS");
+}
+
+fn stand_in(id: &str) -> Option<&'static str> {
+    match id {
+        "rocky-9" => Some("omnibuild-standin:el9"),
+        "centos-7" => Some("omnibuild-standin:el7"),
+        _ => None,
+    }
+}
+
+/// Makes sure, once for all tests, that the cache has the platform's base, builder and the sample
+/// project's wheels: tests that run side by side don't make them side by side.
+pub(crate) fn warm(platform: Platform) {
+    static WARM: Mutex<BTreeMap<&str, Arc<Mutex<bool>>>> = Mutex::new(BTreeMap::new());
+    let place = {
+        let mut all = WARM.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(platform.id).or_default())
+    };
+    let mut is_warm = place.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*is_warm {
+        Project::copy_of("mytool")
+            .run(&["--sysbase", platform.id])
+            .succeeded();
+        *is_warm = true;
+    }
+}
