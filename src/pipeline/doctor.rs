@@ -26,8 +26,10 @@ pub async fn doctor(common: &Common, environment: &Environment, reporter: &Repor
     let cache = super::cache_folder(environment)?;
     checks.push(space("cache", &cache));
     checks.push(space("project", &common.project));
-    checks.push(bootstrap());
-    checks.push(mirror(common)?);
+    let bootstrap = bootstrap();
+    let has_tool = bootstrap.advice.is_empty();
+    checks.push(bootstrap);
+    checks.push(mirror(common, has_tool)?);
     checks.push(certificates(common));
     checks.push(index(common));
     let rows: Vec<Vec<String>> = checks
@@ -137,7 +139,7 @@ fn bootstrap() -> Check {
 }
 
 /// Asks the mirror of a platform that can be bootstrapped with the keys of this machine.
-fn mirror(common: &Common) -> Result<Check> {
+fn mirror(common: &Common, has_tool: bool) -> Result<Check> {
     let what = "mirror";
     let not_tried = |found: &str| Check {
         what,
@@ -168,11 +170,7 @@ fn mirror(common: &Common) -> Result<Check> {
             "no platform is bootstrapped with keys of this machine",
         ));
     };
-    if Command::new("mmdebstrap")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
+    if !has_tool {
         return Ok(not_tried("mmdebstrap is not installed"));
     }
     let mirror = common.mirror.as_deref().filter(|mirror| !mirror.is_empty());
