@@ -51,7 +51,7 @@
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
 //! | [`image`] | builder images |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both |
-//! | [`bundle`] | hostile-wheel check, wheel to layer, layers to bundle |
+//! | [`bundle`] | wheel to layer, layers to bundle |
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer |
 //! | [`verify`] | the packages in a clean container |
 //! | [`state`] | what a project's folder remembers |
@@ -59,6 +59,7 @@
 //! | [`archive`] | tar streams into and out of containers |
 //! | [`interpreter`] | what a platform's Python says of itself |
 //! | [`steps`] | the scripts that run in containers |
+//! | [`wheel`] | a wheel as a file: name, members, RECORD, entry points, all checked before use |
 //! | [`tree`] | one sorted, normalised list of what a package installs |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
@@ -74,7 +75,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
@@ -120,7 +121,7 @@
 //!    `canonical_lines_hold_no_credentials_and_place_relative_folders`)
 //! 8. No archive and no package is held in memory: what is as large as its user makes it streams
 //!    through files. (`benches/compare.py` shows the peak)
-//! 9. No wheel is used before all of it was checked. (the tests of [`bundle::wheel`])
+//! 9. No wheel is used before all of it was checked. (the tests of [`wheel`])
 //! 10. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
 //!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
 //! 11. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
@@ -171,4 +172,5 @@ pub mod steps;
 pub mod tree;
 pub mod verify;
 pub mod version;
+pub mod wheel;
 pub mod wheels;

@@ -224,6 +224,11 @@ impl<R: Read> Read for Exactly<R> {
     }
 }
 
+/// Whether a path is relative and has no empty, `.` or `..` part.
+pub fn is_plain_path(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

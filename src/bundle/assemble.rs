@@ -14,12 +14,12 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::report::{StageHandle, Unit};
 use crate::steps::step_script;
+use crate::wheel::WheelContents;
 use crate::wheels::{Wheel, WheelStore};
 
 use super::install::Target;
 use super::layer::Layer;
 use super::store::LayerStore;
-use super::wheel::WheelContents;
 use crate::interpreter::Interpreter;
 
 /// Where the container is given sources and leaves byte code.

@@ -14,10 +14,10 @@ use fs_err as fs;
 
 use crate::bundle::distribution::InstalledWheel;
 use crate::bundle::layer::{LayerWriter, tar_header};
-use crate::bundle::record::InstalledRecord;
-use crate::bundle::wheel::{Archive, Member, WheelContents};
 use crate::error::{Error, Kind, Result};
 use crate::interpreter::Interpreter;
+use crate::wheel::record::InstalledRecord;
+use crate::wheel::{Archive, Member, WheelContents};
 
 /// The longest first line of a script that is looked at.
 const LONGEST_FIRST_LINE: u64 = 4096;
@@ -425,8 +425,8 @@ mod tests {
 
     use super::*;
     use crate::bundle::layer::{Layer, LayerEntryKind};
-    use crate::bundle::testing::WheelBuilder;
     use crate::interpreter::tests::debian_12;
+    use crate::wheel::testing::WheelBuilder;
 
     const PREFIX: &str = "/opt/example";
     const SITE: &str = "opt/example/lib/python3.11/site-packages";

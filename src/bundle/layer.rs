@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::distribution::InstalledWheel;
 use crate::digest::{Digest, DigestWriter};
 use crate::error::{Error, Kind, Result};
-use crate::tree::{Content, ContentReader, Entry, EntryKind, Tree};
+use crate::tree::{Content, ContentReader, Entry, EntryKind, Tree, is_plain_path};
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -228,11 +228,6 @@ impl Manifest {
                 .windows(2)
                 .all(|pair| pair[0].path < pair[1].path)
     }
-}
-
-/// Whether a path is relative and has no empty, `.` or `..` part.
-pub(crate) fn is_plain_path(path: &str) -> bool {
-    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Makes a layer in a folder, streaming contents. Without [`LayerWriter::finish`] there is none.

@@ -5,15 +5,9 @@
 
 pub mod assemble;
 pub mod distribution;
-pub mod entry_points;
 pub mod install;
 pub mod layer;
-pub mod record;
 pub mod store;
-#[cfg(test)]
-mod testing;
-pub mod wheel;
-mod wheel_name;
 
 pub use self::assemble::{Bundle, Request};
 pub use self::layer::Layer;

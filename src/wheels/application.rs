@@ -5,7 +5,6 @@
 
 use crate::archive::{self, ArchiveWriter};
 use crate::bundle::Layer;
-use crate::bundle::wheel::WheelContents;
 use crate::context::Context;
 use crate::digest::Key;
 use crate::engine::{Container, Exec};
@@ -14,6 +13,7 @@ use crate::image::BuilderImage;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::steps::step_script;
+use crate::wheel::WheelContents;
 
 use super::diagnose::Clues;
 use super::resolve::collect;

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use zip::ZipArchive;
 
-use crate::bundle::entry_points::EntryPoints;
-use crate::bundle::layer::is_plain_path;
-use crate::bundle::record::{CheckError, Record};
-use crate::bundle::wheel_name::{parse_file_name, same_name, same_version};
 use crate::error::{Error, Kind, Result};
+use crate::tree::is_plain_path;
+
+use super::entry_points::EntryPoints;
+use super::name::{parse_file_name, same_name, same_version};
+use super::record::{CheckError, Record};
 
 /// The largest sum of sizes of a wheel's members. The largest wheels in use (GPU libraries) unpack
 /// to about 4 GiB.
@@ -441,7 +442,7 @@ fn bad_name(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::testing::{WheelBuilder, central_header, replace_bytes};
+    use crate::wheel::testing::{WheelBuilder, central_header, replace_bytes};
 
     fn open(builder: &WheelBuilder, change: impl FnOnce(&mut Vec<u8>)) -> Result<WheelContents> {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use fs_err as fs;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
-use crate::bundle::record::tests::line;
+use crate::wheel::record::tests::line;
 
 /// Builds a wheel that is good unless told otherwise.
 #[derive(Clone)]
