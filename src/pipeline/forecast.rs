@@ -165,7 +165,7 @@ fn wheels(
     match store.get(&plan.id, &key.digest) {
         Ok(Some(set)) => add("wheels", "reuse", format!("{} wheels", set.wheels.len())),
         Err(damage) => add("wheels", "rebuild", damage),
-        Ok(None) => match store.latest(&plan.id, "wheels") {
+        Ok(None) => match store.latest(&plan.id, &plan.bundle.name, "wheels") {
             Some(latest) => add("wheels", "rebuild", short(&key.changes_since(&latest.key))),
             None => add("wheels", "make", "none were made before".to_owned()),
         },

@@ -120,7 +120,12 @@ pub async fn build(
         )
         .hint("a build backend makes one (PEP 517): check its configuration"));
     }
-    Ok(Built::Wheel(store.put_set(&platform.id, key, wheels)?))
+    Ok(Built::Wheel(store.put_set(
+        &platform.id,
+        &platform.bundle.name,
+        key,
+        wheels,
+    )?))
 }
 
 fn upload(plan: &ApplicationPlan, environment: &[Layer]) -> Result<tempfile::TempPath> {

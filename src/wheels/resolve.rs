@@ -118,7 +118,10 @@ async fn ensure_key(
             .warn(&format!("the wheel cache: {damage}; making it again"), None),
     }
     if request.lines.is_empty() && request.requirements.is_empty() {
-        return Ok((store.put_set(&plan.id, key, Vec::new())?, false));
+        return Ok((
+            store.put_set(&plan.id, &plan.bundle.name, key, Vec::new())?,
+            false,
+        ));
     }
     let archive = with_container(
         context.engine,
@@ -133,7 +136,10 @@ async fn ensure_key(
     )
     .await?;
     let wheels = collect(&store, &archive)?;
-    Ok((store.put_set(&plan.id, key, wheels)?, false))
+    Ok((
+        store.put_set(&plan.id, &plan.bundle.name, key, wheels)?,
+        false,
+    ))
 }
 
 fn upload(context: &Context<'_>, request: &Request) -> Result<tempfile::TempPath> {

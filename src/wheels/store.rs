@@ -34,6 +34,19 @@ pub struct Wheel {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
+    /// What it came from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// The file that a wheel is, or was built from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Where it was fetched from, without credentials.
+    pub url: String,
+    /// The digest of the file at `url`: the wheel's own, or the source distribution's.
+    pub digest: Digest,
 }
 
 impl Wheel {
@@ -52,6 +65,8 @@ impl Wheel {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WheelSet {
     schema: u32,
+    /// The distribution that it was made for: of its older sets the newest says what has changed.
+    pub project: String,
     /// What decided it.
     pub key: Key,
     /// The wheels.
@@ -106,8 +121,8 @@ impl WheelStore {
         Ok(Some(set))
     }
 
-    /// The set that was made last for a platform, to say what has changed since.
-    pub fn latest(&self, platform: &PlatformId, kind: &str) -> Option<WheelSet> {
+    /// The set of a kind that was made last for a project on a platform, to say what has changed since.
+    pub fn latest(&self, platform: &PlatformId, project: &str, kind: &str) -> Option<WheelSet> {
         let folder = fs::read_dir(self.version.join("sets").join(platform.as_str())).ok()?;
         folder
             .filter_map(|entry| {
@@ -115,7 +130,7 @@ impl WheelStore {
                 let time = entry.metadata().ok()?.modified().ok()?;
                 let set: WheelSet = fsutil::read_json(&entry.path())?;
                 let of_kind = set.key.fields.get("schema")?.starts_with(kind);
-                of_kind.then_some((time, set))
+                (of_kind && set.project == project).then_some((time, set))
             })
             .max_by_key(|(time, _)| *time)
             .map(|(_, set)| set)
@@ -136,6 +151,7 @@ impl WheelStore {
             file_name: file_name.to_owned(),
             digest,
             size,
+            origin: None,
         };
         let place = self.path(&wheel);
         if fs::metadata(&place).is_ok_and(|metadata| metadata.len() == size) {
@@ -153,6 +169,7 @@ impl WheelStore {
     pub fn put_set(
         &self,
         platform: &PlatformId,
+        project: &str,
         key: Key,
         mut wheels: Vec<Wheel>,
     ) -> Result<WheelSet> {
@@ -160,6 +177,7 @@ impl WheelStore {
         wheels.sort_by(|left, right| left.file_name.cmp(&right.file_name));
         let set = WheelSet {
             schema: SCHEMA,
+            project: project.to_owned(),
             key,
             wheels,
         };
@@ -203,13 +221,14 @@ mod tests {
             ("x", "1", 7)
         );
         store
-            .put_set(&platform, key.clone(), vec![wheel.clone()])
+            .put_set(&platform, "p", key.clone(), vec![wheel.clone()])
             .unwrap();
         assert_eq!(
             store.get(&platform, &key.digest).unwrap().unwrap().wheels,
             std::slice::from_ref(&wheel)
         );
-        assert_eq!(store.latest(&platform, "wheels").unwrap().key, key);
+        assert!(store.latest(&platform, "another", "wheels").is_none());
+        assert_eq!(store.latest(&platform, "p", "wheels").unwrap().key, key);
         fs::write(store.path(&wheel), "short").unwrap();
         assert!(
             store
