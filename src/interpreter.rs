@@ -72,7 +72,7 @@ impl Interpreter {
     }
 
     /// Major and minor version as numbers.
-    fn numbers(&self) -> Option<(u32, u32)> {
+    pub fn numbers(&self) -> Option<(u32, u32)> {
         let (major, minor) = self.major_minor.split_once('.')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::tree::is_plain_path;
 
 use super::entry_points::EntryPoints;
-use super::name::{parse_file_name, same_name, same_version};
+use super::name::{WheelName, same_name, same_version};
 use super::record::{CheckError, Record};
 
 /// The largest sum of sizes of a wheel's members. The largest wheels in use (GPU libraries) unpack
@@ -80,7 +80,7 @@ impl WheelContents {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let (name, version) = parse_file_name(&file_name)?;
+        let WheelName { name, version, .. } = WheelName::parse(&file_name)?;
         let check = Check { wheel: &file_name };
         let mut archive = check.archive(path)?;
         let members = check.members(path, &mut archive)?;
