@@ -16,6 +16,7 @@ use crate::report::PlatformReporter;
 /// v1/bases/<platform>-<arch>.json .tar    which base image a platform has, and a bootstrapped one
 /// v1/builders/<key>.json                  the interpreter of a builder image
 /// v1/layers/<2 digits>/<key>/             installed wheels with byte code
+/// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/sessions/<session>.lock              who is alive
 /// ```
 #[derive(Debug, Clone)]
@@ -46,6 +47,11 @@ impl Caches {
     /// Layers.
     pub fn layers(&self) -> PathBuf {
         self.root.join("layers")
+    }
+
+    /// Programs that work in builders.
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("tools")
     }
 
     /// Sessions.

@@ -2,6 +2,7 @@
 //!
 //! Pure; runs nothing.
 
+use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
@@ -75,6 +76,35 @@ impl Interpreter {
     pub fn numbers(&self) -> Option<(u32, u32)> {
         let (major, minor) = self.major_minor.split_once('.')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
+    }
+
+    /// What the markers of requirements are held against (PEP 508). The kernel's release and
+    /// version are left empty: they are this machine's, not the platform's.
+    pub fn markers(&self) -> Result<MarkerEnvironment> {
+        let old = self.numbers() < Some((3, 0));
+        MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
+            implementation_name: if old { "" } else { &self.implementation },
+            implementation_version: if old { "0" } else { &self.version },
+            os_name: "posix",
+            platform_machine: &self.machine,
+            platform_python_implementation: match self.implementation.as_str() {
+                "cpython" => "CPython",
+                "pypy" => "PyPy",
+                other => other,
+            },
+            platform_release: "",
+            platform_system: "Linux",
+            platform_version: "",
+            python_full_version: &self.version,
+            python_version: &self.major_minor,
+            sys_platform: if old { "linux2" } else { "linux" },
+        })
+        .map_err(|error| {
+            Error::new(
+                Kind::Build,
+                format!("the interpreter's version is malformed: {error}"),
+            )
+        })
     }
 
     /// The first four bytes of byte code files.

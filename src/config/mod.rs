@@ -5,7 +5,7 @@ mod ca_bundle;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;
-mod toml_error;
+pub(crate) mod toml_error;
 
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{Config, Overrides, PackageConfig, PyProject};

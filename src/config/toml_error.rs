@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Kind, Result};
 
 /// Parses a TOML file's text.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| explain(path, text, &error))
 }
 

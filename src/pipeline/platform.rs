@@ -156,15 +156,16 @@ impl PlatformBuild<'_> {
         reused: &mut Vec<String>,
     ) -> Result<WheelSet> {
         let stage = self.report.stage(Stage::Wheels);
-        let (wheels, there) = resolve::ensure(context, &stage, plan, builder).await?;
-        let text = format!("{} wheels", wheels.wheels.len());
-        if there {
-            reused.push("wheels".to_owned());
-            stage.reused(&text);
-        } else {
-            stage.finished(&format!("{text} made"));
+        let ensured = resolve::ensure(context, &stage, plan, builder).await?;
+        let text = format!("{} wheels", ensured.set.wheels.len());
+        match ensured.made {
+            None => {
+                reused.push("wheels".to_owned());
+                stage.reused(&text);
+            }
+            Some(made) => stage.finished(&format!("{text}, {made} made")),
         }
-        Ok(wheels)
+        Ok(ensured.set)
     }
 
     async fn bundle(

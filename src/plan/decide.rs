@@ -13,10 +13,11 @@ use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
 use super::metadata::{ProjectMetadata, declared_requirements};
-use super::requirements::RequirementSet;
+use super::requirements::{RequirementLine, RequirementSet};
+use super::roots::Root;
 use super::{
     ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, Indexes, NetworkPlan,
-    PackageContent, PackagePlan, Plan, PlatformPlan, Target, WheelsPlan,
+    PackageContent, PackagePlan, Plan, PlatformPlan, ResolverOptions, Target, WheelsPlan,
 };
 
 /// What the project's maintainer is when nothing says it.
@@ -224,11 +225,20 @@ impl Project<'_> {
             Some(metadata) => declared_requirements(&metadata.requires, extras)?,
             None => Vec::new(),
         };
-        let mut files = BTreeMap::new();
-        let mut key = KeyBuilder::new("wheels", 1)
+        let mut key = KeyBuilder::new("wheels", 2)
             .field("platform", platform.id.as_str())
             .field("architecture", arch.machine())
             .fields("project requires ", declared.iter().map(|line| (line, "")));
+        let mut roots = declared
+            .iter()
+            .map(|line| Root::parse(line, "the project"))
+            .collect::<Result<Vec<_>>>()?;
+        let mut limits = Vec::new();
+        let mut options = ResolverOptions::default();
+        let mut indexes = Indexes {
+            index_url: self.config.index_url.clone(),
+            extra_index_urls: self.config.extra_index_urls.clone(),
+        };
         for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {
             let sets = names
                 .iter()
@@ -237,18 +247,33 @@ impl Project<'_> {
             lines.sort();
             lines.dedup();
             key = key.fields(&format!("{kind} "), lines.iter().map(|line| (line, "")));
-            files.extend(sets.flat_map(|set| set.files.iter().cloned()));
+            for set in sets {
+                let of = |lines: &[RequirementLine]| {
+                    lines.iter().map(Root::of_line).collect::<Result<Vec<_>>>()
+                };
+                if kind == "requirement" {
+                    roots.extend(of(&set.requirements)?);
+                } else {
+                    limits.extend(of(&set.requirements)?);
+                }
+                limits.extend(of(&set.constraints)?);
+                for line in &set.options {
+                    options.add(line, &mut indexes);
+                }
+            }
         }
-        let indexes = Indexes {
-            index_url: self.config.index_url.clone(),
-            extra_index_urls: self.config.extra_index_urls.clone(),
-        };
         key = indexes.add_to(key);
+        let lock = self.inputs.lock(&platform.id).cloned();
+        if let Some(lock) = &lock {
+            key = lock.add_to(key);
+        }
         Ok(WheelsPlan {
-            files,
-            requirements: requirements.clone(),
-            constraints: constraints.clone(),
-            declared,
+            roots,
+            constraints: limits,
+            options,
+            files: BTreeMap::new(),
+            lock,
+            foreign_lock: None,
             indexes,
             key,
         })

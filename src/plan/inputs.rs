@@ -13,7 +13,9 @@ use crate::config::Config;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 
+use super::pylock::{self, Pylock};
 use super::requirements::{self, RequirementSet};
+use crate::platform::PlatformId;
 
 /// Folders that omnibuild or Python tools write; never a part of the source.
 const NOT_SOURCE: [&str; 11] = [
@@ -66,6 +68,8 @@ pub struct Inputs {
     pub epoch: u64,
     /// Every requirement and constraint file that the configuration names.
     pub requirement_files: BTreeMap<String, RequirementSet>,
+    /// The lock files (PEP 751) beside the configuration, by file name.
+    pub locks: BTreeMap<String, Pylock>,
 }
 
 impl Inputs {
@@ -108,8 +112,38 @@ impl Inputs {
             git_describe: git(&config.root, &["describe", "--tags", "--long", "--dirty"]),
             epoch,
             requirement_files,
+            locks: locks(&config.root)?,
         })
     }
+
+    /// The lock that decides on a platform: its own, else that of all.
+    pub fn lock(&self, platform: &PlatformId) -> Option<&Pylock> {
+        let own = self.locks.get(&pylock::platform_file(platform));
+        own.or_else(|| self.locks.get(pylock::FILE))
+    }
+}
+
+/// The lock files in a project's folder.
+fn locks(root: &Path) -> Result<BTreeMap<String, Pylock>> {
+    let mut locks = BTreeMap::new();
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| is_lock(name)) else {
+            continue;
+        };
+        let text = fs::read_to_string(root.join(name))?;
+        locks.insert(name.to_owned(), Pylock::parse(name, &text)?);
+    }
+    Ok(locks)
+}
+
+/// Whether PEP 751 reserves the name.
+fn is_lock(name: &str) -> bool {
+    name == pylock::FILE
+        || name
+            .strip_prefix("pylock.")
+            .and_then(|rest| rest.strip_suffix(".toml"))
+            .is_some_and(|middle| !middle.is_empty() && !middle.contains('.'))
 }
 
 impl Source {

@@ -7,7 +7,10 @@
 mod decide;
 pub mod inputs;
 pub mod metadata;
+pub mod pylock;
 pub mod requirements;
+mod resolver;
+pub mod roots;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,8 +21,11 @@ use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageN
 use crate::version::{NativeVersion, PythonVersion};
 
 use self::inputs::Source;
+use self::pylock::Pylock;
+use self::roots::Root;
 
 pub use self::decide::{normalised_name, plan, prefix};
+pub use self::resolver::{ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection};
 
 /// What a whole build will do.
 #[derive(Debug, Clone)]
@@ -103,27 +109,22 @@ pub struct NetworkPlan {
 /// The closure of dependencies, as wheels.
 #[derive(Debug, Clone)]
 pub struct WheelsPlan {
-    /// Requirement and constraint files, by path below the project, that the resolver reads.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// Names among `files` to give as `--requirement`.
-    pub requirements: Vec<String>,
-    /// Names among `files` to give as `--constraint`.
-    pub constraints: Vec<String>,
-    /// What the project itself requires.
-    pub declared: Vec<String>,
+    /// What the set must satisfy.
+    pub roots: Vec<Root>,
+    /// What limits its versions.
+    pub constraints: Vec<Root>,
+    /// How files are chosen.
+    pub options: ResolverOptions,
+    /// Files of the project that are installed or looked through, by path below it.
+    pub files: BTreeMap<String, PathBuf>,
+    /// The lock that decides every file.
+    pub lock: Option<Pylock>,
+    /// The lock of another tool, which that tool has to export.
+    pub foreign_lock: Option<ForeignLock>,
     /// The indexes.
     pub indexes: Indexes,
     /// What of the key is known before the builder is.
     pub key: KeyBuilder,
-}
-
-/// Package indexes (PEP 503); URLs may hold credentials, which go into no key.
-#[derive(Debug, Clone, Default)]
-pub struct Indexes {
-    /// In place of the resolver's default.
-    pub index_url: Option<String>,
-    /// Further ones.
-    pub extra_index_urls: Vec<String>,
 }
 
 /// The project's own wheel.
@@ -211,20 +212,6 @@ pub struct Target<'a> {
     pub arch: Arch,
     /// The files of its build context.
     pub context: BTreeMap<String, Vec<u8>>,
-}
-
-impl Indexes {
-    /// Adds the indexes, without credentials, to what decides a set of wheels.
-    pub fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
-        let extra = self.extra_index_urls.iter().enumerate();
-        let fields = self
-            .index_url
-            .iter()
-            .map(|url| ("index".to_owned(), url))
-            .chain(extra.map(|(number, url)| (format!("extra index {number}"), url)))
-            .map(|(name, url)| (name, requirements::without_credentials(url)));
-        key.fields("", fields)
-    }
 }
 
 impl ApplicationPlan {

@@ -16,8 +16,8 @@ use crate::steps::step_script;
 use crate::wheel::WheelContents;
 
 use super::diagnose::Clues;
-use super::resolve::collect;
 use super::store::{WheelSet, WheelStore};
+use super::workshop::collect;
 
 /// Where the backend and what it needs are installed in the builder.
 pub const BUILD_PREFIX: &str = "/omnibuild/build";
@@ -104,7 +104,10 @@ pub async fn build(
     }
     let archive = container.download(OUTPUT).await?;
     let store = WheelStore::new(context.caches.wheels());
-    let wheels = collect(&store, &archive)?;
+    let wheels: Vec<_> = collect(&store, &archive)?
+        .into_iter()
+        .map(|(_, wheel)| wheel)
+        .collect();
     if wheels.len() != 1 {
         let names: Vec<&str> = wheels
             .iter()

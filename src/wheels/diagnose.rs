@@ -54,6 +54,7 @@ impl Clues {
             "fatal error:",
             " error: ",
             "error: command",
+            "Error: ",
             "Name or service not known",
             "Temporary failure in name resolution",
             "CERTIFICATE_VERIFY_FAILED",
@@ -64,6 +65,7 @@ impl Clues {
             "subprocess-exited",
             "metadata-generation-failed",
             "legacy-install",
+            "Failed to build ",
         ];
         let is_telling = telling.iter().any(|words| line.contains(words))
             && !empty.iter().any(|words| line.contains(words));
@@ -127,6 +129,14 @@ fn explain(error: Error, mut lines: Vec<String>) -> Error {
         return retitle(&error, Kind::Resolve, format!("no distribution satisfies `{requirement}`"))
             .hint("the index has no such version for this platform's Python: correct the name or the pin, or name the index that has it in `index-url`");
     }
+    if find("No solution found").is_some() {
+        return unsolvable(&error, &lines);
+    }
+    if let Some(line) = find("it can't be fetched: ") {
+        let what = line.trim_start_matches("error: ").to_owned();
+        return retitle(&error, Kind::Network, what)
+            .hint("the index names the file and does not serve it: check the index and its credentials, or take another version");
+    }
     if let Some(line) = find("ResolutionImpossible").or_else(|| find("conflicting dependencies")) {
         return retitle(
             &error,
@@ -143,14 +153,51 @@ fn explain(error: Error, mut lines: Vec<String>) -> Error {
     not_built(error, &lines)
 }
 
+/// uv says why in one paragraph behind `cause:`.
+fn unsolvable(error: &Error, lines: &[String]) -> Error {
+    let words: Vec<&str> = lines
+        .iter()
+        .map(|line| line.trim())
+        .skip_while(|line| !line.starts_with("cause: "))
+        .take_while(|line| !line.is_empty() && !line.starts_with("hint:"))
+        .map(|line| line.trim_start_matches("cause: "))
+        .collect();
+    let why = words.join(" ");
+    let absent = why
+        .split_once("there is no version of ")
+        .and_then(|(_, rest)| rest.split_once(" and you require"))
+        .or_else(|| {
+            let (_, rest) = why.split_once(" was not found in ")?;
+            rest.split_once("you require ")?.1.split_once(", we can")
+        });
+    match absent {
+        Some((requirement, _)) if !requirement.contains(' ') => retitle(
+            error,
+            Kind::Resolve,
+            format!("no distribution satisfies `{requirement}`"),
+        )
+        .hint("the index has no such version for this platform's Python: correct the name or the pin, or name the index that has it in `index-url`"),
+        _ => retitle(
+            error,
+            Kind::Resolve,
+            format!("the requirements contradict each other: {why}"),
+        )
+        .hint("loosen one of the pins that are named"),
+    }
+}
+
 fn not_built(error: Error, lines: &[String]) -> Error {
-    let named = lines.iter().find_map(|line| {
-        let rest = line
-            .split_once("Failed building wheel for ")
-            .or_else(|| line.split_once("Failed to build "))?
-            .1;
-        Some(rest.trim().to_owned())
-    });
+    let behind = |words: &str| {
+        lines
+            .iter()
+            .find_map(|line| Some(line.split_once(words)?.1.trim()))
+    };
+    let named = lines
+        .iter()
+        .find_map(|line| Some(line.split_once(": building its wheel ended")?.0))
+        .map(|name| name.trim_start_matches("error: "))
+        .or_else(|| behind("Failed building wheel for "))
+        .or_else(|| behind("Failed to build "));
     let metadata = lines.iter().any(|line| {
         line.contains("metadata-generation-failed") || line.contains("subprocess-exited-with-error")
     });
@@ -158,6 +205,7 @@ fn not_built(error: Error, lines: &[String]) -> Error {
         [" error: ", "error: command", "Error: "]
             .iter()
             .any(|words| line.contains(words))
+            && !line.contains("Failed to build ")
     });
     let what = match (&named, metadata) {
         (Some(name), _) => format!("the wheel of `{name}` can't be built"),
@@ -165,7 +213,13 @@ fn not_built(error: Error, lines: &[String]) -> Error {
         (None, false) => return error,
     };
     let what = match cause {
-        Some(cause) => format!("{what}: {}", cause.trim()),
+        // Behind the name that several builds at once put before their lines.
+        Some(cause) => {
+            let cause = named
+                .and_then(|name| cause.strip_prefix(&format!("{name}: ")))
+                .unwrap_or(cause);
+            format!("{what}: {}", cause.trim())
+        }
         None => what,
     };
     let mut error = retitle(&error, Kind::Wheel, what);

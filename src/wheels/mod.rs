@@ -3,8 +3,12 @@
 //! Everything here runs in a builder; nothing here installs a wheel (that is the bundle's).
 
 pub mod application;
+mod candidate;
+mod closure;
 mod diagnose;
+mod making;
 pub mod resolve;
 pub mod store;
+mod workshop;
 
 pub use self::store::{Wheel, WheelSet, WheelStore};

@@ -99,6 +99,18 @@ impl WheelStore {
             .join(&wheel.file_name)
     }
 
+    /// The wheel with this name and digest.
+    pub fn find(&self, file_name: &str, digest: &Digest) -> Option<Wheel> {
+        let mut wheel = Wheel {
+            file_name: file_name.to_owned(),
+            digest: digest.clone(),
+            size: 0,
+            origin: None,
+        };
+        wheel.size = fs::metadata(self.path(&wheel)).ok()?.len();
+        Some(wheel)
+    }
+
     /// The set of a key, if it and all its wheels are whole. `Err` says why it can't be used
     /// although it is there.
     pub fn get(&self, platform: &PlatformId, key: &Digest) -> Result<Option<WheelSet>, String> {

@@ -31,7 +31,7 @@ fn a_wheel_that_does_not_compile() {
     let index = Index::serve(&[("brokensyntax", &files)]);
     let project = list_of("brokensyntax==1.0", &index.configuration());
     fails(&project, Some(&index), 11).said(&[
-        "the wheel of `brokensyntax` can't be built",
+        "the wheel of `brokensyntax 1.0` can't be built",
         ".omnibuild/logs/",
         "hint: ",
     ]);
@@ -50,7 +50,7 @@ fn a_header_that_is_missing() {
     let index = Index::serve(&[("needsheader", &files)]);
     let project = list_of("needsheader==1.0", &index.configuration());
     fails(&project, Some(&index), 11).said(&[
-        "the wheel of `needsheader` can't be built",
+        "the wheel of `needsheader 1.0` can't be built",
         "build-depends = { debian = [\"libpq-dev\"], redhat = [\"postgresql-devel\"] }",
     ]);
 }

@@ -1,0 +1,172 @@
+//! How a resolver is asked: indexes, options of requirement files, locks of other tools, as data.
+//!
+//! Pure. Which of these a file may use is decided where the file is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pep508_rs::PackageName as DistributionName;
+
+use crate::digest::KeyBuilder;
+
+use super::pylock::Place;
+use super::requirements::{OptionLine, without_credentials};
+
+/// How a resolver chooses files; the words are those of pip's requirement file format.
+#[derive(Debug, Clone, Default)]
+pub struct ResolverOptions {
+    /// `--pre`: pre-releases will do.
+    pub prereleases: bool,
+    /// `--no-index`: nothing but `find_links`.
+    pub no_index: bool,
+    /// `--find-links`: further places of files.
+    pub find_links: Vec<Place>,
+    /// `--no-binary`: built from source.
+    pub no_binary: Selection,
+    /// `--only-binary`: never built.
+    pub only_binary: Selection,
+}
+
+/// Which distributions an option is about.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// `:all:`.
+    pub all: bool,
+    /// By name.
+    pub names: BTreeSet<DistributionName>,
+}
+
+/// The lock of another tool.
+#[derive(Debug, Clone)]
+pub struct ForeignLock {
+    /// Whose it is.
+    pub kind: ForeignLockKind,
+    /// Below the project.
+    pub path: String,
+    /// The lock and what its tool reads beside it, by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Extras of the project that are wanted.
+    pub extras: Vec<String>,
+}
+
+/// Whose lock it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignLockKind {
+    /// `uv.lock`.
+    Uv,
+    /// `poetry.lock`.
+    Poetry,
+}
+
+/// Package indexes (PEP 503); URLs may hold credentials, which go into no key.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes {
+    /// In place of the resolver's default.
+    pub index_url: Option<String>,
+    /// Further ones.
+    pub extra_index_urls: Vec<String>,
+}
+
+impl Indexes {
+    /// Adds the indexes, without credentials, to what decides a set of wheels.
+    pub fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
+        let extra = self.extra_index_urls.iter().enumerate();
+        let fields = self
+            .index_url
+            .iter()
+            .map(|url| ("index".to_owned(), url))
+            .chain(extra.map(|(number, url)| (format!("extra index {number}"), url)))
+            .map(|(name, url)| (name, without_credentials(url)));
+        key.fields("", fields)
+    }
+
+    /// The URL of a file with the credentials of the index on the same server, if that has any.
+    pub fn with_credentials(&self, url: &str) -> String {
+        let parts = |url: &str| {
+            let (scheme, rest) = url.split_once("://")?;
+            let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+            let (user, server) = match authority.rsplit_once('@') {
+                Some((user, server)) => (Some(user.to_owned()), server),
+                None => (None, authority),
+            };
+            Some((format!("{scheme}://{server}"), user))
+        };
+        let Some((server, None)) = parts(url) else {
+            return url.to_owned();
+        };
+        let user = self
+            .index_url
+            .iter()
+            .chain(&self.extra_index_urls)
+            .filter_map(|index| parts(index))
+            .find_map(|(of, user)| user.filter(|_| of == server));
+        match (user, url.split_once("://")) {
+            (Some(user), Some((scheme, rest))) => format!("{scheme}://{user}@{rest}"),
+            _ => url.to_owned(),
+        }
+    }
+}
+
+impl Selection {
+    /// Whether the option is about this distribution.
+    pub fn matches(&self, name: &DistributionName) -> bool {
+        self.all || self.names.contains(name)
+    }
+
+    /// The option's values, as pip and uv take them.
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        let all = self.all.then(|| ":all:".to_owned());
+        all.into_iter()
+            .chain(self.names.iter().map(ToString::to_string))
+    }
+
+    /// Adds a value: `:all:`, `:none:`, which takes back what stood before, or a comma list.
+    pub fn add(&mut self, value: &str) {
+        for word in value.split(',') {
+            match word.trim() {
+                ":all:" => self.all = true,
+                ":none:" => *self = Self::default(),
+                name => self.names.extend(name.parse::<DistributionName>()),
+            }
+        }
+    }
+}
+
+impl ResolverOptions {
+    /// Takes an option of a requirement file; those for indexes change these.
+    pub fn add(&mut self, line: &OptionLine, indexes: &mut Indexes) {
+        let value = line.option.value.as_deref().unwrap_or_default();
+        match line.option.name {
+            "--index-url" => indexes.index_url = Some(value.to_owned()),
+            "--extra-index-url" => indexes.extra_index_urls.push(value.to_owned()),
+            "--pre" => self.prereleases = true,
+            "--no-index" => self.no_index = true,
+            "--no-binary" => self.no_binary.add(value),
+            "--only-binary" => self.only_binary.add(value),
+            "--find-links" => self.find_links.push(Place::Url(value.to_owned())),
+            _ => {}
+        }
+    }
+
+    /// The options as words of pip.
+    pub fn for_pip(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.prereleases {
+            words.push("--pre".to_owned());
+        }
+        if self.no_index {
+            words.push("--no-index".to_owned());
+        }
+        for place in &self.find_links {
+            words.extend(["--find-links".to_owned(), place.text().to_owned()]);
+        }
+        for (name, selection) in [
+            ("--no-binary", &self.no_binary),
+            ("--only-binary", &self.only_binary),
+        ] {
+            for value in selection.words() {
+                words.extend([name.to_owned(), value]);
+            }
+        }
+        words
+    }
+}

@@ -1,0 +1,237 @@
+//! Which distributions a set needs, from its roots and the metadata of those that are known.
+//!
+//! Pure: makes nothing and asks nobody. It resolves nothing either; what is missing, somebody else
+//! chooses, and what contradicts itself is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pep440_rs::{Version, VersionSpecifiers};
+use pep508_rs::{ExtraName, MarkerEnvironment, PackageName, Requirement, VersionOrUrl};
+
+use crate::digest::Digest;
+use crate::plan::roots::{Direct, Root};
+
+/// What a made wheel says of itself (PyPA core metadata).
+#[derive(Debug, Clone)]
+pub(super) struct Distribution {
+    /// `Version`.
+    pub(super) version: Version,
+    /// `Requires-Dist`.
+    pub(super) requires: Vec<Requirement>,
+}
+
+/// What is asked of one distribution, by all that need it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Need {
+    /// Versions that will do, and who says so.
+    pub(super) specifiers: Vec<(VersionSpecifiers, String)>,
+    /// The one file or commit that will do.
+    pub(super) direct: Option<Direct>,
+    /// The files that will do; empty: any.
+    pub(super) hashes: BTreeSet<Digest>,
+    /// Who asked for it first.
+    pub(super) place: String,
+}
+
+impl Need {
+    /// Who does not let this version through.
+    pub(super) fn refuses(&self, version: &Version) -> Option<&(VersionSpecifiers, String)> {
+        self.specifiers
+            .iter()
+            .find(|(specifiers, _)| !specifiers.contains(version))
+    }
+
+    /// All specifiers as one, as PEP 440 writes it.
+    pub(super) fn text(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for specifier in self.specifiers.iter().flat_map(|(each, _)| each.iter()) {
+            let text = specifier.to_string();
+            if !parts.contains(&text) {
+                parts.push(text);
+            }
+        }
+        parts.join(",")
+    }
+}
+
+/// The roots of a set, on one platform.
+#[derive(Debug)]
+pub(super) struct Closure<'a> {
+    pub(super) environment: &'a MarkerEnvironment,
+    pub(super) roots: &'a [Root],
+    pub(super) constraints: &'a [Root],
+}
+
+impl Closure<'_> {
+    /// Every distribution that is needed, as far as the known ones tell.
+    pub(super) fn needs(
+        &self,
+        known: &BTreeMap<PackageName, Distribution>,
+    ) -> BTreeMap<PackageName, Need> {
+        let mut needs: BTreeMap<PackageName, Need> = BTreeMap::new();
+        let mut open: Vec<(PackageName, Option<ExtraName>)> = Vec::new();
+        let holds = |root: &&Root| root.marker.evaluate(self.environment, &[]);
+        for root in self.roots.iter().filter(holds) {
+            add_root(needs.entry(root.name.clone()).or_default(), root);
+            open.extend(with_extras(&root.name, &root.extras));
+        }
+        let mut seen = BTreeSet::new();
+        while let Some((name, extra)) = open.pop() {
+            if !seen.insert((name.clone(), extra.clone())) {
+                continue;
+            }
+            let Some(distribution) = known.get(&name) else {
+                continue;
+            };
+            let by = format!("{name} {}", distribution.version);
+            for requirement in self.of_extra(distribution, extra.as_ref()) {
+                let need = needs.entry(requirement.name.clone()).or_default();
+                add_requirement(need, requirement, &by);
+                open.extend(with_extras(&requirement.name, &requirement.extras));
+            }
+        }
+        for constraint in self.constraints.iter().filter(holds) {
+            if let Some(need) = needs.get_mut(&constraint.name) {
+                add_root(need, constraint);
+            }
+        }
+        needs
+    }
+
+    /// The requirements of a distribution, or those that an extra adds to them.
+    fn of_extra<'d>(
+        &self,
+        distribution: &'d Distribution,
+        extra: Option<&ExtraName>,
+    ) -> Vec<&'d Requirement> {
+        let extras: Vec<ExtraName> = extra.into_iter().cloned().collect();
+        distribution
+            .requires
+            .iter()
+            .filter(|requirement| {
+                requirement.evaluate_markers(self.environment, &extras)
+                    && (extra.is_none() || !requirement.evaluate_markers(self.environment, &[]))
+            })
+            .collect()
+    }
+}
+
+fn with_extras(
+    name: &PackageName,
+    extras: &[ExtraName],
+) -> impl Iterator<Item = (PackageName, Option<ExtraName>)> {
+    let of = |extra| (name.clone(), extra);
+    std::iter::once(of(None)).chain(extras.iter().cloned().map(Some).map(of).collect::<Vec<_>>())
+}
+
+fn add_root(need: &mut Need, root: &Root) {
+    add_specifiers(need, &root.specifiers, &root.place);
+    need.direct = need.direct.take().or_else(|| root.direct.clone());
+    need.hashes.extend(root.hashes.iter().cloned());
+}
+
+fn add_requirement(need: &mut Need, requirement: &Requirement, by: &str) {
+    match &requirement.version_or_url {
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => add_specifiers(need, specifiers, by),
+        // Indexes refuse such metadata; a root may still name the file.
+        Some(VersionOrUrl::Url(_)) | None => add_specifiers(need, &VersionSpecifiers::empty(), by),
+    }
+}
+
+fn add_specifiers(need: &mut Need, specifiers: &VersionSpecifiers, by: &str) {
+    if need.place.is_empty() {
+        by.clone_into(&mut need.place);
+    }
+    if !specifiers.is_empty() {
+        need.specifiers.push((specifiers.clone(), by.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpreter::tests::debian_12;
+
+    fn name(text: &str) -> PackageName {
+        text.parse().unwrap()
+    }
+
+    fn known(distributions: &[(&str, &str, &[&str])]) -> BTreeMap<PackageName, Distribution> {
+        distributions
+            .iter()
+            .map(|(each, version, requires)| {
+                let requires = requires.iter().map(|line| line.parse().unwrap());
+                let distribution = Distribution {
+                    version: version.parse().unwrap(),
+                    requires: requires.collect(),
+                };
+                (name(each), distribution)
+            })
+            .collect()
+    }
+
+    fn needs(
+        roots: &[&str],
+        constraints: &[&str],
+        known: &BTreeMap<PackageName, Distribution>,
+    ) -> BTreeMap<PackageName, Need> {
+        let parse = |lines: &[&str]| -> Vec<Root> {
+            lines
+                .iter()
+                .map(|line| Root::parse(line, "r.txt:1").unwrap())
+                .collect()
+        };
+        let (roots, constraints) = (parse(roots), parse(constraints));
+        let closure = Closure {
+            environment: &debian_12().markers().unwrap(),
+            roots: &roots,
+            constraints: &constraints,
+        };
+        closure.needs(known)
+    }
+
+    fn names(needs: &BTreeMap<PackageName, Need>) -> Vec<String> {
+        needs.keys().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_closure_follows_requirements_extras_and_markers() {
+        let known = known(&[
+            (
+                "a",
+                "1",
+                &[
+                    "b>=2",
+                    "c; extra == 'x'",
+                    "d; python_version < '3'",
+                    "w; sys_platform == 'win32'",
+                ],
+            ),
+            ("b", "2.1", &["e[y]<3"]),
+            ("c", "1", &[]),
+            ("e", "1", &["f; extra == 'y'", "g; extra == 'z'", "a"]),
+        ]);
+        assert_eq!(names(&needs(&["a"], &[], &known)), ["a", "b", "e", "f"]);
+        assert_eq!(
+            names(&needs(&["A[x]", "z; python_version > '4'"], &[], &known)),
+            ["a", "b", "c", "e", "f"]
+        );
+    }
+
+    #[test]
+    fn who_refuses_a_version_is_told() {
+        let known = known(&[("a", "1", &["b>=2"]), ("b", "2.1", &[])]);
+        let needs = needs(&["a", "b<3"], &["b!=2.1"], &known);
+        let need = &needs[&name("b")];
+        assert_eq!(need.text(), "<3,>=2,!=2.1");
+        assert!(need.refuses(&"2.2".parse().unwrap()).is_none());
+        let (_, by) = need.refuses(&"1".parse().unwrap()).unwrap();
+        assert_eq!(by, "a 1");
+        assert_eq!(need.refuses(&"2.1".parse().unwrap()).unwrap().1, "r.txt:1");
+    }
+
+    #[test]
+    fn a_constraint_asks_for_nothing() {
+        assert_eq!(names(&needs(&["a"], &["b==1"], &known(&[]))), ["a"]);
+    }
+}

@@ -1,0 +1,372 @@
+//! Makes a set: takes what the store has, asks the workshop for the rest, until nothing is missing.
+//!
+//! Knows what is chosen and why; how files are fetched and built is the workshop's, and what a
+//! closure is, `closure.rs`'s.
+
+use std::collections::BTreeMap;
+
+use pep508_rs::{MarkerEnvironment, PackageName};
+
+use crate::context::Context;
+use crate::engine::Container;
+use crate::error::{Error, Kind, Result};
+use crate::image::BuilderImage;
+use crate::plan::PlatformPlan;
+use crate::plan::pylock::{LockedPackage, Pylock};
+use crate::plan::requirements::parse_requirement;
+use crate::report::{StageHandle, Unit};
+
+use super::candidate::{Candidate, Source, choose, rank};
+use super::closure::{Closure, Distribution, Need};
+use super::resolve::Request;
+use super::store::{Wheel, WheelSet, WheelStore};
+use super::workshop::{Item, Resolved, Workshop};
+
+/// How often the workshop may be asked: a closure is rarely deeper than a few rounds.
+const ROUNDS: usize = 50;
+
+/// A set in the making.
+pub(super) struct Making<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) stage: &'a StageHandle,
+    pub(super) plan: &'a PlatformPlan,
+    pub(super) builder: &'a BuilderImage,
+    pub(super) request: &'a Request,
+    environment: MarkerEnvironment,
+    store: WheelStore,
+    chosen: BTreeMap<PackageName, Wheel>,
+    known: BTreeMap<PackageName, Distribution>,
+    /// What earlier sets had: taken before anything newer, so that a change touches what it must.
+    preferred: BTreeMap<PackageName, Candidate>,
+    /// A lock, or all that a resolver decided: nothing else may be taken.
+    decided: Option<(Decided, Pylock)>,
+    made: u64,
+}
+
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decided {
+    Lock,
+    Resolver,
+}
+
+/// What is to be done next.
+enum Next {
+    /// Nothing: the set is whole.
+    Done,
+    /// The workshop has to make these.
+    Make(Vec<Item>),
+    /// What was chosen one by one contradicts itself: the resolver has to look at all of it.
+    Conflict(String),
+}
+
+impl<'a> Making<'a> {
+    /// Begins a set. `earlier` is the project's newest set on this platform.
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        stage: &'a StageHandle,
+        plan: &'a PlatformPlan,
+        builder: &'a BuilderImage,
+        request: &'a Request,
+        earlier: Option<&WheelSet>,
+    ) -> Result<Self> {
+        let preferred = earlier
+            .into_iter()
+            .flat_map(|set| &set.wheels)
+            .filter_map(Candidate::of_wheel)
+            .map(|candidate| (candidate.name.clone(), candidate))
+            .collect();
+        Ok(Self {
+            context,
+            stage,
+            plan,
+            builder,
+            request,
+            environment: builder.interpreter.markers()?,
+            store: WheelStore::new(context.caches.wheels()),
+            chosen: BTreeMap::new(),
+            known: BTreeMap::new(),
+            preferred,
+            decided: request.lock.clone().map(|lock| (Decided::Lock, lock)),
+            made: 0,
+        })
+    }
+
+    /// Goes as far as the store reaches; whether that is the whole set.
+    pub(super) fn take_stored(&mut self) -> Result<bool> {
+        Ok(matches!(self.next()?, Next::Done))
+    }
+
+    /// Makes what is missing, in a container with a network.
+    pub(super) async fn finish(&mut self, container: &Container<'_>) -> Result<()> {
+        let workshop = Workshop::open(self.context, container, self.builder, self.request).await?;
+        if let Some(lock) = workshop.export().await? {
+            self.decided = Some((Decided::Lock, lock));
+        }
+        for _ in 0..ROUNDS {
+            match self.next()? {
+                Next::Done => return Ok(()),
+                Next::Make(items) => self.make(&workshop, items).await?,
+                Next::Conflict(why) => self.decide(&workshop, &why).await?,
+            }
+        }
+        Err(Error::new(
+            Kind::Internal,
+            "the closure of the requirements does not end",
+        ))
+    }
+
+    /// The wheels of the finished set, and how many of them were made for it.
+    pub(super) fn wheels(self) -> (Vec<Wheel>, u64) {
+        (self.chosen.into_values().collect(), self.made)
+    }
+
+    async fn make(&mut self, workshop: &Workshop<'_>, mut items: Vec<Item>) -> Result<()> {
+        workshop.choose(&mut items).await?;
+        let mut rest = Vec::new();
+        for item in items {
+            match self.stored(item.candidate.as_ref()) {
+                Some(wheel) => self.take(item.name, wheel)?,
+                None => rest.push(item),
+            }
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let total = self.chosen.len() + rest.len();
+        let before = self.chosen.len() as u64;
+        let progress = |done: u64| {
+            self.stage
+                .progress(before + done, total as u64, Unit::Wheels);
+        };
+        for (name, wheel, key) in workshop.make(&rest, &self.store, &progress).await? {
+            if let Some(key) = key {
+                let one = vec![wheel.clone()];
+                self.store
+                    .put_set(&self.plan.id, &self.plan.bundle.name, key, one)?;
+            }
+            self.made += 1;
+            self.take(name, wheel)?;
+        }
+        Ok(())
+    }
+
+    /// Has the resolver look at everything at once; what it says is final.
+    async fn decide(&mut self, workshop: &Workshop<'_>, why: &str) -> Result<()> {
+        if let Some((decided, _)) = &self.decided {
+            return Err(match decided {
+                Decided::Lock => stale(why),
+                Decided::Resolver => Error::new(
+                    Kind::Resolve,
+                    format!("the requirements contradict each other: {why}"),
+                )
+                .hint("loosen one of the pins"),
+            });
+        }
+        self.stage.message("resolving all requirements at once");
+        let resolved = workshop.resolve(&self.store).await?;
+        self.preferred.clear();
+        self.chosen.clear();
+        self.known.clear();
+        let files = match resolved {
+            Resolved::Files(files) => files,
+            Resolved::Wheels(wheels) => {
+                for (name, wheel, _) in wheels {
+                    self.made += 1;
+                    self.take(name, wheel)?;
+                }
+                Pylock::default()
+            }
+        };
+        self.decided = Some((Decided::Resolver, files));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Next> {
+        let request = self.request;
+        loop {
+            let needs = Closure {
+                environment: &self.environment,
+                roots: &request.roots,
+                constraints: &request.constraints,
+            }
+            .needs(&self.known);
+            let refused: Vec<(PackageName, String)> = needs
+                .iter()
+                .filter_map(|(name, need)| Some((name.clone(), self.refused(name, need)?)))
+                .collect();
+            let kept = refused
+                .iter()
+                .find(|(name, _)| !self.preferred.contains_key(name));
+            if let Some((_, why)) = kept {
+                return Ok(Next::Conflict(why.clone()));
+            }
+            for (name, _) in &refused {
+                self.preferred.remove(name);
+                self.chosen.remove(name);
+                self.known.remove(name);
+            }
+            if !refused.is_empty() {
+                continue;
+            }
+            let mut items = Vec::new();
+            let mut progressed = false;
+            let missing: Vec<(&PackageName, &Need)> = needs
+                .iter()
+                .filter(|(name, _)| !self.known.contains_key(name))
+                .collect();
+            for (name, need) in missing {
+                let candidate = self.candidate(name, need)?;
+                if let Some(wheel) = self.stored(candidate.as_ref()) {
+                    self.take(name.clone(), wheel)?;
+                    progressed = true;
+                } else {
+                    items.push(Item {
+                        name: name.clone(),
+                        need: need.clone(),
+                        candidate,
+                    });
+                }
+            }
+            if progressed {
+                continue;
+            }
+            if !items.is_empty() {
+                return Ok(Next::Make(items));
+            }
+            self.chosen.retain(|name, _| needs.contains_key(name));
+            return Ok(Next::Done);
+        }
+    }
+
+    /// Why a chosen distribution can't stay, if so.
+    fn refused(&self, name: &PackageName, need: &Need) -> Option<String> {
+        let version = &self.known.get(name)?.version;
+        let (specifiers, by) = need.refuses(version)?;
+        Some(format!(
+            "{by} wants `{name}{specifiers}`, and {name} {version} was chosen"
+        ))
+    }
+
+    /// What a needed distribution is to be made from, as far as that is decided.
+    fn candidate(&mut self, name: &PackageName, need: &Need) -> Result<Option<Candidate>> {
+        if let Some(direct) = &need.direct {
+            return Ok(Some(Candidate::direct(name, direct)));
+        }
+        if let Some((decided, lock)) = &self.decided {
+            let package = self.locked(lock, name, need).ok_or_else(|| match decided {
+                Decided::Lock => stale(&format!(
+                    "{} wants `{name}{}`, and the lock has {}",
+                    need.place,
+                    need.text(),
+                    versions(lock, name)
+                )),
+                Decided::Resolver => Error::new(
+                    Kind::Resolve,
+                    format!("{} wants `{name}`, which the resolver left out", need.place),
+                ),
+            })?;
+            let chosen = choose(package, self.builder, &self.request.options, &need.hashes);
+            return chosen.map(Some);
+        }
+        let fits = |candidate: &Candidate| {
+            let version = candidate.version.as_ref();
+            version.is_some_and(|version| need.refuses(version).is_none())
+                && candidate.is_among(&need.hashes)
+                && match &candidate.source {
+                    Source::Wheel(file) => rank(&file.name, &self.builder.interpreter).is_some(),
+                    Source::Sdist(_) | Source::Commit(_) => true,
+                }
+        };
+        let preferred = self.preferred.get(name).filter(|each| fits(each)).cloned();
+        if preferred.is_none() {
+            self.preferred.remove(name);
+        }
+        Ok(preferred)
+    }
+
+    /// The locked distribution of this name that holds here and will do.
+    fn locked<'l>(
+        &self,
+        lock: &'l Pylock,
+        name: &PackageName,
+        need: &Need,
+    ) -> Option<&'l LockedPackage> {
+        lock.packages.iter().find(|package| {
+            package.name == *name
+                && package.marker.evaluate(&self.environment, &[])
+                && package
+                    .version
+                    .as_ref()
+                    .is_none_or(|version| need.refuses(version).is_none())
+        })
+    }
+
+    /// The wheel of a candidate, if the store has it.
+    fn stored(&self, candidate: Option<&Candidate>) -> Option<Wheel> {
+        let candidate = candidate?;
+        if let Some(key) = candidate.build_key(self.builder, &self.request.indexes) {
+            let set = self.store.get(&self.plan.id, &key.digest).ok()??;
+            return set.wheels.into_iter().next();
+        }
+        let file = candidate.file()?;
+        let wheel = self.store.find(&file.name, &file.digest)?;
+        Some(Wheel {
+            origin: candidate.origin(),
+            ..wheel
+        })
+    }
+
+    fn take(&mut self, name: PackageName, wheel: Wheel) -> Result<()> {
+        let distribution = read(&self.store, &wheel, self.context)?;
+        self.known.insert(name.clone(), distribution);
+        self.chosen.insert(name, wheel);
+        Ok(())
+    }
+}
+
+/// What a stored wheel says of itself.
+fn read(store: &WheelStore, wheel: &Wheel, context: &Context<'_>) -> Result<Distribution> {
+    let bad = |why: String| Error::new(Kind::Conflict, format!("`{}`: {why}", wheel.file_name));
+    let core = python_pkginfo::Distribution::new(store.path(wheel))
+        .map_err(|error| bad(error.to_string()))?;
+    let core = core.metadata();
+    let version = core
+        .version
+        .parse()
+        .map_err(|error: pep440_rs::VersionParseError| bad(error.to_string()))?;
+    let mut requires = Vec::new();
+    for line in &core.requires_dist {
+        match parse_requirement(line) {
+            Ok(requirement) => requires.push(requirement),
+            // Installers pass over it too, or the distribution could not be used at all.
+            Err(reason) => context.report.warn(
+                &format!(
+                    "`{}` requires `{line}`, which is no requirement: {reason}",
+                    wheel.file_name
+                ),
+                Some("if it is needed, add it to the project's own requirements"),
+            ),
+        }
+    }
+    Ok(Distribution { version, requires })
+}
+
+fn stale(why: &str) -> Error {
+    Error::new(Kind::Resolve, format!("the lock is out of date: {why}"))
+        .hint("make it again with `omnibuild lock`")
+}
+
+fn versions(lock: &Pylock, name: &PackageName) -> String {
+    let versions: Vec<String> = lock
+        .packages
+        .iter()
+        .filter(|package| package.name == *name)
+        .filter_map(|package| package.version.as_ref())
+        .map(ToString::to_string)
+        .collect();
+    if versions.is_empty() {
+        return "none".to_owned();
+    }
+    versions.join(", ")
+}

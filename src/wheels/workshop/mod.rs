@@ -1,0 +1,254 @@
+//! Where wheels are made: a builder container with a network.
+//!
+//! Chooses files at the indexes, fetches them, builds those that are sources, and puts the wheels
+//! into the store after they were checked. What belongs to a set is not decided here. Credentials
+//! of indexes go in as files; nothing but wheels comes out.
+
+mod exporters;
+mod pip;
+mod tool;
+mod uv;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::archive::{self, ArchiveWriter};
+use crate::context::{CA_BUNDLE_PATH, Context};
+use crate::digest::Key;
+use crate::engine::{Container, Exec};
+use crate::error::{Error, Kind, Result};
+use crate::image::BuilderImage;
+use crate::plan::pylock::{Place, Pylock};
+use crate::plan::roots::Root;
+use crate::wheel::WheelContents;
+
+use pep508_rs::PackageName;
+
+use super::candidate::{Candidate, Source};
+use super::closure::Need;
+use super::diagnose::Clues;
+use super::resolve::Request;
+use super::store::{Wheel, WheelStore};
+
+/// The interpreter that runs the tools; `images/common/make-python` makes it.
+const PYTHON: &str = "/usr/lib/omnibuild/python/bin/python";
+/// Where the project's local files are.
+const PROJECT: &str = "/omnibuild/project";
+/// Where made wheels land.
+const OUTPUT: &str = "/omnibuild/wheels";
+/// The time in wheels made from source distributions: it may not depend on the project's commit,
+/// or every commit would make other wheels. The earliest a zip archive can say.
+const WHEEL_EPOCH: &str = "315532800";
+
+/// One distribution that is to be made.
+pub(super) struct Item {
+    /// Its name.
+    pub(super) name: PackageName,
+    /// What is asked of it.
+    pub(super) need: Need,
+    /// What it is to be made from, once that is chosen.
+    pub(super) candidate: Option<Candidate>,
+}
+
+/// A made wheel, and the key of what was built.
+pub(super) type Made = (PackageName, Wheel, Option<Key>);
+
+/// What a resolver decided.
+pub(super) enum Resolved {
+    /// Which files are to be taken.
+    Files(Pylock),
+    /// The wheels themselves.
+    Wheels(Vec<Made>),
+}
+
+/// A container that is ready to make wheels.
+pub(super) struct Workshop<'a> {
+    context: &'a Context<'a>,
+    container: &'a Container<'a>,
+    builder: &'a BuilderImage,
+    request: &'a Request,
+    tool: Tool,
+}
+
+/// What chooses, fetches and builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    /// Chooses without fetching, and builds several at once.
+    Uv,
+    /// Of Pythons that uv does not know any more, and where the index has no uv: one after another.
+    Pip,
+}
+
+impl<'a> Workshop<'a> {
+    /// Puts everything that making wheels needs into the container.
+    pub(super) async fn open(
+        context: &'a Context<'a>,
+        container: &'a Container<'a>,
+        builder: &'a BuilderImage,
+        request: &'a Request,
+    ) -> Result<Self> {
+        let mut archive = ArchiveWriter::new(0)?;
+        for (name, path) in &request.files {
+            archive.file(&format!("{}/{name}", &PROJECT[1..]), 0o644, path)?;
+        }
+        archive.folder(&PROJECT[1..])?;
+        archive.folder(&OUTPUT[1..])?;
+        archive.bytes(&CA_BUNDLE_PATH[1..], 0o644, &context.ca_bundle()?)?;
+        pip::configure(request, &mut archive)?;
+        uv::configure(request, &mut archive)?;
+        container.upload("/", &archive.finish()?).await?;
+        let mut workshop = Self {
+            context,
+            container,
+            builder,
+            request,
+            tool: Tool::Pip,
+        };
+        if workshop.is_known_to_uv() && workshop.bring_uv().await? {
+            workshop.tool = Tool::Uv;
+        } else {
+            workshop.renew_pip().await?;
+        }
+        Ok(workshop)
+    }
+
+    /// Chooses a candidate for each item that has none. Without uv none is: pip chooses while it
+    /// makes.
+    pub(super) async fn choose(&self, items: &mut [Item]) -> Result<()> {
+        match self.tool {
+            Tool::Uv => self.choose_with_uv(items).await,
+            Tool::Pip => Ok(()),
+        }
+    }
+
+    /// Makes the items' wheels and puts them into the store.
+    pub(super) async fn make(
+        &self,
+        items: &[Item],
+        store: &WheelStore,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<Made>> {
+        match self.tool {
+            Tool::Uv => self.make_with_uv(items, store, progress).await,
+            Tool::Pip => self.make_with_pip(items, store, progress).await,
+        }
+    }
+
+    /// Resolves everything at once.
+    pub(super) async fn resolve(&self, store: &WheelStore) -> Result<Resolved> {
+        match self.tool {
+            Tool::Uv => Ok(Resolved::Files(self.resolve_with_uv().await?)),
+            Tool::Pip => Ok(Resolved::Wheels(self.resolve_with_pip(store).await?)),
+        }
+    }
+
+    /// Runs a command that makes wheels, explains its failure, and tells how many are done.
+    async fn watch(&self, exec: &Exec, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
+        let clues = Clues::default();
+        let done = AtomicU64::new(0);
+        let watch = |line: &str| {
+            clues.see(line);
+            let line = line.trim_start();
+            if line.starts_with("Saved ") || line.starts_with("Created wheel for ") {
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+        };
+        let result = self.container.watch(exec, &watch).await;
+        result.map_err(|error| clues.explain(error))
+    }
+
+    /// A root as a line of a requirement file.
+    fn root_line(&self, root: &Root) -> String {
+        let extras: Vec<&str> = root.extras.iter().map(AsRef::as_ref).collect();
+        let extras = if extras.is_empty() {
+            String::new()
+        } else {
+            format!("[{}]", extras.join(","))
+        };
+        let what = match &root.direct {
+            Some(direct) => {
+                let candidate = Candidate::direct(&root.name, direct);
+                format!(" @ {}", self.reference(&candidate.source))
+            }
+            None => root.specifiers.to_string(),
+        };
+        let marker = root.marker.try_to_string();
+        let marker = marker.map(|marker| format!(" ; {marker}"));
+        format!("{}{extras}{what}{}", root.name, marker.unwrap_or_default())
+    }
+
+    /// What stands behind the `@` of a direct reference (PEP 508).
+    fn reference(&self, source: &Source) -> String {
+        match source {
+            Source::Wheel(file) | Source::Sdist(file) => match &file.place {
+                Place::Url(url) => format!(
+                    "{}#sha256={}",
+                    self.request.indexes.with_credentials(url),
+                    file.digest
+                ),
+                Place::Project(path) => format!("file://{PROJECT}/{path}"),
+            },
+            Source::Commit(commit) => {
+                let subfolder = commit.subfolder.as_ref();
+                let subfolder = subfolder.map(|folder| format!("#subdirectory={folder}"));
+                format!(
+                    "git+{}@{}{}",
+                    commit.repository,
+                    commit.commit,
+                    subfolder.unwrap_or_default()
+                )
+            }
+        }
+    }
+
+    async fn upload_lines(&self, name: &str, lines: &[String]) -> Result<()> {
+        let mut archive = ArchiveWriter::new(0)?;
+        let text = lines.join("\n") + "\n";
+        // URLs may hold credentials.
+        archive.bytes(&format!("omnibuild/{name}"), 0o600, text.as_bytes())?;
+        self.container.upload("/", &archive.finish()?).await
+    }
+
+    /// Puts the wheels below a folder into the store, each with the part of its path below it that
+    /// comes first; every one is checked before anything else reads it.
+    async fn collect(&self, folder: &str, store: &WheelStore) -> Result<Vec<(String, Wheel)>> {
+        let archive = self.container.download(folder).await?;
+        collect(store, &archive)
+    }
+}
+
+/// The environment in which the same source gives the same wheel.
+fn reproducible(exec: Exec) -> Exec {
+    exec.env("SOURCE_DATE_EPOCH", WHEEL_EPOCH)
+        .env("LC_ALL", "C.UTF-8")
+        .env("PYTHONHASHSEED", "0")
+        .env("ARFLAGS", "Dcr")
+        // Paths of the build may not reach debug information.
+        .env("CFLAGS", "-g0")
+        .env("LDFLAGS", "-Wl,--build-id=none")
+}
+
+/// Puts every wheel of an archive into the store, checked.
+pub(in crate::wheels) fn collect(
+    store: &WheelStore,
+    archive: &Path,
+) -> Result<Vec<(String, Wheel)>> {
+    let mut wheels = Vec::new();
+    archive::for_each_file(archive, |path, content| {
+        let is_wheel = path.extension().is_some_and(|extension| extension == "whl");
+        let mut parts = path.iter().rev().filter_map(|part| part.to_str());
+        if let Some(name) = parts.next().filter(|_| is_wheel) {
+            let wheel = store.put(name, content)?;
+            WheelContents::open(&store.path(&wheel))?;
+            wheels.push((parts.next().unwrap_or_default().to_owned(), wheel));
+        }
+        Ok(())
+    })?;
+    if wheels.is_empty() {
+        return Err(
+            Error::new(Kind::Build, "making wheels ended well and made none")
+                .hint("read the platform's log"),
+        );
+    }
+    Ok(wheels)
+}
