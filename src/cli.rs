@@ -114,6 +114,15 @@ pub enum Command {
     Plan,
     /// Install, run and remove the packages that were built last, in clean containers.
     Verify,
+    /// Write down every distribution of the platforms' closures with its URL and SHA-256 (PEP 751).
+    ///
+    /// Builds take what `pylock.toml` says and nothing else. A platform whose closure differs has
+    /// a `pylock.<platform>.toml` of its own.
+    Lock {
+        /// Take the newest versions that will do, in place of those that were chosen before.
+        #[arg(long)]
+        upgrade: bool,
+    },
     /// Write a commented configuration for the project.
     Init,
     /// Check the engine, disk, mirror, index and certificates, and say what to do.

@@ -61,7 +61,7 @@ pub async fn verify(
 
 /// Runs `work` for each platform, at most so many at a time; prints the table; answers the first
 /// failure.
-async fn run_platforms(
+pub(super) async fn run_platforms(
     common: &Common,
     options: &BuildOptions,
     project: &Project,
@@ -124,8 +124,7 @@ async fn run_planned(
             };
             let result = work(&build, platform).await;
             let outcome = match &result {
-                Ok(done) if done.built => Outcome::Built,
-                Ok(_) => Outcome::UpToDate,
+                Ok(done) => done.outcome.clone(),
                 Err(error) => Outcome::of_error(error),
             };
             build.report.finish(outcome);
@@ -202,8 +201,11 @@ fn row(
     log: &Path,
 ) -> SummaryRow {
     let (outcome, reused, files) = match result {
-        Ok(done) if done.built => (Outcome::Built, done.reused.clone(), done.files.clone()),
-        Ok(done) => (Outcome::UpToDate, done.reused.clone(), done.files.clone()),
+        Ok(done) => (
+            done.outcome.clone(),
+            done.reused.clone(),
+            done.files.clone(),
+        ),
         Err(error) => (Outcome::of_error(error), Vec::new(), Vec::new()),
     };
     SummaryRow {

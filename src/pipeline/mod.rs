@@ -6,6 +6,7 @@ pub mod build;
 pub mod doctor;
 pub mod forecast;
 pub mod init;
+pub mod lock;
 mod platform;
 mod run;
 
@@ -182,6 +183,9 @@ pub async fn execute(
         Command::Plan => forecast::plan(common, options, environment, reporter),
         Command::Build => build::build(common, options, environment, reporter).await,
         Command::Verify => build::verify(common, options, environment, reporter).await,
+        Command::Lock { upgrade } => {
+            lock::lock(common, options, environment, reporter, upgrade).await
+        }
         Command::Init => init::init(common, reporter),
         Command::Doctor => doctor::doctor(common, environment, reporter).await,
         Command::Platforms => forecast::platforms(common, reporter),

@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::{self, BuilderImage};
 use crate::package::{self, Built};
 use crate::plan::metadata::ProjectMetadata;
+use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
 use crate::state::BuildRecord;
@@ -28,7 +29,7 @@ const BACKEND_ROUNDS: usize = 3;
 
 /// What came of a platform.
 pub(super) struct Done {
-    pub(super) built: bool,
+    pub(super) outcome: Outcome,
     pub(super) reused: Vec<String>,
     pub(super) files: Vec<SummaryFile>,
 }
@@ -63,7 +64,7 @@ impl PlatformBuild<'_> {
             }
             let files = record.packages.iter().map(file_of).collect();
             return Ok(Done {
-                built: false,
+                outcome: Outcome::UpToDate,
                 reused: vec!["everything".to_owned()],
                 files,
             });
@@ -87,7 +88,7 @@ impl PlatformBuild<'_> {
             .state
             .put_build(&plan.id, key, packages, self.options.verify)?;
         Ok(Done {
-            built: true,
+            outcome: Outcome::Built,
             reused,
             files,
         })
@@ -163,7 +164,10 @@ impl PlatformBuild<'_> {
                 reused.push("wheels".to_owned());
                 stage.reused(&text);
             }
-            Some(made) => stage.finished(&format!("{text}, {made} made")),
+            Some(made) => stage.finished(&format!(
+                "{text}, {} fetched, {} built",
+                made.fetched, made.built
+            )),
         }
         Ok(ensured.set)
     }
@@ -325,10 +329,24 @@ impl PlatformBuild<'_> {
             .state
             .put_build(&plan.id, record.key, record.packages, true)?;
         Ok(Done {
-            built: true,
+            outcome: Outcome::Built,
             reused: vec!["packages".to_owned()],
             files,
         })
+    }
+
+    /// Base, image, wheels; answers what the wheels are made from. Without `upgrade` what an
+    /// earlier lock or build chose stays where it will do.
+    pub(super) async fn lock(&self, plan: &PlatformPlan, upgrade: bool) -> Result<Pylock> {
+        let (engine, session) = self.run.engine().await?;
+        let context = self.context(plan, engine.as_ref(), session);
+        let mut reused = Vec::new();
+        let base = self.base(&context, plan, &mut reused).await?;
+        let builder = self.image(&context, plan, &base, &mut reused).await?;
+        let stage = self.report.stage(Stage::Wheels);
+        let lock = resolve::lock(&context, &stage, plan, &builder, upgrade).await?;
+        stage.finished(&format!("{} distributions", lock.packages.len()));
+        Ok(lock)
     }
 
     /// Builds the project's wheel on this platform, to read its metadata.

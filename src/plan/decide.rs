@@ -13,6 +13,7 @@ use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
 use super::metadata::{ProjectMetadata, declared_requirements};
+use super::pylock;
 use super::requirements::{RequirementLine, RequirementSet};
 use super::roots::Root;
 use super::{
@@ -263,7 +264,8 @@ impl Project<'_> {
             }
         }
         key = indexes.add_to(key);
-        let lock = self.inputs.lock(&platform.id).cloned();
+        let found = self.inputs.lock(&platform.id);
+        let lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
         if let Some(lock) = &lock {
             key = lock.add_to(key);
         }
@@ -272,6 +274,7 @@ impl Project<'_> {
             constraints: limits,
             options,
             files: BTreeMap::new(),
+            locked_for_others: (found.is_some() && lock.is_none()).then_some(pylock::FILE),
             lock,
             foreign_lock: None,
             indexes,

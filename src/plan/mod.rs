@@ -119,6 +119,8 @@ pub struct WheelsPlan {
     pub files: BTreeMap<String, PathBuf>,
     /// The lock that decides every file.
     pub lock: Option<Pylock>,
+    /// The lock file of other platforms: the project is locked, and this platform is not.
+    pub locked_for_others: Option<&'static str>,
     /// The lock of another tool, which that tool has to export.
     pub foreign_lock: Option<ForeignLock>,
     /// The indexes.

@@ -184,6 +184,11 @@ impl Pylock {
         text
     }
 
+    /// Whether it decides on a platform. A lock of another tool does not say, so it does on all.
+    pub fn holds_for(&self, platform: &PlatformId) -> bool {
+        self.platforms.is_empty() || self.platforms.contains(platform)
+    }
+
     /// What of a lock decides a set, one field a distribution.
     pub fn add_to(&self, key: KeyBuilder) -> KeyBuilder {
         self.packages.iter().fold(key, |key, package| {

@@ -84,6 +84,8 @@ pub enum Outcome {
     Cancelled,
     /// Only the plan was made.
     Planned,
+    /// Only its lock was made.
+    Locked,
 }
 
 impl Outcome {
@@ -98,7 +100,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome in one or two words: `built`, `up to date`, `failed`, `cancelled`, `planned`.
+    /// The outcome in one or two words: `built`, `up to date`, `failed`, `cancelled`, `planned`, `locked`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Built => "built",
@@ -106,6 +108,7 @@ impl Outcome {
             Self::Failed { .. } => "failed",
             Self::Cancelled => "cancelled",
             Self::Planned => "planned",
+            Self::Locked => "locked",
         }
     }
 }

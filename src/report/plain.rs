@@ -176,9 +176,11 @@ pub(super) fn progress(done: u64, total: Option<u64>, unit: Unit) -> String {
 pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Failed { message, .. } => format!("{}: {message}", outcome.word()),
-        Outcome::Built | Outcome::UpToDate | Outcome::Cancelled | Outcome::Planned => {
-            outcome.word().to_owned()
-        }
+        Outcome::Built
+        | Outcome::UpToDate
+        | Outcome::Cancelled
+        | Outcome::Planned
+        | Outcome::Locked => outcome.word().to_owned(),
     }
 }
 

@@ -132,9 +132,11 @@ impl Summary {
 fn result(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Failed { kind, .. } => format!("{} ({})", outcome.word(), kind_word(*kind)),
-        Outcome::Built | Outcome::UpToDate | Outcome::Cancelled | Outcome::Planned => {
-            outcome.word().to_owned()
-        }
+        Outcome::Built
+        | Outcome::UpToDate
+        | Outcome::Cancelled
+        | Outcome::Planned
+        | Outcome::Locked => outcome.word().to_owned(),
     }
 }
 
@@ -146,7 +148,11 @@ fn render_failure(row: &SummaryRow) -> Option<String> {
             one_line(message),
             row.log.display()
         )),
-        Outcome::Built | Outcome::UpToDate | Outcome::Cancelled | Outcome::Planned => None,
+        Outcome::Built
+        | Outcome::UpToDate
+        | Outcome::Cancelled
+        | Outcome::Planned
+        | Outcome::Locked => None,
     }
 }
 
@@ -156,7 +162,7 @@ pub(super) fn outcome_colour(outcome: &Outcome) -> Colour {
         Outcome::Built | Outcome::UpToDate => Colour::Green,
         Outcome::Failed { .. } => Colour::Red,
         Outcome::Cancelled => Colour::Yellow,
-        Outcome::Planned => Colour::Cyan,
+        Outcome::Planned | Outcome::Locked => Colour::Cyan,
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use pep440_rs::Version;
-use pep508_rs::PackageName;
+use pep508_rs::{MarkerTree, PackageName};
 
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::error::{Error, Kind, Result};
@@ -147,6 +147,40 @@ impl Candidate {
             .field("architecture", &builder.interpreter.machine);
         // What it is built with comes from there.
         Some(indexes.add_to(key).finish())
+    }
+
+    /// The distribution as a lock writes it; `wheel` is what was made of it.
+    pub(super) fn locked(&self, version: Option<Version>, wheel: &Wheel) -> LockedPackage {
+        let without_password = |file: &LockedFile| LockedFile {
+            place: match &file.place {
+                Place::Url(url) => Place::Url(without_credentials(url)),
+                Place::Project(path) => Place::Project(path.clone()),
+            },
+            ..file.clone()
+        };
+        let mut package = LockedPackage {
+            name: self.name.clone(),
+            version,
+            marker: MarkerTree::TRUE,
+            wheels: Vec::new(),
+            sdist: None,
+            commit: None,
+        };
+        match &self.source {
+            Source::Wheel(file) => package.wheels.push(LockedFile {
+                size: Some(wheel.size),
+                ..without_password(file)
+            }),
+            Source::Sdist(file) => package.sdist = Some(without_password(file)),
+            Source::Commit(commit) => {
+                package.version = None;
+                package.commit = Some(LockedCommit {
+                    repository: without_credentials(&commit.repository),
+                    ..commit.clone()
+                });
+            }
+        }
+        package
     }
 
     /// `name version`, for messages.

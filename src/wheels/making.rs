@@ -19,7 +19,7 @@ use crate::report::{StageHandle, Unit};
 use super::candidate::{Candidate, Source, choose, rank};
 use super::closure::{Closure, Distribution, Need};
 use super::resolve::Request;
-use super::store::{Wheel, WheelSet, WheelStore};
+use super::store::{Wheel, WheelStore};
 use super::workshop::{Item, Resolved, Workshop};
 
 /// How often the workshop may be asked: a closure is rarely deeper than a few rounds.
@@ -34,13 +34,29 @@ pub(super) struct Making<'a> {
     pub(super) request: &'a Request,
     environment: MarkerEnvironment,
     store: WheelStore,
-    chosen: BTreeMap<PackageName, Wheel>,
+    chosen: BTreeMap<PackageName, Chosen>,
     known: BTreeMap<PackageName, Distribution>,
     /// What earlier sets had: taken before anything newer, so that a change touches what it must.
     preferred: BTreeMap<PackageName, Candidate>,
     /// A lock, or all that a resolver decided: nothing else may be taken.
     decided: Option<(Decided, Pylock)>,
-    made: u64,
+    made: Made,
+}
+
+/// How many wheels were made for a set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    /// As an index has them.
+    pub fetched: u64,
+    /// From source; all that pip made, which does not tell.
+    pub built: u64,
+}
+
+/// A wheel of the set.
+struct Chosen {
+    wheel: Wheel,
+    /// What it was made from; pip does not say.
+    candidate: Option<Candidate>,
 }
 
 /// Who decided.
@@ -61,21 +77,16 @@ enum Next {
 }
 
 impl<'a> Making<'a> {
-    /// Begins a set. `earlier` is the project's newest set on this platform.
+    /// Begins a set. `preferred` are taken before anything newer.
     pub(super) fn new(
         context: &'a Context<'a>,
         stage: &'a StageHandle,
         plan: &'a PlatformPlan,
         builder: &'a BuilderImage,
         request: &'a Request,
-        earlier: Option<&WheelSet>,
+        preferred: Vec<Candidate>,
     ) -> Result<Self> {
-        let preferred = earlier
-            .into_iter()
-            .flat_map(|set| &set.wheels)
-            .filter_map(Candidate::of_wheel)
-            .map(|candidate| (candidate.name.clone(), candidate))
-            .collect();
+        let preferred = preferred.into_iter();
         Ok(Self {
             context,
             stage,
@@ -86,21 +97,25 @@ impl<'a> Making<'a> {
             store: WheelStore::new(context.caches.wheels()),
             chosen: BTreeMap::new(),
             known: BTreeMap::new(),
-            preferred,
+            preferred: preferred
+                .map(|candidate| (candidate.name.clone(), candidate))
+                .collect(),
             decided: request.lock.clone().map(|lock| (Decided::Lock, lock)),
-            made: 0,
+            made: Made::default(),
         })
     }
 
     /// Goes as far as the store reaches; whether that is the whole set.
     pub(super) fn take_stored(&mut self) -> Result<bool> {
-        Ok(matches!(self.next()?, Next::Done))
+        // What another tool locked is known only to its exporter.
+        Ok(self.request.foreign_lock.is_none() && matches!(self.next()?, Next::Done))
     }
 
     /// Makes what is missing, in a container with a network.
     pub(super) async fn finish(&mut self, container: &Container<'_>) -> Result<()> {
         let workshop = Workshop::open(self.context, container, self.builder, self.request).await?;
         if let Some(lock) = workshop.export().await? {
+            self.preferred.clear();
             self.decided = Some((Decided::Lock, lock));
         }
         for _ in 0..ROUNDS {
@@ -117,8 +132,29 @@ impl<'a> Making<'a> {
     }
 
     /// The wheels of the finished set, and how many of them were made for it.
-    pub(super) fn wheels(self) -> (Vec<Wheel>, u64) {
-        (self.chosen.into_values().collect(), self.made)
+    pub(super) fn wheels(self) -> (Vec<Wheel>, Made) {
+        let wheels = self.chosen.into_values().map(|chosen| chosen.wheel);
+        (wheels.collect(), self.made)
+    }
+
+    /// The finished set as a lock: each distribution with the file that it is made from.
+    pub(super) fn lock(self) -> Result<Pylock> {
+        let mut packages = Vec::new();
+        for (name, chosen) in &self.chosen {
+            let Some(candidate) = &chosen.candidate else {
+                return Err(Error::new(
+                    Kind::Resolve,
+                    format!("where `{name}` comes from is not known: pip made it"),
+                )
+                .hint("platforms whose Python uv does not know can't be locked: pin and hash their requirements in a file of their own, `[platform.….requirements]`"));
+            };
+            let version = self.known.get(name).map(|known| known.version.clone());
+            packages.push(candidate.locked(version, &chosen.wheel));
+        }
+        Ok(Pylock {
+            packages,
+            platforms: vec![self.plan.id.clone()],
+        })
     }
 
     async fn make(&mut self, workshop: &Workshop<'_>, mut items: Vec<Item>) -> Result<()> {
@@ -126,7 +162,7 @@ impl<'a> Making<'a> {
         let mut rest = Vec::new();
         for item in items {
             match self.stored(item.candidate.as_ref()) {
-                Some(wheel) => self.take(item.name, wheel)?,
+                Some(wheel) => self.take(item.name, wheel, item.candidate)?,
                 None => rest.push(item),
             }
         }
@@ -139,14 +175,22 @@ impl<'a> Making<'a> {
             self.stage
                 .progress(before + done, total as u64, Unit::Wheels);
         };
+        let mut candidates: BTreeMap<PackageName, Candidate> = rest
+            .iter()
+            .filter_map(|item| Some((item.name.clone(), item.candidate.clone()?)))
+            .collect();
         for (name, wheel, key) in workshop.make(&rest, &self.store, &progress).await? {
             if let Some(key) = key {
                 let one = vec![wheel.clone()];
                 self.store
                     .put_set(&self.plan.id, &self.plan.bundle.name, key, one)?;
             }
-            self.made += 1;
-            self.take(name, wheel)?;
+            let candidate = candidates.remove(&name);
+            match candidate.as_ref().map(|candidate| &candidate.source) {
+                Some(Source::Wheel(_)) => self.made.fetched += 1,
+                Some(Source::Sdist(_) | Source::Commit(_)) | None => self.made.built += 1,
+            }
+            self.take(name, wheel, candidate)?;
         }
         Ok(())
     }
@@ -172,8 +216,8 @@ impl<'a> Making<'a> {
             Resolved::Files(files) => files,
             Resolved::Wheels(wheels) => {
                 for (name, wheel, _) in wheels {
-                    self.made += 1;
-                    self.take(name, wheel)?;
+                    self.made.built += 1;
+                    self.take(name, wheel, None)?;
                 }
                 Pylock::default()
             }
@@ -218,7 +262,7 @@ impl<'a> Making<'a> {
             for (name, need) in missing {
                 let candidate = self.candidate(name, need)?;
                 if let Some(wheel) = self.stored(candidate.as_ref()) {
-                    self.take(name.clone(), wheel)?;
+                    self.take(name.clone(), wheel, candidate)?;
                     progressed = true;
                 } else {
                     items.push(Item {
@@ -317,10 +361,15 @@ impl<'a> Making<'a> {
         })
     }
 
-    fn take(&mut self, name: PackageName, wheel: Wheel) -> Result<()> {
+    fn take(
+        &mut self,
+        name: PackageName,
+        wheel: Wheel,
+        candidate: Option<Candidate>,
+    ) -> Result<()> {
         let distribution = read(&self.store, &wheel, self.context)?;
         self.known.insert(name.clone(), distribution);
-        self.chosen.insert(name, wheel);
+        self.chosen.insert(name, Chosen { wheel, candidate });
         Ok(())
     }
 }

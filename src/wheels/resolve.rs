@@ -3,20 +3,21 @@
 //! Knows keys and the order of asking: this cache, then whoever makes. What is missing of a set is
 //! found by `making.rs` and made in the `workshop`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::digest::{Key, KeyBuilder};
-use crate::engine::with_container;
-use crate::error::Result;
+use crate::engine::{Container, with_container};
+use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::pylock::Pylock;
 use crate::plan::roots::Root;
 use crate::plan::{ForeignLock, Indexes, PlatformPlan, ResolverOptions};
 use crate::report::StageHandle;
 
-use super::making::Making;
+use super::candidate::{Candidate, choose};
+use super::making::{Made, Making};
 use super::store::{WheelSet, WheelStore};
 
 /// What to make a set of.
@@ -42,8 +43,8 @@ pub struct Request {
 pub struct Ensured {
     /// The set.
     pub set: WheelSet,
-    /// How many wheels were made for it; `None`: the cache had all of it.
-    pub made: Option<u64>,
+    /// What was made for it; `None`: the cache had the set.
+    pub made: Option<Made>,
 }
 
 /// The key of a platform's closure of dependencies.
@@ -74,6 +75,13 @@ pub async fn ensure(
     plan: &PlatformPlan,
     builder: &BuilderImage,
 ) -> Result<Ensured> {
+    if let Some(lock) = plan.wheels.locked_for_others {
+        return Err(Error::new(
+            Kind::Resolve,
+            format!("`{lock}` was not made for {}", plan.id),
+        )
+        .hint(format!("lock it: `omnibuild lock --sysbase {}`", plan.id)));
+    }
     let key = key(plan, &builder.key, &builder.interpreter.abi);
     let ensured = ensure_key(context, stage, plan, builder, key, &request(plan)).await?;
     tell_floating(context, plan, &ensured.set);
@@ -135,25 +143,66 @@ async fn ensure_key(
             .report
             .warn(&damage, Some("the wheels are made again")),
     }
-    let project = &plan.bundle.name;
-    let kind = key
-        .fields
-        .get("schema")
-        .map(String::as_str)
-        .unwrap_or_default();
-    let earlier = store.latest(&plan.id, project, kind);
-    let mut making = Making::new(context, stage, plan, builder, request, earlier.as_ref())?;
-    if !making.take_stored()? {
-        let work = async |container: &crate::engine::Container<'_>| making.finish(container).await;
-        let spec = context.online(&builder.tag);
-        with_container(context.engine, context.report, &spec, work).await?;
-    }
+    let preferred = earlier(&store, plan, &key);
+    let mut making = Making::new(context, stage, plan, builder, request, preferred)?;
+    complete(&mut making, context, builder).await?;
     let (wheels, made) = making.wheels();
-    let set = store.put_set(&plan.id, project, key, wheels)?;
+    let set = store.put_set(&plan.id, &plan.bundle.name, key, wheels)?;
     Ok(Ensured {
         set,
         made: Some(made),
     })
+}
+
+/// What the wheels of a platform are made from, as a lock. Without `upgrade` what an earlier lock,
+/// or else an earlier set, chose stays where it will do.
+pub async fn lock(
+    context: &Context<'_>,
+    stage: &StageHandle,
+    plan: &PlatformPlan,
+    builder: &BuilderImage,
+    upgrade: bool,
+) -> Result<Pylock> {
+    let mut request = request(plan);
+    let preferred = match request.lock.take() {
+        _ if upgrade => Vec::new(),
+        Some(lock) => {
+            let packages = lock.packages.iter();
+            packages
+                .filter_map(|package| {
+                    choose(package, builder, &request.options, &BTreeSet::new()).ok()
+                })
+                .collect()
+        }
+        None => {
+            let key = key(plan, &builder.key, &builder.interpreter.abi);
+            earlier(&WheelStore::new(context.caches.wheels()), plan, &key)
+        }
+    };
+    let mut making = Making::new(context, stage, plan, builder, &request, preferred)?;
+    complete(&mut making, context, builder).await?;
+    making.lock()
+}
+
+/// What the newest set of the same kind and project was made from.
+fn earlier(store: &WheelStore, plan: &PlatformPlan, key: &Key) -> Vec<Candidate> {
+    let kind = key.fields.get("schema").map_or("", String::as_str);
+    let set = store.latest(&plan.id, &plan.bundle.name, kind);
+    let wheels = set.iter().flat_map(|set| &set.wheels);
+    wheels.filter_map(Candidate::of_wheel).collect()
+}
+
+async fn complete(
+    making: &mut Making<'_>,
+    context: &Context<'_>,
+    builder: &BuilderImage,
+) -> Result<()> {
+    if making.take_stored()? {
+        return Ok(());
+    }
+    let work = async |container: &Container<'_>| making.finish(container).await;
+    let spec = context.online(&builder.tag);
+    with_container(context.engine, context.report, &spec, work).await
 }
 
 /// Without a lock, whatever nobody pins is what the index had when the set was made.
