@@ -33,13 +33,10 @@ impl ArchiveWriter {
     }
 
     fn header(&self, kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
-        let mut header = tar::Header::new_gnu();
+        let mut header = plain_header(size);
         header.set_entry_type(kind);
         header.set_mode(mode);
-        header.set_size(size);
         header.set_mtime(self.time);
-        header.set_uid(0);
-        header.set_gid(0);
         header
     }
 
@@ -87,6 +84,18 @@ impl ArchiveWriter {
             .map_err(std::io::IntoInnerError::into_error)?;
         Ok(self.path)
     }
+}
+
+/// A header of a plain file that is root's and has no time.
+pub(crate) fn plain_header(size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
 }
 
 /// Calls `each` with the path and content of every plain file of an archive. Paths that leave the

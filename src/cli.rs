@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -129,6 +130,12 @@ pub enum Command {
     Doctor,
     /// List the platforms with the end of their support.
     Platforms,
+    /// Look at the cache of wheels, care for it, carry it to other machines.
+    Cache {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Print the completions of a shell.
     Completions {
         /// The shell.
@@ -138,6 +145,51 @@ pub enum Command {
     Man {
         /// The folder.
         folder: PathBuf,
+    },
+}
+
+/// What can be done with the cache of wheels. Only `why` needs a project, and none an engine.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CacheCommand {
+    /// List the sets of wheels: whose, when they were made and used, how large.
+    Ls,
+    /// Say how much space wheels take, by platform; those that platforms share are told apart.
+    Du,
+    /// Read everything and put aside what is damaged; exit code 15 when something was.
+    Verify,
+    /// Remove what is old or too much, the least recently used first; nothing that a build reads.
+    ///
+    /// Without a limit only wheels that belong to no set, and what killed runs left. While builds use
+    /// the cache it removes nothing: exit code 16.
+    Prune {
+        /// Remove sets that were not used for so long: 30d, 12h, 2w.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        older: Option<Duration>,
+        /// Remove sets until the wheels take no more than so much: 5G, 500M.
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+    },
+    /// Remove everything; nothing while builds use it (exit code 16).
+    Clear,
+    /// Write the sets of some platforms with their wheels into one file.
+    ///
+    /// The platforms are those of --sysbase, else those the project lists, else (and with --all) all.
+    Export {
+        /// A tar archive; compressed by Zstandard when its name ends with .zst.
+        file: PathBuf,
+    },
+    /// Put what such a file holds into the cache, if every part of it is sound.
+    ///
+    /// With --sysbase only what those platforms need. What a file says a key stands for is believed:
+    /// import only files from who may decide what you ship.
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Say what a build of a platform would find, and which field made the miss.
+    Why {
+        /// The platforms; with none those of --sysbase, else the project's.
+        platform: Vec<String>,
     },
 }
 
@@ -209,6 +261,41 @@ impl Common {
     }
 }
 
+/// A duration such as `30d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [
+        ("s", 1),
+        ("m", 60),
+        ("h", 3600),
+        ("d", 86_400),
+        ("w", 604_800),
+    ];
+    with_unit(text, &units)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "write a whole number and s, m, h, d or w, such as `30d`".to_owned())
+}
+
+/// A size such as `5G`, in the units that this program prints.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [
+        ("", 1),
+        ("k", 1000),
+        ("m", 1_000_000),
+        ("g", 1_000_000_000),
+        ("t", 1_000_000_000_000),
+    ];
+    let text = text.to_ascii_lowercase();
+    with_unit(text.strip_suffix('b').unwrap_or(&text), &units)
+        .ok_or_else(|| "write a whole number and k, M, G or T, such as `5G`".to_owned())
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = text[digits.len()..].trim();
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
 fn exit_codes() -> String {
     let codes = Kind::ALL.map(|kind| format!("  {:>3}  {}\n", kind.exit_code(), kind.meaning()));
     format!(
@@ -229,6 +316,26 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_and_sizes_have_a_unit() {
+        assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
+        assert_eq!(duration("2 w"), Ok(Duration::from_hours(336)));
+        for bad in ["30", "d", "-1d", "1.5d", "1y", "30D", "99999999999999999w"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        for (text, bytes) in [
+            ("0", 0),
+            ("12", 12),
+            ("500M", 500_000_000),
+            ("5GB", 5_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "G", "1.5G", "-1", "5X", "99999999T"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -194,6 +194,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// Whether the digest is that of the fields: one that was read may be anything.
+    pub fn is_sound(&self) -> bool {
+        let fields = self.fields.clone();
+        KeyBuilder { fields }.finish().digest == self.digest
+    }
+
     /// Says what differs from an earlier key, one phrase a field; empty when nothing does.
     pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
         let mut changes = Vec::new();

@@ -37,13 +37,17 @@ pub enum Kind {
     Network,
     /// Two wheels own one file, or a wheel is malformed.
     Conflict,
+    /// An entry of a cache, or a file to fill one from, is damaged.
+    Damaged,
+    /// Another run uses what has to be used alone.
+    Busy,
     /// Stopped by the user.
     Interrupted,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Internal,
         Self::Config,
         Self::Engine,
@@ -58,6 +62,8 @@ impl Kind {
         Self::Version,
         Self::Network,
         Self::Conflict,
+        Self::Damaged,
+        Self::Busy,
         Self::Interrupted,
     ];
 
@@ -78,6 +84,8 @@ impl Kind {
             Self::Version => 12,
             Self::Network => 13,
             Self::Conflict => 14,
+            Self::Damaged => 15,
+            Self::Busy => 16,
             Self::Interrupted => 130,
         }
     }
@@ -99,6 +107,8 @@ impl Kind {
             Self::Version => "a version is not PEP 440, or has no native equivalent",
             Self::Network => "a base image, mirror or index can't be reached",
             Self::Conflict => "two wheels own one file, or a wheel is malformed",
+            Self::Damaged => "a wheel cache, or a file to fill one from, is damaged",
+            Self::Busy => "another run uses what has to be used alone",
             Self::Interrupted => "stopped by the user",
         }
     }

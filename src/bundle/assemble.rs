@@ -79,8 +79,7 @@ impl Bundle {
 struct Missing {
     number: usize,
     key: Digest,
-    wheel: PathBuf,
-    origin: String,
+    wheel: Wheel,
     requested: bool,
 }
 
@@ -211,7 +210,6 @@ fn look_up(
     request: &Request,
 ) -> (Vec<Option<Layer>>, Vec<Missing>) {
     let store = LayerStore::new(&context.caches.layers());
-    let wheels = WheelStore::new(context.caches.wheels());
     let mut missing = Vec::new();
     let dependencies = request.wheels.iter().map(|wheel| (wheel, false));
     let all = dependencies.chain(request.application.iter().map(|wheel| (wheel, true)));
@@ -221,12 +219,10 @@ fn look_up(
             let key = layer_key(&builder.interpreter, &request.prefix, wheel, requested).digest;
             let layer = store.get(&key);
             if layer.is_none() {
-                let origin = wheel.file_name.clone();
                 missing.push(Missing {
                     number,
                     key,
-                    wheel: wheels.path(wheel),
-                    origin,
+                    wheel: wheel.clone(),
                     requested,
                 });
             }
@@ -254,7 +250,8 @@ async fn make(
     let prefix = request.prefix.clone();
     let (opened, sources) = in_background({
         let (interpreter, prefix) = (Arc::clone(&interpreter), prefix.clone());
-        move || open_and_pack(missing, &interpreter, &prefix)
+        let wheels = WheelStore::new(context.caches.wheels());
+        move || open_and_pack(&wheels, missing, &interpreter, &prefix)
     })
     .await?;
     container.upload("/", &sources).await?;
@@ -283,7 +280,7 @@ async fn make(
                 requested: missing.requested,
                 bytecode: Some(folder.path()),
             };
-            let layer = store.put(&missing.key, &missing.origin, |writer| {
+            let layer = store.put(&missing.key, &missing.wheel.file_name, |writer| {
                 let distribution = contents.write_layer(&target, writer)?;
                 writer.set_distribution(distribution);
                 Ok(())
@@ -302,15 +299,17 @@ async fn make(
 
 /// Checks each wheel and packs what the container compiles.
 fn open_and_pack(
+    wheels: &WheelStore,
     missing: Vec<Missing>,
     interpreter: &Interpreter,
     prefix: &str,
 ) -> Result<(Vec<(Missing, WheelContents)>, tempfile::TempPath)> {
+    let paths = wheels.verify_all(missing.iter().map(|missing| &missing.wheel))?;
     let mut archive = ArchiveWriter::new(0)?;
     let mut list = String::new();
     let mut opened = Vec::new();
-    for missing in missing {
-        let contents = WheelContents::open(&missing.wheel)?;
+    for (missing, path) in missing.into_iter().zip(paths) {
+        let contents = WheelContents::open(&path)?;
         let target = Target {
             interpreter,
             prefix,

@@ -8,4 +8,4 @@ pub mod pyproject;
 pub(crate) mod toml_error;
 
 pub use self::platforms::{Platform, PlatformTable};
-pub use self::project::{Config, Overrides, PackageConfig, PyProject};
+pub use self::project::{AnyFolder, Config, Overrides, PackageConfig, PyProject};

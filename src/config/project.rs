@@ -209,11 +209,7 @@ impl Config {
         let root =
             fs::canonicalize(root).map_err(|error| Error::from(error).of_kind(Kind::Config))?;
         let mut pyproject = PyProject::read(&root)?;
-        let under = pyproject.tool.omnibuild.take().unwrap_or_default();
-        let raw = match read(&root, OWN_FILE)? {
-            Some((path, text)) => toml_error::parse::<RawConfig>(&path, &text)?.over(under),
-            None => under,
-        };
+        let raw = RawConfig::read(&root, &mut pyproject)?;
         let has_source = pyproject.project.is_some()
             || pyproject.build_system.is_some()
             || root.join("setup.py").is_file()
@@ -233,6 +229,26 @@ impl Config {
     /// What a platform's table changes; nothing for most.
     pub fn platform_override(&self, id: &PlatformId) -> PlatformOverride {
         self.platform.get(id).cloned().unwrap_or_default()
+    }
+}
+
+/// What commands want to know that work in any folder, be it a project's or not.
+#[derive(Debug, Default)]
+pub struct AnyFolder {
+    /// Where its files want wheels to be kept.
+    pub wheel_dir: Option<PathBuf>,
+    /// The platforms that they list.
+    pub platforms: Vec<String>,
+}
+
+impl AnyFolder {
+    /// Reads the files of a project, as far as they are there.
+    pub fn read(root: &Path) -> Result<Self> {
+        let raw = RawConfig::read(root, &mut PyProject::read(root)?)?;
+        Ok(Self {
+            wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
+            platforms: raw.platforms.unwrap_or_default(),
+        })
     }
 }
 
@@ -257,6 +273,15 @@ fn read(root: &Path, name: &str) -> Result<Option<(PathBuf, String)>> {
 }
 
 impl RawConfig {
+    /// What both files of a project say.
+    fn read(root: &Path, pyproject: &mut PyProject) -> Result<Self> {
+        let under = pyproject.tool.omnibuild.take().unwrap_or_default();
+        Ok(match read(root, OWN_FILE)? {
+            Some((path, text)) => toml_error::parse::<Self>(&path, &text)?.over(under),
+            None => under,
+        })
+    }
+
     /// These values, and where they are silent those of `under`.
     fn over(self, under: Self) -> Self {
         Self {

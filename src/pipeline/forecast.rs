@@ -1,4 +1,4 @@
-//! `omnibuild plan` and `omnibuild platforms`: what would be done, and why, from the records alone.
+//! `omnibuild plan`, `cache why` and `platforms`: what would be done, and why, from the records alone.
 //!
 //! Reads caches and records; asks no engine, changes nothing.
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image;
 use crate::interpreter::Interpreter;
 use crate::package::assemble;
-use crate::plan::{self, PlatformPlan};
+use crate::plan::{self, PlatformPlan, Target};
 use crate::report::Reporter;
 use crate::wheels::{WheelStore, resolve};
 
@@ -57,21 +57,7 @@ pub fn plan(
     let targets = project.targets(common, options.failed)?;
     let metadata = match known_metadata(&project) {
         Known::Yes(metadata) => metadata,
-        Known::FromWheel(_) => {
-            let ids: Vec<String> = targets
-                .iter()
-                .map(|target| target.platform.id.to_string())
-                .collect();
-            let text = format!(
-                "{}: the project's build backend decides its version and requirements; the first build asks it, and the plan is complete then",
-                ids.join(", ")
-            );
-            return reporter.print_result(
-                "plan",
-                &text,
-                &serde_json::json!({ "platforms": ids, "complete": false }),
-            );
-        }
+        Known::FromWheel(_) => return not_known("plan", &targets, reporter),
     };
     let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
     let forecasts: Vec<Forecast> = plan
@@ -86,6 +72,53 @@ pub fn plan(
         forecasts.iter().map(render).collect::<String>()
     );
     reporter.print_result("plan", text.trim_end(), &forecasts)
+}
+
+/// Says that only a build can tell.
+fn not_known(command: &str, targets: &[Target<'_>], reporter: &Reporter) -> Result<()> {
+    let ids: Vec<String> = targets
+        .iter()
+        .map(|target| target.platform.id.to_string())
+        .collect();
+    let text = format!(
+        "{}: the project's build backend decides its version and requirements; the first build asks it, and the plan is complete then",
+        ids.join(", ")
+    );
+    let value = serde_json::json!({ "platforms": ids, "complete": false });
+    reporter.print_result(command, &text, &value)
+}
+
+/// `omnibuild cache why`: what a build would find in the cache of wheels, whether or not it would
+/// look.
+pub fn why(
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    let targets = project.targets(common, options.failed)?;
+    let metadata = match known_metadata(&project) {
+        Known::Yes(metadata) => metadata,
+        Known::FromWheel(_) => return not_known("cache why", &targets, reporter),
+    };
+    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
+    let mut text = String::new();
+    let mut values = Vec::new();
+    for platform in &plan.platforms {
+        let mut steps = Vec::new();
+        follow(&project, platform, &mut steps);
+        for step in steps.iter().filter(|step| step.stage == "wheels") {
+            text.push_str(&format!("{}: {}: {}\n", platform.id, step.action, step.why));
+            values.push(serde_json::json!({
+                "platform": platform.id,
+                "hit": step.action == "reuse",
+                "action": step.action,
+                "why": step.why,
+            }));
+        }
+    }
+    reporter.print_result("cache why", &text, &values)
 }
 
 fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {
@@ -163,7 +196,14 @@ fn wheels(
     let store = WheelStore::new(project.caches.wheels());
     let key = resolve::key(plan, builder, &interpreter.abi);
     match store.get(&plan.id, &key.digest) {
-        Ok(Some(set)) => add("wheels", "reuse", format!("{} wheels", set.wheels.len())),
+        Ok(Some(set)) => {
+            let made = super::day_and_time(set.made);
+            add(
+                "wheels",
+                "reuse",
+                format!("{} wheels, made {made}", set.wheels.len()),
+            );
+        }
         Err(damage) => add("wheels", "rebuild", damage),
         Ok(None) => match store.latest(&plan.id, &plan.bundle.name, "wheels") {
             Some(latest) => add("wheels", "rebuild", short(&key.changes_since(&latest.key))),

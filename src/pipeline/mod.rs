@@ -3,6 +3,7 @@
 //! [`build`](build::build) reads like the manual. Nothing here does a stage's work.
 
 pub mod build;
+pub mod cache;
 pub mod doctor;
 pub mod forecast;
 pub mod init;
@@ -10,7 +11,7 @@ pub mod lock;
 mod platform;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Command, Common, Environment};
 use crate::config::{Config, PlatformTable};
@@ -51,12 +52,7 @@ impl Project {
         check_overrides(&config, &table)?;
         let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
         let cache = cache_folder(environment)?;
-        let own = config.root.join("wheels-cache");
-        let wheels = match &config.wheel_dir {
-            Some(folder) => folder.clone(),
-            None if own.is_dir() => own,
-            None => cache.join("wheels"),
-        };
+        let wheels = wheel_folder(config.wheel_dir.clone(), &config.root, &cache);
         let caches = Caches::new(&cache, wheels);
         let state = State::new(&config.root);
         Ok(Self {
@@ -152,6 +148,17 @@ fn today() -> jiff::civil::Date {
     jiff::Zoned::now().date()
 }
 
+/// A time in seconds since 1970, for people.
+fn day_and_time(seconds: u64) -> String {
+    let timestamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    timestamp.map_or_else(
+        || seconds.to_string(),
+        |timestamp| timestamp.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+    )
+}
+
 /// The architecture of this machine's engine; another's is a later matter.
 fn host_architecture() -> Result<Arch> {
     Arch::from_any_name(std::env::consts::ARCH).ok_or_else(|| {
@@ -161,6 +168,17 @@ fn host_architecture() -> Result<Arch> {
         )
         .hint("build on amd64 or arm64")
     })
+}
+
+/// Where wheels are: where it was said, else in the project if it has a folder for them, else in the
+/// user's cache.
+fn wheel_folder(said: Option<PathBuf>, root: &Path, cache: &Path) -> PathBuf {
+    let own = root.join("wheels-cache");
+    match said {
+        Some(folder) => folder,
+        None if own.is_dir() => own,
+        None => cache.join("wheels"),
+    }
 }
 
 fn cache_folder(environment: &Environment) -> Result<PathBuf> {
@@ -188,6 +206,9 @@ pub async fn execute(
         }
         Command::Init => init::init(common, reporter),
         Command::Doctor => doctor::doctor(common, environment, reporter).await,
+        Command::Cache { command } => {
+            cache::execute(command, common, options, environment, reporter).await
+        }
         Command::Platforms => forecast::platforms(common, reporter),
         Command::Completions { shell } => init::completions(shell, reporter),
         Command::Man { folder } => init::manual(&folder, common.dry_run, reporter),

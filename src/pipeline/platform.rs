@@ -19,6 +19,7 @@ use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
 use crate::state::BuildRecord;
 use crate::verify;
 use crate::wheels::application::{self, BUILD_PREFIX};
+use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
 use super::{Project, Run};
@@ -26,6 +27,9 @@ use super::{Project, Run};
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
 /// makes it need.
 const BACKEND_ROUNDS: usize = 3;
+
+/// How often wheels that are found damaged are made again.
+const DAMAGE_ROUNDS: usize = 3;
 
 /// What came of a platform.
 pub(super) struct Done {
@@ -71,12 +75,17 @@ impl PlatformBuild<'_> {
         }
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
+        let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
 
         let base = self.base(&context, plan, &mut reused).await?;
         let builder = self.image(&context, plan, &base, &mut reused).await?;
-        let wheels = self.wheels(&context, plan, &builder, &mut reused).await?;
-        let bundle = self.bundle(&context, plan, &builder, wheels).await?;
+        let bundle = self
+            .again_when_damaged(async || {
+                let wheels = self.wheels(&context, plan, &builder, &mut reused).await?;
+                self.bundle(&context, plan, &builder, wheels).await
+            })
+            .await?;
         let packages = self.packages(plan, bundle).await?;
         let files = packages.iter().map(file_of).collect();
         if self.options.verify {
@@ -107,6 +116,33 @@ impl PlatformBuild<'_> {
             report: &self.report,
             network: &plan.network,
         }
+    }
+
+    /// Nobody prunes wheels while this is held.
+    async fn hold_wheels(&self) -> Result<InUse> {
+        let waits = |holder: &str| {
+            self.report.note(&format!(
+                "waiting for {holder}, which has the wheel cache alone"
+            ));
+        };
+        let store = WheelStore::new(self.project.caches.wheels());
+        store.hold(waits).await
+    }
+
+    /// A damaged wheel is put aside by who finds it, so the same work once more finds it missing and
+    /// makes it again. Three times: the dependencies', the build environment's and the project's own
+    /// are looked at one after another.
+    async fn again_when_damaged<T>(&self, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+        for _ in 0..DAMAGE_ROUNDS {
+            match work().await {
+                Err(error) if error.kind() == Kind::Damaged => {
+                    let text = format!("the wheel cache: {}; making it again", error.message());
+                    self.report.warn(&text, None);
+                }
+                result => return result,
+            }
+        }
+        work().await
     }
 
     async fn base(
@@ -157,7 +193,9 @@ impl PlatformBuild<'_> {
         reused: &mut Vec<String>,
     ) -> Result<WheelSet> {
         let stage = self.report.stage(Stage::Wheels);
+        reused.retain(|name| name != "wheels");
         let ensured = resolve::ensure(context, &stage, plan, builder).await?;
+        WheelStore::new(context.caches.wheels()).touch(&plan.id, &ensured.set);
         let text = format!("{} wheels", ensured.set.wheels.len());
         match ensured.made {
             None => {
@@ -218,6 +256,7 @@ impl PlatformBuild<'_> {
         for _ in 0..BACKEND_ROUNDS {
             let environment =
                 resolve::ensure_build_requires(context, stage, plan, builder, &requires).await?;
+            store.touch(&plan.id, &environment);
             let key = application::key(
                 application,
                 &builder.key,
@@ -225,6 +264,18 @@ impl PlatformBuild<'_> {
                 &environment,
             );
             if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+                store.touch(&plan.id, &set);
+                return next(set, None).await;
+            }
+            let waits = |holder: &str| {
+                stage.message(&format!(
+                    "waiting for {holder}, which builds the project's wheel"
+                ));
+            };
+            let lock = store.lock(&key.digest, waits).await?;
+            // Another run may have made it meanwhile.
+            if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+                drop(lock);
                 return next(set, None).await;
             }
             stage.message("building the project's own wheel");
@@ -247,7 +298,9 @@ impl PlatformBuild<'_> {
                     key,
                     &layers,
                 );
-                match built.await? {
+                let built = built.await?;
+                drop(lock);
+                match built {
                     application::Built::Wheel(set) => Ok(Ok(next(set, Some(container)).await?)),
                     application::Built::Wants(more) => Ok(Err(more)),
                 }
@@ -340,6 +393,7 @@ impl PlatformBuild<'_> {
     pub(super) async fn lock(&self, plan: &PlatformPlan, upgrade: bool) -> Result<Pylock> {
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
+        let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
         let base = self.base(&context, plan, &mut reused).await?;
         let builder = self.image(&context, plan, &base, &mut reused).await?;
@@ -359,6 +413,7 @@ impl PlatformBuild<'_> {
         };
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
+        let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
         let base = self.base(&context, plan, &mut reused).await?;
         let builder = self.image(&context, plan, &base, &mut reused).await?;
@@ -379,7 +434,10 @@ impl PlatformBuild<'_> {
             Ok(metadata)
         };
         let metadata = self
-            .with_application(&context, &stage, plan, application, &builder, read)
+            .again_when_damaged(async || {
+                self.with_application(&context, &stage, plan, application, &builder, &read)
+                    .await
+            })
             .await?;
         stage.finished(&format!(
             "the project is {} {}",

@@ -252,6 +252,22 @@ impl Reporter {
         }
     }
 
+    /// Prints rows under column names for people, and the value, which may say more, for programs.
+    pub fn print_table(
+        &self,
+        name: &str,
+        columns: &[&str],
+        rows: &[Vec<String>],
+        value: &impl Serialize,
+    ) -> Result<()> {
+        if let View::Json(_) = self.0.view {
+            self.print_result(name, "", value)
+        } else {
+            self.print_listing(name, columns, rows);
+            Ok(())
+        }
+    }
+
     /// Prints the result of a command: the text for people, the value for programs.
     pub fn print_result(&self, name: &str, text: &str, value: &impl Serialize) -> Result<()> {
         if let View::Json(_) = self.0.view {

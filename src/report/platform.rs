@@ -103,6 +103,11 @@ impl PlatformReporter {
         self.0.log.last_lines()
     }
 
+    /// Says something about this platform that belongs to no stage.
+    pub fn note(&self, text: &str) {
+        self.0.reporter.note(Some(&self.0.id), text);
+    }
+
     /// Warns about this platform.
     pub fn warn(&self, text: &str, hint: Option<&str>) {
         self.0.reporter.warn(Some(&self.0.id), text, hint);

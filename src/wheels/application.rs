@@ -182,7 +182,7 @@ pub fn metadata(store: &WheelStore, set: &WheelSet) -> Result<ProjectMetadata> {
     let Some(wheel) = set.wheels.first() else {
         return Err(Error::new(Kind::Wheel, "the project made no wheel"));
     };
-    let path = store.path(wheel);
+    let path = store.verify(wheel)?;
     let bad = |why: String| Error::new(Kind::Wheel, format!("`{}`: {why}", wheel.file_name));
     let distribution =
         python_pkginfo::Distribution::new(&path).map_err(|error| bad(error.to_string()))?;

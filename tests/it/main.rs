@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod cache;
 mod commands;
 mod engine_absent;
 mod engine_fake;

@@ -27,6 +27,7 @@ fn assert_nothing_final(project: &TestProject, what: &str) {
         "/bases/",
         "/builders/",
         "/sessions/",
+        "/wheels/v1/lock",
         ".log",
         ".log.1",
         "/failed.json",

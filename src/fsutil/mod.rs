@@ -3,6 +3,8 @@
 //! Nothing else in the crate renames: a file or folder is made under a temporary name beside its
 //! place, synced, renamed, and the folder synced, so a reader sees the old, the new, or nothing.
 
+mod lock;
+
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,33 +12,64 @@ use fs_err as fs;
 
 use crate::error::{Error, Result};
 
+pub use self::lock::Lock;
+
 /// Prefix of temporary names; what a killed run left behind carries it.
 pub const TEMPORARY_PREFIX: &str = ".omnibuild-tmp-";
+
+/// A file that is being written under a temporary name, with mode 0644. It gets a name that others
+/// look for by [`commit`](Self::commit); without that it is gone, also after a kill (by who cleans up).
+#[derive(Debug)]
+#[must_use = "a file that is not committed is removed"]
+pub struct Staged {
+    writer: BufWriter<std::fs::File>,
+    path: tempfile::TempPath,
+}
+
+impl Staged {
+    /// An empty one in a folder of the file system it will stay on; makes the folder.
+    pub fn create(folder: &Path) -> Result<Self> {
+        make_folder(folder)?;
+        let temporary = tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)
+            .map_err(|error| Error::io("make a temporary file in", folder, &error))?;
+        let (file, path) = temporary.into_parts();
+        let writer = BufWriter::with_capacity(1 << 18, file);
+        Ok(Self { writer, path })
+    }
+
+    /// Where its bytes go.
+    pub fn writer(&mut self) -> &mut BufWriter<std::fs::File> {
+        &mut self.writer
+    }
+
+    /// Puts it at `path` at once, in place of what was there, so that it stays after a power loss.
+    pub fn commit(self, path: &Path) -> Result<()> {
+        let file = self
+            .writer
+            .into_inner()
+            .map_err(|error| Error::io("write", path, error.error()))?;
+        file.sync_all()
+            .map_err(|error| Error::io("sync", path, &error))?;
+        let folder = parent(path);
+        make_folder(folder)?;
+        self.path
+            .persist(path)
+            .map_err(|error| Error::io("put in place", path, &error.error))?;
+        sync_folder(folder)
+    }
+}
 
 /// Writes a file and puts it at `path` at once, with mode 0644; makes the parent folders.
 pub fn commit_file<T>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<std::fs::File>) -> Result<T>,
 ) -> Result<T> {
-    let folder = parent(path);
-    fs::create_dir_all(folder)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(|error| Error::io("make a temporary file in", folder, &error))?;
-    let (file, temporary_path) = temporary.into_parts();
-    let mut writer = BufWriter::with_capacity(1 << 18, file);
-    let value = write(&mut writer)?;
-    let file = writer
-        .into_inner()
-        .map_err(|error| Error::io("write", path, error.error()))?;
-    file.sync_all()
-        .map_err(|error| Error::io("sync", path, &error))?;
-    temporary_path
-        .persist(path)
-        .map_err(|error| Error::io("put in place", path, &error.error))?;
-    sync_folder(folder)?;
+    let mut staged = Staged::create(parent(path))?;
+    let value = write(staged.writer())?;
+    staged.commit(path)?;
     Ok(value)
 }
 
@@ -60,7 +93,7 @@ pub fn commit_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 /// content-addressed folder, theirs stays and ours is dropped.
 pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let folder = parent(path);
-    fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let temporary = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -86,7 +119,9 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
 }
 
 /// Renames a file that nobody reads under its old name any more; one that is not there is no error.
+/// Makes the folder it goes to.
 pub fn set_aside(path: &Path, aside: &Path) -> Result<()> {
+    make_folder(parent(aside))?;
     match fs::rename(path, aside) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -100,46 +135,27 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// An exclusive advisory lock on a file; released when dropped, also by a kill.
-#[derive(Debug)]
-#[must_use = "a lock that is dropped protects nothing"]
-pub struct Lock {
-    _file: fs::File,
-}
-
-impl Lock {
-    /// Waits for the lock. Blocks the thread.
-    pub fn exclusive(path: &Path) -> Result<Self> {
-        let file = Self::open(path)?;
-        file.file()
-            .lock()
-            .map_err(|error| Error::io("lock", path, &error))?;
-        Ok(Self { _file: file })
-    }
-
-    /// Takes the lock when it is free.
-    pub fn try_exclusive(path: &Path) -> Result<Option<Self>> {
-        let file = Self::open(path)?;
-        match file.file().try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(Error::io("lock", path, &error)),
-        }
-    }
-
-    fn open(path: &Path) -> Result<fs::File> {
-        fs::create_dir_all(parent(path))?;
-        Ok(fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?)
-    }
-}
-
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+/// Makes a folder and those above it. Each is on the disk before something is put into it: a synced
+/// file in a folder that a power loss forgets is lost, too.
+fn make_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = parent(folder);
+    if above != folder {
+        make_folder(above)?;
+    }
+    match fs::create_dir(folder) {
+        Ok(()) => sync_folder(above),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -209,15 +225,5 @@ mod tests {
             sorted_walk(folder.path()).unwrap(),
             [PathBuf::from("entry/data")]
         );
-    }
-
-    #[test]
-    fn a_lock_is_exclusive_until_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let held = Lock::exclusive(&path).unwrap();
-        assert!(Lock::try_exclusive(&path).unwrap().is_none());
-        drop(held);
-        assert!(Lock::try_exclusive(&path).unwrap().is_some());
     }
 }

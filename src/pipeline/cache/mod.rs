@@ -1,0 +1,109 @@
+//! `omnibuild cache`: the wheels that are kept, listed, cared for, carried elsewhere.
+//!
+//! Needs no engine, and but for `why` no project: only the folder that the wheels are in.
+
+mod care;
+mod list;
+mod transfer;
+
+use std::collections::BTreeSet;
+
+use crate::cli::{BuildOptions, CacheCommand, Common, Environment};
+use crate::config::{AnyFolder, PlatformTable};
+use crate::error::Result;
+use crate::platform::PlatformId;
+use crate::report::Reporter;
+use crate::wheels::WheelStore;
+use crate::wheels::store::InUse;
+
+use super::forecast;
+
+/// Does what the command line says.
+pub async fn execute(
+    command: CacheCommand,
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let cache = Cache::open(common, environment, reporter)?;
+    match command {
+        CacheCommand::Ls => list::ls(&cache),
+        CacheCommand::Du => list::du(&cache),
+        CacheCommand::Verify => care::verify(&cache).await,
+        CacheCommand::Prune { older, max_size } => care::prune(&cache, older, max_size),
+        CacheCommand::Clear => care::clear(&cache),
+        CacheCommand::Export { file } => transfer::export(&cache, &file).await,
+        CacheCommand::Import { file } => transfer::import(&cache, &file).await,
+        CacheCommand::Why { platform } => {
+            let mut common = common.clone();
+            if !platform.is_empty() {
+                common.sysbase = platform;
+            }
+            forecast::why(&common, options, environment, reporter)
+        }
+    }
+}
+
+/// The store, and how its commands were called.
+struct Cache<'a> {
+    store: WheelStore,
+    common: &'a Common,
+    /// The platforms that the project's files list, when there are any.
+    listed: Vec<String>,
+    reporter: &'a Reporter,
+}
+
+impl<'a> Cache<'a> {
+    fn open(common: &'a Common, environment: &Environment, reporter: &'a Reporter) -> Result<Self> {
+        let folder = AnyFolder::read(&common.project)?;
+        let said = common.overrides(environment).wheel_dir.or(folder.wheel_dir);
+        let wheels = match said {
+            Some(said) => said,
+            None => super::wheel_folder(None, &common.project, &super::cache_folder(environment)?),
+        };
+        Ok(Self {
+            store: WheelStore::new(&wheels),
+            common,
+            listed: folder.platforms,
+            reporter,
+        })
+    }
+
+    /// The platforms that were named.
+    fn named(&self) -> Result<BTreeSet<PlatformId>> {
+        self.known(self.common.platforms())
+    }
+
+    /// The platforms that were named, else those that the project lists; empty for all.
+    fn wanted(&self) -> Result<BTreeSet<PlatformId>> {
+        if self.common.all {
+            return Ok(BTreeSet::new());
+        }
+        let named = self.named()?;
+        if named.is_empty() {
+            return self.known(self.listed.iter().map(String::as_str).collect());
+        }
+        Ok(named)
+    }
+
+    fn known(&self, names: Vec<&str>) -> Result<BTreeSet<PlatformId>> {
+        if names.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let table = PlatformTable::load(&self.common.project)?;
+        let ids = names
+            .into_iter()
+            .map(|name| Ok(table.find(name)?.id.clone()));
+        ids.collect()
+    }
+
+    /// Nobody prunes while this is held.
+    async fn hold(&self) -> Result<InUse> {
+        let waits = |holder: &str| {
+            let text = format!("waiting for {holder}, which has the wheel cache alone");
+            self.reporter.note(None, &text);
+        };
+        self.store.hold(waits).await
+    }
+}

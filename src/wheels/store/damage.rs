@@ -1,0 +1,171 @@
+//! Damage: content that is not what was put in. Found before it is used, put aside, and told of.
+//!
+//! Repairs nothing: what is put aside is a miss, and whoever needs it makes it again.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::fsutil::{self, Lock};
+
+use super::{Wheel, WheelStore, read_set};
+
+/// How many damaged files are kept to be looked at; a disk that rots must not fill up with them.
+const KEPT: usize = 64;
+
+/// What a look at every entry found.
+#[derive(Debug, Default, Clone, serde::Serialize)]
+pub struct Inspection {
+    /// How many wheels there are.
+    pub wheels: usize,
+    /// How many sets there are.
+    pub sets: usize,
+    /// How many bytes were digested.
+    pub bytes: u64,
+    /// What is wrong, one text each.
+    pub damaged: Vec<String>,
+    /// Sets that miss a wheel, one text each.
+    pub incomplete: Vec<String>,
+}
+
+impl WheelStore {
+    /// Where a wheel is, after its content was found to be what was put in. Damaged content is put
+    /// aside, so that the wheel is missing from then on, and the error says so.
+    pub fn verify(&self, wheel: &Wheel) -> Result<PathBuf> {
+        let path = self.path(wheel);
+        if self.is_whole(wheel) {
+            return Ok(path);
+        }
+        let damage = self.put_wheel_aside(wheel).map_err(|error| {
+            error
+                .context(format!(
+                    "`{}` is damaged and can't be put aside",
+                    path.display()
+                ))
+                .of_kind(Kind::Damaged)
+        })?;
+        match damage {
+            Some(damage) => Err(Error::new(Kind::Damaged, damage)
+                .hint("run the command again: what is missing in the wheel cache is made again")),
+            // Another run was faster, and made it again.
+            None => Ok(path),
+        }
+    }
+
+    /// Where wheels are, like [`verify`](Self::verify): looks at all before it fails, so that all
+    /// damaged ones can be made again at once.
+    pub fn verify_all<'w>(&self, wheels: impl Iterator<Item = &'w Wheel>) -> Result<Vec<PathBuf>> {
+        let results: Vec<_> = wheels.map(|wheel| self.verify(wheel)).collect();
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        let paths: Result<Vec<_>> = results.into_iter().collect();
+        paths.map_err(|error| match failed {
+            1 => error,
+            more => error.context(format!("{more} wheels, the first")),
+        })
+    }
+
+    /// Whether a wheel is there with the content it should have. One that can't be read is not.
+    pub(super) fn is_whole(&self, wheel: &Wheel) -> bool {
+        let digest = || Digest::of_file(&self.path(wheel));
+        self.has(wheel) && digest().is_ok_and(|digest| digest == wheel.digest)
+    }
+
+    /// Puts a wheel aside if it is damaged still, and says what was wrong with it.
+    fn put_wheel_aside(&self, wheel: &Wheel) -> Result<Option<String>> {
+        let path = self.path(wheel);
+        let _mending = self.mending()?;
+        if self.is_whole(wheel) {
+            return Ok(None);
+        }
+        let was = if path.symlink_metadata().is_ok() {
+            self.move_aside(&path)?;
+            "was damaged and is put aside"
+        } else {
+            "is missing"
+        };
+        Ok(Some(format!("`{}` {was}", path.display())))
+    }
+
+    /// Held between a last look at something damaged and what is done about it: nobody may take
+    /// away what another run has just put in its place.
+    pub(super) fn mending(&self) -> Result<Lock> {
+        Lock::exclusive(&self.version.join("locks/mend.lock"))
+    }
+
+    /// Moves a file to the damaged ones; removes it when there are many.
+    pub(super) fn move_aside(&self, path: &Path) -> Result<()> {
+        let folder = self.damaged_folder();
+        let above = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default();
+        let aside = folder.join(format!(
+            "{}-{}",
+            above.to_string_lossy(),
+            name.to_string_lossy()
+        ));
+        let full = fs::read_dir(&folder).is_ok_and(|entries| entries.count() >= KEPT);
+        if full || path.is_dir() {
+            return match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_dir() => Ok(fs::remove_dir_all(path)?),
+                Ok(_) => Ok(fs::remove_file(path)?),
+                Err(_) => Ok(()),
+            };
+        }
+        fsutil::set_aside(path, &aside)
+    }
+
+    pub(super) fn damaged_folder(&self) -> PathBuf {
+        self.version.join("damaged")
+    }
+
+    /// Looks at every entry, content and all; with `put_aside` nobody will find damaged ones again.
+    pub fn inspect(&self, put_aside: bool) -> Result<Inspection> {
+        let survey = self.survey()?;
+        let mut found = Inspection {
+            wheels: survey.wheels.len(),
+            sets: survey.sets.len(),
+            damaged: survey.strangers.clone(),
+            ..Inspection::default()
+        };
+        for stored in &survey.wheels {
+            found.bytes += stored.wheel.size;
+            if self.is_whole(&stored.wheel) {
+                continue;
+            }
+            found.damaged.extend(if put_aside {
+                self.put_wheel_aside(&stored.wheel)?
+            } else {
+                let path = self.path(&stored.wheel);
+                Some(format!("`{}` is damaged", path.display()))
+            });
+        }
+        for path in survey.damaged_sets {
+            if put_aside {
+                let _mending = self.mending()?;
+                if read_set(&path).is_err() {
+                    self.move_aside(&path)?;
+                }
+                found
+                    .damaged
+                    .push(format!("`{}` was damaged and is put aside", path.display()));
+            } else {
+                found
+                    .damaged
+                    .push(format!("`{}` is damaged", path.display()));
+            }
+        }
+        for stored in &survey.sets {
+            let missing = stored.set.wheels.iter().find(|wheel| !self.has(wheel));
+            found.incomplete.extend(missing.map(|wheel| {
+                format!(
+                    "{}: set {} misses `{}`",
+                    stored.platform,
+                    stored.set.key.digest.short(),
+                    wheel.file_name
+                )
+            }));
+        }
+        Ok(found)
+    }
+}

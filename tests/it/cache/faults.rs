@@ -1,0 +1,172 @@
+//! Whatever call a run dies at, or finds no space at, the cache is whole, and the next run completes
+//! it.
+//!
+//! `strace` does the killing: at the N-th call of a kind, N rising until a run gets through.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use omnibuild::wheels::store::WheelStore;
+
+use super::{assert_whole, fill};
+use crate::support::TestProject;
+
+/// More calls of a kind than the program makes.
+const ENOUGH: usize = 1000;
+
+/// A project, and a file to import.
+struct Sample {
+    project: TestProject,
+    file: PathBuf,
+    number: usize,
+}
+
+impl Sample {
+    fn new() -> Self {
+        let project = TestProject::empty();
+        let file = project.path("tmp").join("export.tar");
+        let store = fill(&project.path("home").join("wheels"));
+        store.export(&file, &[].into()).unwrap();
+        Self {
+            project,
+            file,
+            number: 0,
+        }
+    }
+
+    /// A folder for wheels that is not there yet.
+    fn folder(&mut self) -> PathBuf {
+        self.number += 1;
+        self.project.path("cache").join(self.number.to_string())
+    }
+
+    /// Imports into a folder while something happens at a call; `fault` in strace's words.
+    fn import(&self, folder: &Path, calls: &str, fault: &str) -> Output {
+        let words = [
+            "cache",
+            "import",
+            self.file.to_str().unwrap(),
+            "--wheel-dir",
+        ];
+        let program = self.project.command(&words);
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-qq", "-o", "/dev/null"])
+            .args(["-e", &format!("trace={calls}")])
+            .args(["-e", &format!("inject={calls}:{fault}")])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .arg(folder)
+            .current_dir(self.project.root())
+            .env_clear()
+            .envs(
+                program
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        command.output().unwrap_or_else(|error| {
+            panic!("strace can't be started ({error}): install it, or run .ci/prerequisites")
+        })
+    }
+
+    /// Whole as far as it goes, and whole in all when the import is done again.
+    #[track_caller]
+    fn assert_mends(&self, folder: &Path, what: &str) {
+        let store = WheelStore::new(folder);
+        let found = store.inspect(false).unwrap();
+        assert!(
+            found.damaged.is_empty() && found.incomplete.is_empty(),
+            "{what}: {found:?}"
+        );
+        for stored in store.survey().unwrap().sets {
+            let set = store.get(&stored.platform, &stored.set.key.digest);
+            assert_eq!(set, Ok(Some(stored.set)), "{what}");
+        }
+        store.import(&self.file, &[].into()).unwrap();
+        assert_whole(&store, 2, 3, what);
+        // What the killed run left is nobody's, and goes.
+        store
+            .prune(omnibuild::wheels::store::Limits::default())
+            .unwrap();
+        let left = fs_err::read_dir(folder.join("v1/tmp")).unwrap().count();
+        assert_eq!(left, 0, "{what}");
+        assert_whole(&store, 2, 3, what);
+    }
+}
+
+/// Kills the program at each call of a kind; answers how many there were.
+fn kill_at_each(calls: &str) -> usize {
+    let mut sample = Sample::new();
+    for number in 1..ENOUGH {
+        let folder = sample.folder();
+        let output = sample.import(&folder, calls, &format!("signal=SIGKILL:when={number}"));
+        let what = format!("killed at {calls} number {number}");
+        sample.assert_mends(&folder, &what);
+        if output.status.success() {
+            return number - 1;
+        }
+        // strace ends as the program does.
+        let killed = output.status.signal() == Some(9);
+        assert!(
+            killed,
+            "{what}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    panic!("{calls}: {ENOUGH} runs, and none got through");
+}
+
+/// Lets each call of a kind fail for want of space; answers how many there were.
+fn no_space_at_each(calls: &str) -> usize {
+    let mut sample = Sample::new();
+    for number in 1..ENOUGH {
+        let folder = sample.folder();
+        let output = sample.import(&folder, calls, &format!("error=ENOSPC:when={number}"));
+        let what = format!("no space at {calls} number {number}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        sample.assert_mends(&folder, &what);
+        if output.status.success() {
+            return number - 1;
+        }
+        assert_eq!(output.status.code(), Some(7), "{what}: {text}");
+        assert!(text.contains("hint: make room"), "{what}: {text}");
+    }
+    panic!("{calls}: {ENOUGH} runs, and none got through");
+}
+
+/// Three wheels, two sets and CACHEDIR.TAG.
+const FILES: usize = 6;
+
+#[test]
+fn a_kill_at_any_rename_leaves_a_whole_cache() {
+    assert_eq!(kill_at_each("?rename,?renameat,?renameat2"), FILES);
+}
+
+#[test]
+fn a_kill_at_any_file_that_is_opened_or_made_leaves_a_whole_cache() {
+    let calls = kill_at_each("?open,openat,?creat");
+    assert!(calls > 2 * FILES, "only {calls} calls");
+}
+
+#[test]
+fn a_kill_at_any_sync_leaves_a_whole_cache() {
+    let calls = kill_at_each("fsync,fdatasync,?sync_file_range");
+    assert!(
+        calls >= 2 * FILES,
+        "only {calls} calls: each file, and its folder"
+    );
+}
+
+#[test]
+fn a_kill_at_any_folder_or_write_leaves_a_whole_cache() {
+    assert!(kill_at_each("?mkdir,mkdirat") > FILES);
+    assert!(kill_at_each("write") > FILES);
+}
+
+#[test]
+fn a_full_disk_at_any_step_is_told_and_leaves_a_whole_cache() {
+    assert_eq!(no_space_at_each("?rename,?renameat,?renameat2"), FILES);
+    assert!(no_space_at_each("?mkdir,mkdirat") > FILES);
+    assert!(no_space_at_each("fsync,fdatasync") >= 2 * FILES);
+}
