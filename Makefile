@@ -44,6 +44,7 @@ lint:
 
 bench: prerequisites build
 	@benches/compare.py $(BENCH)
+	$(CARGO) bench --bench store
 
 clean:
 	.ci/prerequisites stop

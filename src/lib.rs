@@ -108,7 +108,8 @@
 //!    functions that register them. (`tidy`)
 //! 3. Nothing that another run or a user can see is written in place, and nothing but [`fsutil`]
 //!    renames. (`a_failed_write_leaves_the_old_file_and_no_other`,
-//!    `content_that_is_gone_or_too_short_leaves_no_package`; `disallowed-methods`)
+//!    `content_that_is_gone_or_too_short_leaves_no_package`, the kills of `tests/it/cache/faults.rs`;
+//!    `disallowed-methods`)
 //! 4. No key has a time, a tag or an id of a locally built image in it.
 //!    (`a_key_does_not_depend_on_the_order_of_its_fields_but_on_all_of_them`)
 //! 5. No command is a string: it is a list of words with its folder and environment. Scripts live
@@ -121,7 +122,9 @@
 //!    `canonical_lines_hold_no_credentials_and_place_relative_folders`)
 //! 8. No archive and no package is held in memory: what is as large as its user makes it streams
 //!    through files. (`benches/compare.py` shows the peak)
-//! 9. No wheel is used before all of it was checked. (the tests of [`wheel`])
+//! 9. No wheel is used before all of it was checked: by [`wheels::WheelStore::verify`] that it is what
+//!    was put in, by [`wheel`] what it holds. (the tests of both;
+//!    `damaged_wheels_are_found_put_aside_and_made_again`)
 //! 10. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
 //!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
 //! 11. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
@@ -137,7 +140,8 @@
 //!
 //! **Cancellation.** Ctrl-C and SIGTERM drop the futures of all platforms; the session's containers
 //! are removed before the program ends. Files need no care: what isn't committed has no name. After
-//! a kill the next run removes the containers, since the dead session's lock is free.
+//! a kill the next run removes the containers, since the dead session's lock is free. Every lock is
+//! `flock`, so nobody waits for a dead one, and no wait for one holds up the end of a run.
 //!
 //! **Reproducibility.** Same inputs, same bytes. A layer depends on the wheel's digest, the
 //! interpreter, the prefix and the way byte code is made, and has no times; the packages' writer fills in

@@ -100,7 +100,7 @@ pub fn why(
     let targets = project.targets(common, options.failed)?;
     let metadata = match known_metadata(&project) {
         Known::Yes(metadata) => metadata,
-        Known::FromWheel(_) => return not_known("cache why", &targets, reporter),
+        Known::FromWheel(_) => return not_known("cache-why", &targets, reporter),
     };
     let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
     let mut text = String::new();
@@ -118,7 +118,7 @@ pub fn why(
             }));
         }
     }
-    reporter.print_result("cache why", &text, &values)
+    reporter.print_result("cache-why", &text, &values)
 }
 
 fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {

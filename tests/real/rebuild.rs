@@ -104,6 +104,49 @@ fn one_line_of_the_application_makes_one_layer() {
     }
 }
 
+#[test]
+fn damaged_wheels_are_found_put_aside_and_made_again() {
+    for platform in platform::asked() {
+        platform::warm(platform);
+        let project = Project::copy_of("mytool");
+        let wheels = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = wheels.path().to_str().expect("it is UTF-8");
+        let build = ["--sysbase", platform.id, "--wheel-dir", folder];
+        project.run(&build).succeeded();
+        let before = contents(&project);
+
+        // One that came from the index, one that was compiled: both are whole in length.
+        let files = walkdir::WalkDir::new(wheels.path().join("v1/wheels")).into_iter();
+        let mut damaged = 0;
+        for entry in files.map(|entry| entry.expect("wheels can be read")) {
+            let name = entry.file_name().to_string_lossy();
+            if name.starts_with("click-") || name.starts_with("mytool-") {
+                let mut bytes = fs_err::read(entry.path()).expect("it can be read");
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                fs_err::write(entry.path(), bytes).expect("it can be damaged");
+                damaged += 1;
+            }
+        }
+        assert_eq!(damaged, 2);
+        // Nobody reads a wheel that is installed already: at another place none is.
+        let place = unique_line("prefix").rsplit(' ').next().map(str::to_owned);
+        let place = format!("/opt/mytool-{}", place.expect("it has a number"));
+        project.write("omnibuild.toml", &format!("prefix = \"{place}\"\n"));
+        let again = project.run(&build).succeeded();
+        again.said(&["click-", "was damaged and is put aside", "making it again"]);
+        project
+            .run(&["cache", "verify", "--wheel-dir", folder])
+            .succeeded();
+
+        // As if nothing had happened.
+        fs_err::remove_file(project.root().join("omnibuild.toml")).expect("it is there");
+        let last = project.run(&build).succeeded();
+        last.said(&["wheels: reused"]);
+        assert_eq!(contents(&project), before);
+    }
+}
+
 /// A text with a line behind it that no other run has.
 fn unique_line(text: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

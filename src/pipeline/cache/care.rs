@@ -30,7 +30,7 @@ pub(super) async fn verify(cache: &Cache<'_>) -> Result<()> {
         found.damaged.len(),
         found.incomplete.len()
     );
-    cache.reporter.print_result("cache verify", &text, &found)?;
+    cache.reporter.print_result("cache-verify", &text, &found)?;
     let bad = found.damaged.len() + found.incomplete.len();
     if bad == 0 {
         return Ok(());
@@ -53,7 +53,7 @@ pub(super) fn prune(
     } else {
         cache.store.prune(limits)?
     };
-    print(cache, "cache prune", &pruned)
+    print(cache, "cache-prune", &pruned)
 }
 
 /// Removes everything.
@@ -63,7 +63,7 @@ pub(super) fn clear(cache: &Cache<'_>) -> Result<()> {
     } else {
         cache.store.clear()?
     };
-    print(cache, "cache clear", &pruned)
+    print(cache, "cache-clear", &pruned)
 }
 
 fn print(cache: &Cache<'_>, command: &str, pruned: &Pruned) -> Result<()> {

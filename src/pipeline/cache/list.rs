@@ -77,7 +77,7 @@ pub(super) fn ls(cache: &Cache<'_>) -> Result<()> {
     ];
     cache
         .reporter
-        .print_table("cache ls", &columns, &rows, &listed)
+        .print_table("cache-ls", &columns, &rows, &listed)
 }
 
 /// The kind in a key's `schema` field, without its version.
@@ -165,5 +165,5 @@ pub(super) fn du(cache: &Cache<'_>) -> Result<()> {
     ];
     cache
         .reporter
-        .print_table("cache du", &columns, &rows, &used)
+        .print_table("cache-du", &columns, &rows, &used)
 }

@@ -29,11 +29,11 @@ pub(super) async fn export(cache: &Cache<'_>, file: &Path) -> Result<()> {
         );
     }
     if cache.common.dry_run {
-        return print(cache, "cache export", "would write", &would);
+        return print(cache, "cache-export", "would write", &would);
     }
     let _in_use = cache.hold().await?;
     let written = cache.store.export(file, &platforms)?;
-    print(cache, "cache export", "wrote", &written)
+    print(cache, "cache-export", "wrote", &written)
 }
 
 /// Puts what a file holds into the cache.
@@ -41,11 +41,11 @@ pub(super) async fn import(cache: &Cache<'_>, file: &Path) -> Result<()> {
     let platforms = cache.named()?;
     if cache.common.dry_run {
         let would = cache.store.would_import(file, &platforms)?;
-        return print(cache, "cache import", "would put in", &would);
+        return print(cache, "cache-import", "would put in", &would);
     }
     let _in_use = cache.hold().await?;
     let imported = cache.store.import(file, &platforms)?;
-    print(cache, "cache import", "put in", &imported)
+    print(cache, "cache-import", "put in", &imported)
 }
 
 fn print(cache: &Cache<'_>, command: &str, verb: &str, what: &Transferred) -> Result<()> {

@@ -15,6 +15,8 @@ use super::{Wheel, WheelStore, read_set};
 /// How many damaged files are kept to be looked at; a disk that rots must not fill up with them.
 const KEPT: usize = 64;
 
+const AGAIN: &str = "run the command again: what is missing in the wheel cache is made again";
+
 /// What a look at every entry found.
 #[derive(Debug, Default, Clone, serde::Serialize)]
 pub struct Inspection {
@@ -47,8 +49,7 @@ impl WheelStore {
                 .of_kind(Kind::Damaged)
         })?;
         match damage {
-            Some(damage) => Err(Error::new(Kind::Damaged, damage)
-                .hint("run the command again: what is missing in the wheel cache is made again")),
+            Some(damage) => Err(Error::new(Kind::Damaged, damage).hint(AGAIN)),
             // Another run was faster, and made it again.
             None => Ok(path),
         }
@@ -57,13 +58,17 @@ impl WheelStore {
     /// Where wheels are, like [`verify`](Self::verify): looks at all before it fails, so that all
     /// damaged ones can be made again at once.
     pub fn verify_all<'w>(&self, wheels: impl Iterator<Item = &'w Wheel>) -> Result<Vec<PathBuf>> {
-        let results: Vec<_> = wheels.map(|wheel| self.verify(wheel)).collect();
-        let failed = results.iter().filter(|result| result.is_err()).count();
-        let paths: Result<Vec<_>> = results.into_iter().collect();
-        paths.map_err(|error| match failed {
-            1 => error,
-            more => error.context(format!("{more} wheels, the first")),
-        })
+        let (mut paths, mut damages) = (Vec::new(), Vec::new());
+        for wheel in wheels {
+            match self.verify(wheel) {
+                Ok(path) => paths.push(path),
+                Err(error) => damages.push(error.message().to_owned()),
+            }
+        }
+        if damages.is_empty() {
+            return Ok(paths);
+        }
+        Err(Error::new(Kind::Damaged, damages.join("; ")).hint(AGAIN))
     }
 
     /// Whether a wheel is there with the content it should have. One that can't be read is not.
@@ -86,6 +91,17 @@ impl WheelStore {
             "is missing"
         };
         Ok(Some(format!("`{}` {was}", path.display())))
+    }
+
+    /// Puts the file of a set aside if it is damaged still, and says so.
+    fn put_set_aside(&self, path: &Path) -> Result<Option<String>> {
+        let _mending = self.mending()?;
+        if read_set(path).is_ok() {
+            return Ok(None);
+        }
+        self.move_aside(path)?;
+        let text = format!("`{}` was damaged and is put aside", path.display());
+        Ok(Some(text))
     }
 
     /// Held between a last look at something damaged and what is done about it: nobody may take
@@ -130,30 +146,15 @@ impl WheelStore {
         };
         for stored in &survey.wheels {
             found.bytes += stored.wheel.size;
-            if self.is_whole(&stored.wheel) {
-                continue;
-            }
-            found.damaged.extend(if put_aside {
-                self.put_wheel_aside(&stored.wheel)?
-            } else {
+            if !self.is_whole(&stored.wheel) {
                 let path = self.path(&stored.wheel);
-                Some(format!("`{}` is damaged", path.display()))
-            });
-        }
-        for path in survey.damaged_sets {
-            if put_aside {
-                let _mending = self.mending()?;
-                if read_set(&path).is_err() {
-                    self.move_aside(&path)?;
-                }
-                found
-                    .damaged
-                    .push(format!("`{}` was damaged and is put aside", path.display()));
-            } else {
-                found
-                    .damaged
-                    .push(format!("`{}` is damaged", path.display()));
+                let aside = put_aside.then(|| self.put_wheel_aside(&stored.wheel));
+                found.damaged.extend(damage_text(&path, aside));
             }
+        }
+        for path in &survey.damaged_sets {
+            let aside = put_aside.then(|| self.put_set_aside(path));
+            found.damaged.extend(damage_text(path, aside));
         }
         for stored in &survey.sets {
             let missing = stored.set.wheels.iter().find(|wheel| !self.has(wheel));
@@ -167,5 +168,18 @@ impl WheelStore {
             }));
         }
         Ok(found)
+    }
+}
+
+/// What there is to say of something damaged, after trying to put it aside or without; nothing when
+/// another run has mended it meanwhile.
+fn damage_text(path: &Path, aside: Option<Result<Option<String>>>) -> Option<String> {
+    let path = path.display();
+    match aside {
+        None => Some(format!("`{path}` is damaged")),
+        Some(Ok(text)) => text,
+        Some(Err(error)) => Some(format!(
+            "`{path}` is damaged and can't be put aside: {error}"
+        )),
     }
 }

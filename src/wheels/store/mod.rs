@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, DigestWriter, Key};
 use crate::error::{Error, Kind, Result};
-use crate::fsutil::{self, Staged};
+use crate::fsutil::Staged;
 use crate::platform::PlatformId;
 
 pub use self::damage::Inspection;
@@ -384,7 +384,9 @@ impl WheelStore {
         if path.exists() {
             return Ok(());
         }
-        fsutil::commit_bytes(&path, CACHEDIR_TAG.as_bytes())
+        let mut staged = Staged::create(&self.temporary_folder())?;
+        std::io::Write::write_all(staged.writer(), CACHEDIR_TAG.as_bytes())?;
+        staged.commit(&path)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::digest::KeyBuilder;
+use crate::fsutil;
 
 fn platform() -> PlatformId {
     "debian-12".parse().unwrap()

@@ -41,15 +41,15 @@ impl Sample {
         self.project.path("cache").join(self.number.to_string())
     }
 
-    /// Imports into a folder while something happens at a call; `fault` in strace's words.
+    /// Imports into a folder while something happens at a call.
     fn import(&self, folder: &Path, calls: &str, fault: &str) -> Output {
-        let words = [
-            "cache",
-            "import",
-            self.file.to_str().unwrap(),
-            "--wheel-dir",
-        ];
-        let program = self.project.command(&words);
+        let words = ["cache", "import", self.file.to_str().unwrap()];
+        self.strace(&words, folder, calls, fault)
+    }
+
+    /// Runs the program on a folder while something happens at a call; `fault` in strace's words.
+    fn strace(&self, words: &[&str], folder: &Path, calls: &str, fault: &str) -> Output {
+        let program = self.project.command(words);
         let mut command = Command::new("strace");
         command
             .args(["-f", "-qq", "-o", "/dev/null"])
@@ -57,6 +57,7 @@ impl Sample {
             .args(["-e", &format!("inject={calls}:{fault}")])
             .arg(program.get_program())
             .args(program.get_args())
+            .arg("--wheel-dir")
             .arg(folder)
             .current_dir(self.project.root())
             .env_clear()
@@ -135,6 +136,26 @@ fn no_space_at_each(calls: &str) -> usize {
     panic!("{calls}: {ENOUGH} runs, and none got through");
 }
 
+/// Kills pruning or clearing at each file it removes; answers how many there were.
+fn kill_at_each_removal(words: &[&str]) -> usize {
+    let mut sample = Sample::new();
+    for number in 1..ENOUGH {
+        let folder = sample.folder();
+        fill(&folder);
+        let calls = "?unlink,unlinkat,?rmdir";
+        let fault = format!("signal=SIGKILL:when={number}");
+        let output = sample.strace(words, &folder, calls, &fault);
+        let what = format!("{words:?} killed at removal {number}");
+        // No set is left without its wheels.
+        sample.assert_mends(&folder, &what);
+        if output.status.success() {
+            return number - 1;
+        }
+        assert_eq!(output.status.signal(), Some(9), "{what}");
+    }
+    panic!("{words:?}: {ENOUGH} runs, and none got through");
+}
+
 /// Three wheels, two sets and CACHEDIR.TAG.
 const FILES: usize = 6;
 
@@ -169,4 +190,11 @@ fn a_full_disk_at_any_step_is_told_and_leaves_a_whole_cache() {
     assert_eq!(no_space_at_each("?rename,?renameat,?renameat2"), FILES);
     assert!(no_space_at_each("?mkdir,mkdirat") > FILES);
     assert!(no_space_at_each("fsync,fdatasync") >= 2 * FILES);
+}
+
+#[test]
+fn a_kill_while_entries_are_removed_leaves_a_whole_cache() {
+    let prune = ["cache", "prune", "--max-size", "0"];
+    assert!(kill_at_each_removal(&prune) >= FILES - 1);
+    assert!(kill_at_each_removal(&["cache", "clear"]) >= FILES - 1);
 }
