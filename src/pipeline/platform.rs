@@ -268,9 +268,8 @@ impl PlatformBuild<'_> {
                 return next(set, None).await;
             }
             let waits = |holder: &str| {
-                stage.message(&format!(
-                    "waiting for {holder}, which builds the project's wheel"
-                ));
+                let text = format!("waiting for {holder}, which builds the project's wheel");
+                self.report.note(&text);
             };
             let lock = store.lock(&key.digest, waits).await?;
             // Another run may have made it meanwhile.
