@@ -44,7 +44,7 @@ fn look_up(folder: &Path) {
     }
     println!(
         "lookup of a set of {WHEELS} wheels: {:.2} ms of CPU, {:.2} ms",
-        milliseconds((cpu_time() - cpu) / LOOKUPS),
+        milliseconds(cpu_time().saturating_sub(cpu) / LOOKUPS),
         milliseconds(started.elapsed() / LOOKUPS),
     );
 }

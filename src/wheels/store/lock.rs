@@ -26,7 +26,8 @@ pub struct InUse {
 #[derive(Debug)]
 #[must_use = "a lock that is dropped protects nothing"]
 pub struct KeyLock {
-    _key: Lock,
+    /// None in a folder that can't be written.
+    _key: Option<Lock>,
     /// Locks of keys are removed by who has the store alone: one that is held keeps the store.
     _store: InUse,
 }
@@ -63,15 +64,24 @@ impl WheelStore {
     pub async fn lock(&self, key: &Digest, waits: impl FnOnce(&str)) -> Result<KeyLock> {
         let store = self.hold(|_| {}).await?;
         let path = self.version.join("locks").join(format!("{key}.lock"));
-        let mut lock = if let Some(lock) = self.explain(Lock::try_exclusive(&path))? {
-            lock
-        } else {
-            waits(&holder(&path));
-            on_own_thread(path, Lock::exclusive).await?
+        let mut lock = match Lock::try_exclusive(&path) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                waits(&holder(&path));
+                on_own_thread(path, Lock::exclusive).await?
+            }
+            // Nothing can be put in there, so nobody makes anything for others.
+            Err(error) if error.kind() == Kind::Internal => {
+                return Ok(KeyLock {
+                    _key: None,
+                    _store: store,
+                });
+            }
+            Err(error) => return self.explain(Err(error)),
         };
         lock.sign(&own_name());
         Ok(KeyLock {
-            _key: lock,
+            _key: Some(lock),
             _store: store,
         })
     }

@@ -49,12 +49,17 @@ impl Sample {
 
     /// Runs the program on a folder while something happens at a call; `fault` in strace's words.
     fn strace(&self, words: &[&str], folder: &Path, calls: &str, fault: &str) -> Output {
+        let inject = format!("inject={calls}:{fault}");
+        self.watched(words, folder, calls, &["-o", "/dev/null", "-e", &inject])
+    }
+
+    /// Runs the program on a folder under strace, which writes down these calls.
+    fn watched(&self, words: &[&str], folder: &Path, calls: &str, options: &[&str]) -> Output {
         let program = self.project.command(words);
         let mut command = Command::new("strace");
         command
-            .args(["-f", "-qq", "-o", "/dev/null"])
-            .args(["-e", &format!("trace={calls}")])
-            .args(["-e", &format!("inject={calls}:{fault}")])
+            .args(["-f", "-qq", "-e", &format!("trace={calls}")])
+            .args(options)
             .arg(program.get_program())
             .args(program.get_args())
             .arg("--wheel-dir")
@@ -197,4 +202,73 @@ fn a_kill_while_entries_are_removed_leaves_a_whole_cache() {
     let prune = ["cache", "prune", "--max-size", "0"];
     assert!(kill_at_each_removal(&prune) >= FILES - 1);
     assert!(kill_at_each_removal(&["cache", "clear"]) >= FILES - 1);
+}
+
+/// What a call that succeeded was about: its name, and the paths it named.
+fn calls_of(trace: &str) -> Vec<(&str, Vec<&str>)> {
+    let succeeded = trace.lines().filter(|line| line.ends_with(" = 0"));
+    succeeded
+        .map(|line| {
+            let (name, arguments) = line.split_once('(').unwrap();
+            let name = name.rsplit(' ').next().unwrap();
+            let paths = if name.ends_with("sync") {
+                // A descriptor, with its path behind it.
+                arguments.split(['<', '>']).skip(1).step_by(2).collect()
+            } else {
+                arguments.split('"').skip(1).step_by(2).collect()
+            };
+            (name, paths)
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_gets_its_name_before_it_and_its_folder_are_on_the_disk() {
+    let mut sample = Sample::new();
+    let folder = sample.folder();
+    let trace = sample.project.path("tmp").join("trace");
+    let words = ["cache", "import", sample.file.to_str().unwrap()];
+    let calls = "?rename,?renameat,?renameat2,?mkdir,mkdirat,fsync,fdatasync";
+    let options = ["-y", "-s", "4096", "-o", trace.to_str().unwrap()];
+    let output = sample.watched(&words, &folder, calls, &options);
+    assert!(output.status.success(), "{output:?}");
+    let trace = fs_err::read_to_string(trace).unwrap();
+    let calls = calls_of(&trace);
+    let synced = |calls: &[(&str, Vec<&str>)], path: &Path| {
+        let path = path.to_str().unwrap();
+        calls
+            .iter()
+            .any(|(name, paths)| name.ends_with("sync") && paths[0] == path)
+    };
+    let (mut renamed, mut made) = (0, 0);
+    for (number, (name, paths)) in calls.iter().enumerate() {
+        let (before, after) = calls.split_at(number);
+        if name.starts_with("rename") {
+            let [from, to] = paths[..] else {
+                panic!("{paths:?}")
+            };
+            renamed += 1;
+            assert!(
+                synced(before, Path::new(from)),
+                "{to}: its content\n{trace}"
+            );
+            let place = Path::new(to).parent().unwrap();
+            assert!(synced(after, place), "{to}: its name\n{trace}");
+        } else if name.starts_with("mkdir") {
+            // Before anything is put into it.
+            made += 1;
+            let path = Path::new(paths[0]);
+            let within = |(name, paths): &(&str, Vec<&str>)| {
+                name.starts_with("rename") && Path::new(paths[1]).starts_with(path)
+            };
+            let until = after.iter().position(within).unwrap_or(after.len());
+            assert!(
+                synced(&after[..until], path.parent().unwrap()),
+                "{}\n{trace}",
+                path.display()
+            );
+        }
+    }
+    assert_eq!(renamed, FILES, "{trace}");
+    assert!(made > FILES, "{trace}");
 }
