@@ -349,16 +349,26 @@ impl<'a> Making<'a> {
     /// The wheel of a candidate, if the store has it.
     fn stored(&self, candidate: Option<&Candidate>) -> Option<Wheel> {
         let candidate = candidate?;
-        if let Some(key) = candidate.build_key(self.builder, &self.request.indexes) {
+        let key = candidate.build_key(self.builder, &self.request.indexes);
+        let wheel = if let Some(key) = key {
             let set = self.store.get(&self.plan.id, &key.digest).ok()??;
-            return set.wheels.into_iter().next();
+            set.wheels.into_iter().next()?
+        } else {
+            let file = candidate.file()?;
+            Wheel {
+                origin: candidate.origin(),
+                ..self.store.find(&file.name, &file.digest)?
+            }
+        };
+        match self.store.verify(&wheel) {
+            Ok(_) => Some(wheel),
+            Err(damage) => {
+                let text = damage.message();
+                let hint = Some("the wheel is made again");
+                self.context.report.warn(text, hint);
+                None
+            }
         }
-        let file = candidate.file()?;
-        let wheel = self.store.find(&file.name, &file.digest)?;
-        Some(Wheel {
-            origin: candidate.origin(),
-            ..wheel
-        })
     }
 
     fn take(

@@ -143,6 +143,16 @@ async fn ensure_key(
             .report
             .warn(&damage, Some("the wheels are made again")),
     }
+    let waits = |holder: &str| {
+        context
+            .report
+            .note(&format!("waiting for {holder}, which makes these wheels"));
+    };
+    let _lock = store.lock(&key.digest, waits).await?;
+    // Another run may have made it meanwhile.
+    if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+        return Ok(Ensured { set, made: None });
+    }
     let preferred = earlier(&store, plan, &key);
     let mut making = Making::new(context, stage, plan, builder, request, preferred)?;
     complete(&mut making, context, builder).await?;
