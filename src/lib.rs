@@ -59,7 +59,7 @@
 //! | [`archive`] | tar streams into and out of containers |
 //! | [`interpreter`] | what a platform's Python says of itself |
 //! | [`steps`] | the scripts that run in containers |
-//! | [`wheel`] | a wheel as a file: name, members, RECORD, entry points, all checked before use |
+//! | [`wheel`] | a wheel as a file: name, tags, frame, members, RECORD, entry points, all checked before use |
 //! | [`tree`] | one sorted, normalised list of what a package installs |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
@@ -124,7 +124,8 @@
 //!    through files. (`benches/compare.py` shows the peak)
 //! 9. No wheel is used before all of it was checked: by [`wheels::WheelStore::verify`] that it is what
 //!    was put in, by [`wheel`] what it holds. (the tests of both;
-//!    `damaged_wheels_are_found_put_aside_and_made_again`)
+//!    `damaged_wheels_are_found_put_aside_and_made_again`,
+//!    `each_hostile_wheel_is_decided_and_named`, `a_damaged_wheel_is_refused_or_holds_what_it_held`)
 //! 10. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
 //!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
 //! 11. Nobody gets a [`verify::Verified`] but from [`verify::verify`].

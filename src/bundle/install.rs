@@ -855,8 +855,9 @@ mod tests {
             let builder = WheelBuilder::new("ample", "1.0")
                 .file("a.py", b"")
                 .file(name, b"");
-            let wheel = WheelContents::open(&builder.write(folder.path())).unwrap();
-            let error = wheel.sources(&target(&interpreter, None)).unwrap_err();
+            let wheel = WheelContents::open(&builder.write(folder.path()));
+            let sources = wheel.and_then(|wheel| wheel.sources(&target(&interpreter, None)));
+            let error = sources.unwrap_err();
             assert_eq!(error.kind(), Kind::Conflict);
             assert!(error.message().contains(expected), "{error}");
         }

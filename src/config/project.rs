@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Family, ImageRef, PlatformId};
+use crate::wheel;
 
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::{ca_bundle, toml_error};
@@ -50,6 +51,7 @@ struct RawConfig {
     ca_bundle: Option<PathBuf>,
     mirror: Option<String>,
     network: Option<String>,
+    wheels: Option<wheel::Policy>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -199,6 +201,8 @@ pub struct Config {
     pub mirror: Option<String>,
     /// The engine's network for stages that need one.
     pub network: Option<String>,
+    /// What to do about things in wheels that are no defects.
+    pub wheels: wheel::Policy,
     /// Proxy variables, as they are to be set in stages with a network.
     pub proxies: BTreeMap<String, String>,
 }
@@ -309,6 +313,7 @@ impl RawConfig {
             ca_bundle: self.ca_bundle.or(under.ca_bundle),
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
+            wheels: self.wheels.or(under.wheels),
         }
     }
 }
@@ -400,6 +405,7 @@ fn check(
         ca_bundle,
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),
+        wheels: raw.wheels.unwrap_or_default(),
         proxies: overrides.proxies,
         pyproject,
         root,

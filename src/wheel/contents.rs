@@ -4,16 +4,17 @@
 //! they let pass what no honest build makes. Writes nothing, and does not know where files go.
 
 use std::collections::BTreeSet;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use zip::ZipArchive;
 
 use crate::error::{Error, Kind, Result};
-use crate::tree::is_plain_path;
 
 use super::entry_points::EntryPoints;
+use super::framing::{self, Defect};
+use super::layout::{self, bad_name, is_interpreter};
 use super::name::{WheelName, same_name, same_version};
 use super::record::{CheckError, Record};
 
@@ -25,10 +26,13 @@ pub const LARGEST_WHEEL: u64 = 16 << 30;
 pub const LARGEST_RATIO: u64 = 100;
 /// Wheels that unpack to less are never taken for bombs.
 pub const ALWAYS_FINE: u64 = 256 << 20;
-/// The largest metadata file, since these are read into memory.
-const LARGEST_METADATA: u64 = 64 << 20;
+/// The largest metadata file, since these are read into memory. The largest RECORD in use has
+/// 2 MB.
+const LARGEST_METADATA: u64 = 16 << 20;
 
+const FETCH: &str = "fetch or build the wheel again";
 const REBUILD: &str = "build the wheel again with a current version of its build tool";
+const OTHER_LENGTH: &str = "has another length than the archive's directory says";
 const SUSPECT: &str = "no build tool makes such a wheel: find out where it comes from";
 
 /// A file in a wheel.
@@ -55,6 +59,8 @@ pub struct WheelContents {
     pub version: String,
     /// The name of the `.dist-info` folder.
     pub dist_info: String,
+    /// The tags that WHEEL says, each `python-abi-platform`.
+    pub tags: Vec<String>,
     /// The files, sorted by name.
     pub members: Vec<Member>,
     /// The commands it declares.
@@ -82,11 +88,9 @@ impl WheelContents {
             .into_owned();
         let WheelName { name, version, .. } = WheelName::parse(&file_name)?;
         let check = Check { wheel: &file_name };
+        check.framing(path)?;
         let mut archive = check.archive(path)?;
         let members = check.members(path, &mut archive)?;
-        check
-            .zip(archive.validate_header_consistency())
-            .map_err(|error| error.hint(SUSPECT))?;
         let dist_info = check.dist_info(&members)?;
         let mut text =
             |name: &str| check.text(&mut archive, &members, &format!("{dist_info}/{name}"));
@@ -94,9 +98,15 @@ impl WheelContents {
         let metadata = text("METADATA")?;
         let record = text("RECORD")?;
         let entry_points = text("entry_points.txt")?;
-        check.format_version(&dist_info, wheel)?;
+        let tags = check.format(&dist_info, wheel)?;
         let metadata_name = format!("{dist_info}/METADATA");
         let metadata = metadata.ok_or_else(|| check.missing(&metadata_name))?;
+        for field in ["Name", "Version"] {
+            if headers(&metadata, field).count() > 1 {
+                let what = format!("says `{field}` more than once");
+                return Err(check.refuse(&metadata_name, what, SUSPECT));
+            }
+        }
         let metadata = python_pkginfo::Metadata::parse(metadata.as_bytes()).map_err(|error| {
             check.refuse(&metadata_name, format!("is malformed: {error}"), REBUILD)
         })?;
@@ -123,6 +133,14 @@ impl WheelContents {
             })?,
             None => EntryPoints::default(),
         };
+        if let Some(member) = layout::interpreter_in(&members) {
+            return Err(check.refuse(member, "would replace the interpreter", SUSPECT));
+        }
+        if let Some((name, _)) = entry_points.iter().find(|(name, _)| is_interpreter(name)) {
+            let member = format!("{dist_info}/entry_points.txt");
+            let what = format!("has the command `{name}`, which would replace the interpreter");
+            return Err(check.refuse(&member, what, SUSPECT));
+        }
         let record_name = format!("{dist_info}/RECORD");
         let record = record.ok_or_else(|| check.missing(&record_name))?;
         let record = Record::parse(record.as_bytes())
@@ -133,6 +151,7 @@ impl WheelContents {
             name: metadata.name,
             version: metadata.version,
             dist_info,
+            tags,
             members,
             entry_points,
             file_name,
@@ -193,21 +212,25 @@ impl Check<'_> {
     }
 
     fn zip<T>(&self, result: zip::result::ZipResult<T>) -> Result<T> {
-        use std::io::ErrorKind;
         result.map_err(|error| match error {
-            zip::result::ZipError::Io(error)
-                if !matches!(
-                    error.kind(),
-                    ErrorKind::UnexpectedEof | ErrorKind::InvalidData
-                ) =>
-            {
+            zip::result::ZipError::Io(error) if error.raw_os_error().is_some() => {
                 Error::from(error)
             }
             error => Error::new(
                 Kind::Conflict,
                 format!("wheel `{}`: not a whole zip archive: {error}", self.wheel),
             )
-            .hint("fetch or build the wheel again"),
+            .hint(FETCH),
+        })
+    }
+
+    /// The result of unpacking a member: what the system has nothing to do with is its defect.
+    fn unpack<T>(&self, member: &str, result: zip::result::ZipResult<T>) -> Result<T> {
+        result.map_err(|error| match error {
+            zip::result::ZipError::Io(error) if error.raw_os_error().is_some() => {
+                Error::from(error)
+            }
+            error => self.refuse(member, format!("can't be unpacked: {error}"), FETCH),
         })
     }
 
@@ -218,18 +241,12 @@ impl Check<'_> {
     /// Checks names, kinds and sizes; returns the files, sorted by name.
     fn members(&self, path: &Path, archive: &mut Archive) -> Result<Vec<Member>> {
         let archive_size = fs::metadata(path)?.len();
-        if archive.has_duplicate_names() {
-            let name = self.duplicate_name(path, archive.central_directory_start())?;
-            return Err(self.refuse(&name, "is in the archive twice", SUSPECT));
-        }
         let mut members = Vec::with_capacity(archive.len());
         let mut total = 0_u64;
         for index in 0..archive.len() {
             let file = self.zip(archive.by_index_data(index))?;
             let lossy = String::from_utf8_lossy(file.name_raw()).into_owned();
-            let Ok(name) = std::str::from_utf8(file.name_raw()) else {
-                return Err(self.refuse(&lossy, "has a name that is not UTF-8", REBUILD));
-            };
+            let name = lossy.as_str();
             let folder_name = name.strip_suffix('/');
             if let Some(what) = bad_name(folder_name.unwrap_or(name)) {
                 return Err(self.refuse(&lossy, what, SUSPECT));
@@ -278,30 +295,25 @@ impl Check<'_> {
             });
         }
         members.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(members)
+        match layout::misplaced(&members) {
+            Some((member, what)) => Err(self.refuse(member, what, SUSPECT)),
+            None => Ok(members),
+        }
     }
 
-    /// The archive's index keeps one of two equal names, so the directory is read here
-    /// (APPNOTE.TXT 4.3.12: a header of 46 bytes, then name, extra field and comment).
-    fn duplicate_name(&self, path: &Path, directory: u64) -> Result<String> {
-        let mut file = BufReader::new(fs::File::open(path)?);
-        file.seek(SeekFrom::Start(directory))?;
-        let mut seen = BTreeSet::new();
-        loop {
-            let mut header = [0; 46];
-            self.zip(file.read_exact(&mut header).map_err(Into::into))?;
-            if !header.starts_with(b"PK\x01\x02") {
-                return Ok(String::new());
-            }
-            let length = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
-            let mut name = vec![0; usize::from(length(28))];
-            self.zip(file.read_exact(&mut name).map_err(Into::into))?;
-            file.seek_relative(i64::from(length(30)) + i64::from(length(32)))?;
-            let name = String::from_utf8_lossy(&name).into_owned();
-            if !seen.insert(name.clone()) {
-                return Ok(name);
-            }
-        }
+    /// Whether everybody who reads the archive finds the same.
+    fn framing(&self, path: &Path) -> Result<()> {
+        let file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        framing::check(&mut BufReader::new(file), length).map_err(|defect| match defect {
+            Defect::Frame(what) => Error::new(
+                Kind::Conflict,
+                format!("wheel `{}`: not a whole zip archive: {what}", self.wheel),
+            )
+            .hint(FETCH),
+            Defect::Member(member, what) => self.refuse(&member, what, SUSPECT),
+            Defect::Read(error) => Error::from(error),
+        })
     }
 
     /// The one metadata folder at the top.
@@ -337,25 +349,25 @@ impl Check<'_> {
             return Err(self.refuse(name, what, SUSPECT));
         }
         let mut bytes = Vec::new();
-        let file = self.zip(archive.by_index(member.index))?;
-        self.zip(
-            file.take(member.size)
+        let file = self.unpack(name, archive.by_index(member.index))?;
+        self.unpack(
+            name,
+            file.take(member.size + 1)
                 .read_to_end(&mut bytes)
                 .map_err(Into::into),
         )?;
+        if bytes.len() as u64 != member.size {
+            return Err(self.refuse(name, OTHER_LENGTH, SUSPECT));
+        }
         // Old build tools wrote descriptions in other encodings; nothing here depends on them.
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// `Wheel-Version` must be 1.x.
-    fn format_version(&self, dist_info: &str, wheel: Option<String>) -> Result<()> {
+    /// `Wheel-Version` must be 1.x. Returns the tags.
+    fn format(&self, dist_info: &str, wheel: Option<String>) -> Result<Vec<String>> {
         let member = format!("{dist_info}/WHEEL");
         let wheel = wheel.ok_or_else(|| self.missing(&member))?;
-        let value = |name: &str| {
-            let mut lines = wheel.lines().filter_map(|line| line.split_once(':'));
-            let (_, value) = lines.find(|(key, _)| key.trim().eq_ignore_ascii_case(name))?;
-            Some(value.trim())
-        };
+        let value = |name| headers(&wheel, name).next();
         let version = value("Wheel-Version").unwrap_or_default();
         if version.split('.').next() != Some("1") {
             let what = format!("says version `{}` of the format", version.escape_debug());
@@ -371,7 +383,7 @@ impl Check<'_> {
             let what = format!("says `Root-Is-Purelib: {}`", pure.escape_debug());
             return Err(self.refuse(&member, what, REBUILD));
         }
-        Ok(())
+        Ok(headers(&wheel, "Tag").map(str::to_owned).collect())
     }
 
     /// Compares every member with RECORD, all but RECORD itself and its signatures.
@@ -389,27 +401,21 @@ impl Check<'_> {
             }
             // One byte more, to notice a member that is longer than the directory says.
             let mut file = self
-                .zip(archive.by_index(member.index))?
+                .unpack(&member.name, archive.by_index(member.index))?
                 .take(member.size + 1);
             let checked = record.check(&member.name, &mut file);
             let read = member.size + 1 - file.limit();
             match checked {
                 Ok(()) if read == member.size => {}
                 Ok(()) => {
-                    return Err(self.refuse(
-                        &member.name,
-                        "has another length than the archive's directory says",
-                        SUSPECT,
-                    ));
+                    return Err(self.refuse(&member.name, OTHER_LENGTH, SUSPECT));
                 }
                 Err(CheckError::Differs(what)) => {
                     let hint = "the wheel was changed after it was built: fetch or build it again";
                     return Err(self.refuse(&member.name, what, hint));
                 }
                 Err(CheckError::Read(error)) => {
-                    return self
-                        .zip(Err(error.into()))
-                        .map_err(|error| error.context(format!("`{}`", member.name)));
+                    return self.unpack(&member.name, Err(error.into()));
                 }
             }
         }
@@ -417,26 +423,15 @@ impl Check<'_> {
     }
 }
 
-/// What is wrong with a member's name, if anything.
-fn bad_name(name: &str) -> Option<&'static str> {
-    let first = name.split('/').next().unwrap_or_default();
-    if name.starts_with('/') {
-        Some("has an absolute path")
-    } else if name.contains('\\') {
-        Some("has a backslash in its name")
-    } else if name.chars().any(char::is_control) {
-        Some("has a control character in its name")
-    } else if name.split('/').any(|part| part == "..") {
-        Some("leaves the wheel's folder")
-    } else if first.len() == 2 && first.ends_with(':') {
-        Some("has a drive letter")
-    } else if !is_plain_path(name) {
-        Some("has an empty or `.` part in its path")
-    } else if name.split('/').any(|part| part.len() > 255) {
-        Some("has a name longer than 255 bytes")
-    } else {
-        None
-    }
+/// The values of a field in the head of a metadata file.
+fn headers<'a>(text: &'a str, field: &'static str) -> impl Iterator<Item = &'a str> {
+    text.lines()
+        .take_while(|line| !line.trim().is_empty())
+        // A line that begins with white space belongs to the one before it.
+        .filter(|line| !line.starts_with(char::is_whitespace))
+        .filter_map(|line| line.split_once(':'))
+        .filter(move |(key, _)| key.trim().eq_ignore_ascii_case(field))
+        .map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]
@@ -557,7 +552,7 @@ mod tests {
         refused(
             &plain().file("inner1.py", b""),
             patch,
-            &["not a whole zip archive"],
+            &["inner1.py", "inner2.py"],
         );
     }
 
@@ -600,9 +595,12 @@ mod tests {
     #[test]
     fn bombs_are_refused_before_they_are_unpacked() {
         let patch = |bytes: &mut Vec<u8>| {
-            let header = central_header(bytes, "zeros");
-            let size = u32::try_from(ALWAYS_FINE + 1).unwrap();
-            bytes[header + 24..header + 28].copy_from_slice(&size.to_le_bytes());
+            let size = u32::try_from(ALWAYS_FINE + 1).unwrap().to_le_bytes();
+            let central = central_header(bytes, "zeros");
+            // The first member's own header is the first thing in the archive.
+            for at in [central + 24, 22] {
+                bytes[at..at + 4].copy_from_slice(&size);
+            }
         };
         refused(
             &plain().file("zeros", &[0; 1000]),

@@ -10,6 +10,9 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use crate::digest::Digest;
 
+/// The most files that are read; the wheels with the most have 10,000.
+const MOST_LINES: usize = 200_000;
+
 /// What a wheel's RECORD says about its files, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
@@ -19,7 +22,7 @@ pub struct Record {
 impl Record {
     /// Reads RECORD as a wheel carries it. The error says what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let mut lines = BTreeMap::new();
+        let mut lines: BTreeMap<String, (String, String)> = BTreeMap::new();
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -28,6 +31,9 @@ impl Record {
             let line = line.map_err(|error| format!("is malformed: {error}"))?;
             let field = |number| line.get(number).unwrap_or_default().to_owned();
             let (path, value) = (field(0), (field(1), field(2)));
+            if lines.len() == MOST_LINES {
+                return Err(format!("lists more than {MOST_LINES} files"));
+            }
             match lines.get(&path) {
                 Some(earlier) if *earlier != value => {
                     return Err(format!("lists `{}` twice", path.escape_debug()));

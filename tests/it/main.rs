@@ -11,6 +11,7 @@ mod cache;
 mod commands;
 mod engine_absent;
 mod engine_fake;
+mod hostile;
 mod plan;
 mod support;
 mod tidy;
