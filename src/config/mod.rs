@@ -5,7 +5,8 @@ mod ca_bundle;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;
-pub(crate) mod toml_error;
+mod toml_error;
 
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, Overrides, PackageConfig, PyProject};
+pub(crate) use self::toml_error::parse as parse_toml;

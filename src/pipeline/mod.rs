@@ -19,6 +19,7 @@ use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
 use crate::plan::inputs::Inputs;
 use crate::plan::metadata::ProjectMetadata;
+use crate::plan::requirements::RequirementSet;
 use crate::plan::{self, Target};
 use crate::platform::Arch;
 use crate::report::Reporter;
@@ -51,6 +52,10 @@ impl Project {
         let table = PlatformTable::load(&config.root)?;
         check_overrides(&config, &table)?;
         let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
+        let sets = inputs.requirement_files.values();
+        sets.flat_map(RequirementSet::addresses)
+            .filter_map(secret_of)
+            .for_each(|secret| reporter.redact(secret));
         let cache = cache_folder(environment)?;
         let wheels = wheel_folder(config.wheel_dir.clone(), &config.root, &cache);
         let caches = Caches::new(&cache, wheels);

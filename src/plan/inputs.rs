@@ -13,9 +13,10 @@ use crate::config::Config;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 
-use super::pylock::{self, Pylock};
-use super::requirements::{self, RequirementSet};
 use crate::platform::PlatformId;
+
+use super::pylock::{self, Pylock};
+use super::requirements::{self, LockFile, RequirementSet};
 
 /// Folders that omnibuild or Python tools write; never a part of the source.
 const NOT_SOURCE: [&str; 11] = [
@@ -70,6 +71,8 @@ pub struct Inputs {
     pub requirement_files: BTreeMap<String, RequirementSet>,
     /// The lock files (PEP 751) beside the configuration, by file name.
     pub locks: BTreeMap<String, Pylock>,
+    /// The lock files of other tools among them.
+    pub lock_files: BTreeMap<String, LockFile>,
 }
 
 impl Inputs {
@@ -98,8 +101,14 @@ impl Inputs {
                         .chain(table.constraints.iter().flatten())
                 }));
         let mut requirement_files = BTreeMap::new();
+        let mut lock_files = BTreeMap::new();
         for name in names {
-            if !requirement_files.contains_key(name) {
+            if requirement_files.contains_key(name) || lock_files.contains_key(name) {
+                continue;
+            }
+            if let Some(lock) = requirements::read_lock(&config.root, Path::new(name))? {
+                lock_files.insert(name.clone(), lock);
+            } else {
                 let set = requirements::read(&config.root, Path::new(name))?;
                 requirement_files.insert(name.clone(), set);
             }
@@ -113,6 +122,7 @@ impl Inputs {
             epoch,
             requirement_files,
             locks: locks(&config.root)?,
+            lock_files,
         })
     }
 

@@ -10,7 +10,7 @@ use pep440_rs::Version;
 use pep508_rs::{MarkerTree, PackageName};
 use serde::Deserialize;
 
-use crate::config::toml_error;
+use crate::config::parse_toml;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
@@ -137,7 +137,7 @@ impl Pylock {
     /// Fails with [`Kind::Config`] on what PEP 751 does not allow, and on what can't be locked: a
     /// file without a SHA-256, and a folder.
     pub fn parse(path: &str, text: &str) -> Result<Self> {
-        let raw: RawLock = toml_error::parse(Path::new(path), text)?;
+        let raw: RawLock = parse_toml(Path::new(path), text)?;
         if raw.lock_version != "1.0" && !raw.lock_version.starts_with("1.") {
             return Err(Error::new(
                 Kind::Config,

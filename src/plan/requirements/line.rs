@@ -137,7 +137,7 @@ fn checked_requirement(text: &str) -> Result<String> {
 }
 
 /// Whether pip would take the text for a URL or a path.
-fn is_place(text: &str) -> bool {
+pub(super) fn is_place(text: &str) -> bool {
     let place = text.split(" ;").next().unwrap_or(text).trim_end();
     let scheme = place.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_url = !scheme.is_empty()
@@ -145,16 +145,21 @@ fn is_place(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
     let one_word = !place.contains(char::is_whitespace);
-    let lower = place.to_ascii_lowercase();
-    let archive = ARCHIVES.iter().any(|ending| lower.ends_with(ending));
+    let archive = is_archive(place);
     is_url
         || place.starts_with(['.', '/'])
         || (one_word && !place.contains(['@', '=', '<', '>', ';']) && place.contains('/'))
         || (one_word && archive && !place.contains(['@', '=', '<', '>', ';']))
 }
 
+/// Whether a file's name is one of a wheel or source distribution.
+pub(super) fn is_archive(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ARCHIVES.iter().any(|ending| lower.ends_with(ending))
+}
+
 /// `name[extras]` and URL of `name[extras] @ URL`. What stands in the URL is pip's.
-fn named_url(text: &str) -> Option<(&str, &str)> {
+pub(super) fn named_url(text: &str) -> Option<(&str, &str)> {
     let (name, url) = text.split_once('@')?;
     let no_version = !name.contains(['=', '<', '>', '~', '!', ';', '"', '\'']);
     no_version.then(|| (name.trim(), url.trim()))

@@ -1,22 +1,26 @@
 //! Requirement files of pip, with the files they include, read into data.
 //!
-//! Follows pip's "Requirements File Format". Reads files of the project and nothing else: it
-//! resolves nothing, and leaves environment variables (`${NAME}`) for pip.
+//! Follows pip's "Requirements File Format", but for what [`policy`] refuses. Reads files of the
+//! project and nothing else, and resolves nothing. Lock files of other tools are recognised and
+//! digested, not read as requirement files.
 
 mod line;
+mod lock;
 mod options;
+mod policy;
+mod read;
+mod set;
 mod text;
 
 pub use self::line::parse_requirement;
+pub use self::lock::{LockFile, LockKind};
+pub use self::read::{read, read_lock};
 pub use self::text::without_credentials;
 
-use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
 
-use fs_err as fs;
-use pep508_rs::{PackageName, VersionOrUrl};
-
-use crate::error::{Error, Kind, Result};
+use crate::digest::Digest;
+use crate::error::Result;
 
 use self::line::parse_line;
 
@@ -98,6 +102,23 @@ pub struct RequirementLine {
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,
+    /// Where it comes from.
+    pub place: Place,
+    /// The files that it may be, by SHA-256; none when nothing says it.
+    pub hashes: Vec<Digest>,
+}
+
+/// Where a requirement comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An index, by its name.
+    Index,
+    /// A commit of a git repository.
+    Git,
+    /// A file behind a URL, whose digest is among the line's hashes.
+    Url,
+    /// A wheel or source distribution of the project; the path relative to its root.
+    File(String),
 }
 
 /// An option for the whole installation and where it stands.
@@ -114,8 +135,8 @@ pub struct OptionLine {
 /// A requirement file with all that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequirementSet {
-    /// Path relative to the project's root and content of each file that pip will read, the one
-    /// that was asked for first.
+    /// Path relative to the project's root and content of each file that the resolver will read,
+    /// the one that was asked for first.
     pub files: Vec<(String, Vec<u8>)>,
     /// What is to be installed.
     pub requirements: Vec<RequirementLine>,
@@ -123,39 +144,9 @@ pub struct RequirementSet {
     pub options: Vec<OptionLine>,
     /// What only limits versions.
     pub constraints: Vec<RequirementLine>,
-}
-
-/// Reads a requirement file of a project, and the files it includes.
-///
-/// `file` is relative to the root, or absolute and below it. Fails with [`Kind::Missing`] when a
-/// file is absent, and with [`Kind::Config`] when a line is wrong, when files include each other
-/// in a circle, and when a file lies outside of the project, also by a symbolic link.
-pub fn read(project_root: &Path, file: &Path) -> Result<RequirementSet> {
-    let inside = if file.is_absolute() {
-        file.strip_prefix(project_root)
-            .map_err(|_not_below| outside(&file.to_string_lossy()))?
-    } else {
-        file
-    };
-    let Some(name) = inside.to_str() else {
-        return Err(Error::new(
-            Kind::Config,
-            format!(
-                "the name of the requirement file `{}` is not UTF-8",
-                file.display()
-            ),
-        ));
-    };
-    let path = below_root("", name).ok_or_else(|| outside(name))?;
-    let mut reader = Reader {
-        root: project_root,
-        real_root: fs::canonicalize(project_root)?,
-        set: RequirementSet::default(),
-        seen: BTreeSet::new(),
-    };
-    let content = reader.content(&path)?;
-    reader.visit(&path, content, Role::Requirements, &mut Vec::new())?;
-    Ok(reader.set)
+    /// The wheels and source distributions among `files`, with their digests: those that are
+    /// required by path, and all in folders that `--find-links` names.
+    pub archives: BTreeMap<String, Digest>,
 }
 
 impl RequirementFile {
@@ -173,204 +164,6 @@ impl RequirementFile {
             lines,
         })
     }
-}
-
-struct Reader<'a> {
-    root: &'a Path,
-    real_root: std::path::PathBuf,
-    set: RequirementSet,
-    seen: BTreeSet<(String, Role)>,
-}
-
-impl Reader<'_> {
-    /// `open` are the files whose lines are being read, outermost first.
-    fn visit(
-        &mut self,
-        path: &str,
-        content: Vec<u8>,
-        role: Role,
-        open: &mut Vec<String>,
-    ) -> Result<()> {
-        if open.iter().any(|file| file == path) {
-            return Err(Error::new(
-                Kind::Config,
-                format!(
-                    "requirement files include each other: {} -> {path}",
-                    open.join(" -> ")
-                ),
-            )
-            .hint("take one of these includes out"));
-        }
-        if !self.seen.insert((path.to_owned(), role)) {
-            return Ok(());
-        }
-        let file = RequirementFile::parse(path, &content)?;
-        if self.set.files.iter().all(|(known, _)| known != path) {
-            self.set.files.push((path.to_owned(), content));
-        }
-        open.push(path.to_owned());
-        for Line { number, content } in file.lines {
-            match content {
-                Content::Requirement { text, options } => {
-                    let line = RequirementLine {
-                        text,
-                        options,
-                        file: path.to_owned(),
-                        line: number,
-                    };
-                    match role {
-                        Role::Requirements => self.set.requirements.push(line),
-                        Role::Constraints => self.set.constraints.push(line),
-                    }
-                }
-                Content::Option(option) => {
-                    self.set.options.push(OptionLine {
-                        option,
-                        file: path.to_owned(),
-                        line: number,
-                    });
-                }
-                Content::Include { path: wanted, role } => {
-                    let at = format!("{path}:{number}");
-                    let included =
-                        below_root(path, &wanted).ok_or_else(|| outside(&wanted).context(&at))?;
-                    let content = self
-                        .content(&included)
-                        .map_err(|error| error.context(&at))?;
-                    self.visit(&included, content, role, open)?;
-                }
-            }
-        }
-        open.pop();
-        Ok(())
-    }
-
-    fn content(&self, path: &str) -> Result<Vec<u8>> {
-        let place = self.root.join(path);
-        let real = match fs::canonicalize(&place) {
-            Ok(real) => real,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(missing(path));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if !real.starts_with(&self.real_root) {
-            return Err(outside(path));
-        }
-        if !real.is_file() {
-            return Err(Error::new(
-                Kind::Config,
-                format!("requirement file `{path}` is not a file"),
-            ));
-        }
-        Ok(fs::read(&place)?)
-    }
-}
-
-fn missing(path: &str) -> Error {
-    let error = Error::new(
-        Kind::Missing,
-        format!("requirement file `{path}` does not exist"),
-    );
-    if path.contains("${") {
-        return error.hint("environment variables are not replaced in the names of included files");
-    }
-    error.hint("make the file, or correct its name; it is relative to the file that includes it")
-}
-
-fn outside(path: &str) -> Error {
-    Error::new(Kind::Config, format!("requirement file `{path}` lies outside of the project"))
-        .hint("keep requirement files below the project's folder and name them relative to the including file")
-}
-
-/// `wanted` as `including` means it, relative to the root; `None` when that is not below the root.
-fn below_root(including: &str, wanted: &str) -> Option<String> {
-    let folder = including.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for component in Path::new(wanted).components() {
-        match component {
-            Component::Normal(part) => parts.push(part.to_str()?),
-            Component::ParentDir => drop(parts.pop()?),
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!parts.is_empty()).then(|| parts.join("/"))
-}
-
-impl RequirementSet {
-    /// What is asked of pip as sorted lines without doubles, for keys: comments, order, white
-    /// space, line ends, and which file a line stands in make no difference. Without credentials.
-    pub fn canonical(&self) -> Vec<String> {
-        let requirements = self.requirements.iter().map(RequirementLine::canonical);
-        let constraints = self
-            .constraints
-            .iter()
-            .map(|line| format!("constraint {}", line.canonical()));
-        let options = self.options.iter().map(OptionLine::canonical);
-        let lines: BTreeSet<String> = requirements
-            .chain(constraints)
-            .chain(options)
-            .map(|line| text::without_credentials(&line))
-            .collect();
-        lines.into_iter().collect()
-    }
-
-    /// The version that a requirement `name==version`, or else such a constraint, pins. Names are
-    /// compared by PEP 503. `None` also when there are several that differ.
-    pub fn pinned_version(&self, name: &str) -> Option<String> {
-        let name: PackageName = name.parse().ok()?;
-        [&self.requirements, &self.constraints]
-            .into_iter()
-            .find_map(|lines| {
-                let mut pins = lines.iter().filter_map(|line| pin(&line.text, &name));
-                let first = pins.next()?;
-                pins.all(|pin| pin == first).then_some(first)
-            })
-    }
-}
-
-impl RequirementLine {
-    fn canonical(&self) -> String {
-        let mut options: Vec<String> = self.options.iter().map(PipOption::text).collect();
-        options.sort_unstable();
-        options.dedup();
-        std::iter::once(self.text.clone())
-            .chain(options)
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-}
-
-impl OptionLine {
-    /// pip looks for a relative folder beside the file that names it, so two files don't mean the
-    /// same folder by the same word.
-    fn canonical(&self) -> String {
-        match &self.option.value {
-            Some(value) if self.option.name == "--find-links" && !value.contains(':') => {
-                let folder = below_root(&self.file, value).unwrap_or_else(|| value.clone());
-                format!("{}={folder}", self.option.name)
-            }
-            _ => self.option.text(),
-        }
-    }
-}
-
-fn pin(text: &str, name: &PackageName) -> Option<String> {
-    let requirement = parse_requirement(text).ok()?;
-    let Some(VersionOrUrl::VersionSpecifier(specifiers)) = requirement.version_or_url else {
-        return None;
-    };
-    specifiers
-        .iter()
-        .find(|specifier| {
-            requirement.name == *name
-                && matches!(
-                    specifier.operator(),
-                    pep440_rs::Operator::Equal | pep440_rs::Operator::ExactEqual
-                )
-        })
-        .map(|specifier| specifier.version().to_string())
 }
 
 #[cfg(test)]

@@ -41,9 +41,8 @@ const fn known(
 }
 
 /// pip's own list, in its order, with the two of pip 26 for choosing pre-releases.
-const KNOWN: [Known; 20] = [
+const KNOWN: [Known; 19] = [
     known("--index-url", Some("-i"), true, Scope::File),
-    known("--pypi-url", None, true, Scope::File),
     known("--extra-index-url", None, true, Scope::File),
     known("--no-index", None, false, Scope::File),
     known("--constraint", Some("-c"), true, Scope::Include),
@@ -105,10 +104,10 @@ fn find(word: &str) -> Result<(&'static Known, Option<String>)> {
             None => (word, None),
         };
         // pip takes both spellings.
-        let name = if name == "--config-setting" {
-            "--config-settings"
-        } else {
-            name
+        let name = match name {
+            "--config-setting" => "--config-settings",
+            "--pypi-url" => "--index-url",
+            name => name,
         };
         let known = KNOWN
             .iter()
@@ -186,6 +185,12 @@ fn split_words(text: &str) -> Result<Vec<String>> {
     }
     words.extend(word);
     Ok(words)
+}
+
+/// The long names, for the test that each has a rule.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().map(|known| known.long)
 }
 
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! Whole requirement files with their includes, in folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::error::Kind;
 
 use super::*;
+
+/// A digest, and another.
+const ONE: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const OTHER: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 struct Project(tempfile::TempDir);
 
@@ -65,7 +73,7 @@ fn a_pinned_list_is_read_line_by_line() {
 #[test]
 fn a_pin_is_told_from_a_range_and_from_two_pins() {
     let set = Project::new(&[
-        ("requirements.txt", "a==1.*\nb>=1\nc==1 ; python_version < '3'\nc==2 ; python_version >= '3'\nd\ne===1.0\nf==1\nf==1\n-c c.txt\ng @ https://h/g.zip"),
+        ("requirements.txt", "a==1.*\nb>=1\nc==1 ; python_version < '3'\nc==2 ; python_version >= '3'\nd\ne===1.0\nf==1\nf==1\n-c c.txt\ng @ https://h/g.zip#sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         ("c.txt", "d==4\nf==9"),
     ])
     .read()
@@ -216,12 +224,12 @@ fn canonical_lines_know_only_what_matters() {
         lines
     );
     assert_eq!(
-        canonical("a==1 \\\n  --hash=x:1 \\\n  --hash=x:2"),
-        canonical("a==1 --hash x:2  --hash x:1")
+        canonical(&format!("A_b==1.0 \\\n  --hash={ONE} \\\n  --hash={OTHER}")),
+        canonical(&format!("a-b == 1.0 --hash {OTHER}  --hash {ONE}"))
     );
+    assert_eq!(canonical("x[b, A]>=1,<2"), canonical("X [a,b] < 2, >= 1"));
     for other in [
         "amqp==2.4.3",
-        "amqp==2.4.2 --hash=x:1",
         "-c requirements2.txt",
         "--pre",
         "-i https://host/",
@@ -236,29 +244,185 @@ fn canonical_lines_know_only_what_matters() {
 
 #[test]
 fn canonical_lines_hold_no_credentials_and_place_relative_folders() {
+    let digest = ONE.replace(':', "=");
     let with = |user: &str| {
-        Project::new(&[
-            ("requirements.txt", &format!("-i https://{user}host/simple\nx @ https://{user}h/x.zip\n-r sub/a.txt\n-f wheels")),
-            ("sub/a.txt", &format!("-f wheels\n-e git+https://{user}h/y#egg=y\n-c c.txt\n--extra-index-url=${{URL}}")),
+        let project = Project::new(&[
+            (
+                "requirements.txt",
+                &format!(
+                    "-i https://{user}host/simple\nx @ https://{user}h/x.zip#{digest}\n-r sub/a.txt\n-f wheels"
+                ),
+            ),
+            (
+                "sub/a.txt",
+                &format!(
+                    "-f wheels\ngit+https://{user}h/y@{}#egg=y\n-c c.txt",
+                    &OTHER[7..47]
+                ),
+            ),
             ("sub/c.txt", "z<3"),
-        ])
-        .read()
-        .unwrap()
-        .canonical()
+            ("wheels/a-1-py3-none-any.whl", "one"),
+            ("wheels/README", "no archive"),
+            ("sub/wheels/b-1.tar.gz", "other"),
+        ]);
+        let set = project.read().unwrap();
+        let addresses: Vec<String> = set.addresses().map(str::to_owned).collect();
+        (set.canonical(), addresses)
     };
+    let (one, other) = (Digest::of("one"), Digest::of("other"));
+    let (lines, addresses) = with("me:secret@");
     assert_eq!(
-        with("me:secret@"),
+        lines,
         [
-            "--extra-index-url=${URL}",
-            "--find-links=sub/wheels",
-            "--find-links=wheels",
-            "--index-url=https://host/simple",
-            "-e git+https://h/y#egg=y",
-            "constraint z<3",
-            "x @ https://h/x.zip",
+            "--find-links=sub/wheels".to_owned(),
+            "--find-links=wheels".to_owned(),
+            "--index-url=https://host/simple".to_owned(),
+            format!("archive sub/wheels/b-1.tar.gz sha256:{other}"),
+            format!("archive wheels/a-1-py3-none-any.whl sha256:{one}"),
+            "constraint z<3".to_owned(),
+            format!("git+https://h/y@{}#egg=y", &OTHER[7..47]),
+            format!("x @ https://h/x.zip#{digest}"),
         ]
     );
-    assert_eq!(with("me:secret@"), with(""));
+    assert_eq!(lines, with("").0);
+    assert_eq!(
+        addresses
+            .iter()
+            .filter(|address| address.starts_with("me:secret@"))
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn files_of_the_project_travel_and_their_content_decides() {
+    let wheel = "vendor/x-1-py3-none-any.whl";
+    let project = |content: &str| {
+        let project = Project::new(&[(wheel, content), ("requirements.txt", "")]);
+        let root = fs::canonicalize(project.0.path()).unwrap();
+        let lines = format!(
+            "./{wheel}[fast] ; python_version > '3'\nx @ file://{}/{wheel}\n",
+            root.display()
+        );
+        fs::write(root.join("requirements.txt"), lines).unwrap();
+        project
+    };
+    let (one, same, other) = (project("one"), project("one"), project("other"));
+    let set = one.read().unwrap();
+    let places: Vec<&Place> = set.requirements.iter().map(|line| &line.place).collect();
+    let place = Place::File(wheel.to_owned());
+    assert_eq!(places, [&place, &place]);
+    assert_eq!(set.archives.get(wheel), Some(&Digest::of("one")));
+    assert!(set.files.contains(&(wheel.to_owned(), b"one".to_vec())));
+    assert_eq!(set.canonical(), same.read().unwrap().canonical());
+    assert_ne!(set.canonical(), other.read().unwrap().canonical());
+    let text = set.canonical().join("\n");
+    assert!(
+        text.contains(&format!("file {wheel} [fast]; python_version > '3'")),
+        "{text}"
+    );
+}
+
+#[test]
+fn places_outside_and_folders_are_refused_with_their_line() {
+    for (line, kind, word) in [
+        ("../x-1.whl", Kind::Config, "outside"),
+        ("/srv/x-1.whl", Kind::Config, "outside"),
+        ("x @ file:///srv/x-1.whl", Kind::Config, "outside"),
+        ("./gone-1.whl", Kind::Missing, "does not exist"),
+        ("./link-1.whl", Kind::Config, "outside"),
+        (".", Kind::Config, "the project itself"),
+        (".[dev]", Kind::Config, "the project itself"),
+        ("./sub", Kind::Config, "by its path"),
+        ("sub/notes.txt", Kind::Config, "by its path"),
+        ("-f ../wheels", Kind::Config, "outside"),
+        ("-f sub/notes.txt", Kind::Config, "not a folder"),
+        ("-e ./sub", Kind::Config, "editable"),
+        (
+            "git+https://me:secret@h/x@main",
+            Kind::Config,
+            "branches and tags move",
+        ),
+    ] {
+        let project = Project::new(&[
+            ("requirements.txt", "-r sub/a.txt"),
+            ("sub/a.txt", ""),
+            ("sub/notes.txt", "x"),
+        ]);
+        fs::os::unix::fs::symlink("/etc/hostname", project.0.path().join("link-1.whl")).unwrap();
+        // A folder is looked for beside the file that names it.
+        let line = line
+            .replace("-f ../", "-f ../../")
+            .replace("-f sub/", "-f ");
+        fs::write(
+            project.0.path().join("sub/a.txt"),
+            format!("# first\n{line}\n"),
+        )
+        .unwrap();
+        let error = project.read().unwrap_err();
+        assert_eq!(error.kind(), kind, "{line}: {error}");
+        assert!(error.message().starts_with("sub/a.txt:2: "), "{error}");
+        let said = format!("{} {}", error.message(), error.hints().join(" "));
+        assert!(
+            said.contains(word) && !said.contains("secret"),
+            "{line}: {said}"
+        );
+    }
+}
+
+#[test]
+fn with_one_hash_everything_is_pinned_and_has_one() {
+    let read = |text: &str| Project::new(&[("requirements.txt", text)]).read();
+    let hashed = format!("a==1 --hash={ONE}\n");
+    let set = read(&format!("{hashed}b==2 --hash={ONE} --hash={OTHER}\n")).unwrap();
+    assert!(set.requires_hashes() && set.requirements[1].hashes.len() == 2);
+    assert!(!read("a==1\nb").unwrap().requires_hashes());
+    let commit = &OTHER[7..47];
+    for (text, place, why) in [
+        (
+            format!("{hashed}b==2\n"),
+            "requirements.txt:2",
+            "it has no hash, and requirements.txt:1 has one",
+        ),
+        (
+            format!("{hashed}b>=2 --hash={ONE}\n"),
+            "requirements.txt:2",
+            "it is not pinned",
+        ),
+        (
+            format!("{hashed}b==2.* --hash={ONE}\n"),
+            "requirements.txt:2",
+            "it is not pinned",
+        ),
+        (
+            format!("{hashed}git+https://h/x@{commit}\n"),
+            "requirements.txt:2",
+            "a repository has no hash",
+        ),
+        (
+            "\n--require-hashes\na==1\n".to_owned(),
+            "requirements.txt:3",
+            "says `--require-hashes`",
+        ),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.message().starts_with(place), "{error}");
+        assert!(error.message().contains(why), "{error}");
+    }
+    let url = format!("{hashed}x @ https://h/x.zip#{}\n", ONE.replace(':', "="));
+    assert!(read(&url).is_ok());
+}
+
+#[test]
+fn a_lock_file_is_told_from_a_requirement_file() {
+    let project = Project::new(&[("uv.lock", "version = 1\n"), ("requirements.txt", "a\n")]);
+    let lock = |name| read_lock(project.0.path(), Path::new(name));
+    let found = lock("uv.lock").unwrap().unwrap();
+    assert_eq!((found.kind, found.path.as_str()), (LockKind::Uv, "uv.lock"));
+    assert!(lock("requirements.txt").unwrap().is_none());
+    assert_eq!(lock("poetry.lock").unwrap_err().kind(), Kind::Missing);
+    assert_eq!(lock("../uv.lock").unwrap_err().kind(), Kind::Config);
 }
 
 proptest::proptest! {

@@ -1,0 +1,169 @@
+//! What requirement files say together: one spelling for keys, pins, hashes, addresses.
+//!
+//! Pure.
+
+use std::collections::BTreeSet;
+
+use pep440_rs::{Operator, VersionSpecifier};
+use pep508_rs::{PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+
+use crate::error::Result;
+
+use super::line::{named_url, parse_requirement};
+use super::read::below_root;
+use super::{OptionLine, PipOption, Place, RequirementLine, RequirementSet, policy, text};
+
+impl RequirementSet {
+    /// What is asked of pip as sorted lines without doubles, for keys: comments, order, white
+    /// space, line ends, and which file a line stands in make no difference. Without credentials.
+    pub fn canonical(&self) -> Vec<String> {
+        let requirements = self.requirements.iter().map(RequirementLine::canonical);
+        let constraints = self
+            .constraints
+            .iter()
+            .map(|line| format!("constraint {}", line.canonical()));
+        let options = self.options.iter().map(OptionLine::canonical);
+        let archives = self
+            .archives
+            .iter()
+            .map(|(path, digest)| format!("archive {path} sha256:{digest}"));
+        let lines: BTreeSet<String> = requirements
+            .chain(constraints)
+            .chain(options)
+            .chain(archives)
+            .map(|line| text::without_credentials(&line))
+            .collect();
+        lines.into_iter().collect()
+    }
+
+    /// Whether every requirement has a hash, and what is installed is held against them.
+    pub fn requires_hashes(&self) -> bool {
+        self.hash_mode().is_some()
+    }
+
+    /// Where it is said that everything needs a hash.
+    fn hash_mode(&self) -> Option<String> {
+        let option = self
+            .options
+            .iter()
+            .find(|line| line.option.name == "--require-hashes")
+            .map(|line| format!("{}:{} says `--require-hashes`", line.file, line.line));
+        option.or_else(|| {
+            let has_hash =
+                |line: &&RequirementLine| line.options.iter().any(|option| option.name == "--hash");
+            let line = self.requirements.iter().find(has_hash)?;
+            Some(format!("{}:{} has one", line.file, line.line))
+        })
+    }
+
+    pub(super) fn check_hash_mode(&self) -> Result<()> {
+        match self.hash_mode() {
+            Some(because) => policy::check_hash_mode(&self.requirements, &because),
+            None => Ok(()),
+        }
+    }
+
+    /// Every URL in its lines: some may hold a password.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        let lines = self.requirements.iter().chain(&self.constraints);
+        let values = self
+            .options
+            .iter()
+            .filter_map(|line| line.option.value.as_deref());
+        lines
+            .map(|line| line.text.as_str())
+            .chain(values)
+            .flat_map(text::addresses)
+    }
+
+    /// The version that a requirement `name==version`, or else such a constraint, pins. Names are
+    /// compared by PEP 503. `None` also when there are several that differ.
+    pub fn pinned_version(&self, name: &str) -> Option<String> {
+        let name: PackageName = name.parse().ok()?;
+        [&self.requirements, &self.constraints]
+            .into_iter()
+            .find_map(|lines| {
+                let mut pins = lines.iter().filter_map(|line| pin(line, &name));
+                let first = pins.next()?;
+                pins.all(|pin| pin == first).then_some(first)
+            })
+    }
+}
+
+impl RequirementLine {
+    /// The requirement as PEP 508 has it; `None` for a URL or path without a name.
+    pub fn requirement(&self) -> Option<Requirement<VerbatimUrl>> {
+        parse_requirement(&self.text).ok()
+    }
+
+    /// Whether it allows one version only.
+    pub fn is_pinned(&self) -> bool {
+        let requirement = self.requirement();
+        match requirement.and_then(|requirement| requirement.version_or_url) {
+            Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
+                specifiers.len() == 1 && specifiers.iter().all(is_pin)
+            }
+            _ => false,
+        }
+    }
+
+    /// The requirement in one spelling, with what belongs to it.
+    fn canonical(&self) -> String {
+        let mut options: Vec<String> = self.options.iter().map(PipOption::text).collect();
+        options.sort_unstable();
+        options.dedup();
+        std::iter::once(self.canonical_text())
+            .chain(options)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn canonical_text(&self) -> String {
+        match (&self.place, self.requirement()) {
+            (Place::Index, Some(mut requirement)) => {
+                // Names and versions are normalised by the parser, extras are a set.
+                requirement.extras.sort_unstable();
+                requirement.extras.dedup();
+                requirement.to_string()
+            }
+            // Where the project's folder lies decides nothing.
+            (Place::File(path), _) => {
+                let name = named_url(&self.text).map_or("", |(name, _)| name);
+                let (place, marker) = self.text.split_once(" ;").unwrap_or((&self.text, ""));
+                let extras = place.rfind('[').filter(|_| place.ends_with(']'));
+                let extras = extras.map_or("", |start| &place[start..]);
+                format!("file {path} {name}{extras};{marker}")
+            }
+            _ => self.text.clone(),
+        }
+    }
+}
+
+impl OptionLine {
+    /// pip looks for a relative folder beside the file that names it, so two files don't mean the
+    /// same folder by the same word.
+    fn canonical(&self) -> String {
+        match &self.option.value {
+            Some(value) if self.option.name == "--find-links" && !value.contains(':') => {
+                let folder = below_root(&self.file, value).unwrap_or_else(|| value.clone());
+                format!("{}={folder}", self.option.name)
+            }
+            _ => self.option.text(),
+        }
+    }
+}
+
+fn pin(line: &RequirementLine, name: &PackageName) -> Option<String> {
+    let requirement = line.requirement()?;
+    let Some(VersionOrUrl::VersionSpecifier(specifiers)) = requirement.version_or_url else {
+        return None;
+    };
+    specifiers
+        .iter()
+        .find(|specifier| requirement.name == *name && is_pin(specifier))
+        .map(|specifier| specifier.version().to_string())
+}
+
+fn is_pin(specifier: &VersionSpecifier) -> bool {
+    matches!(specifier.operator(), Operator::Equal | Operator::ExactEqual)
+}
