@@ -12,6 +12,7 @@ mod commands;
 mod engine_absent;
 mod engine_fake;
 mod hostile;
+mod key;
 mod plan;
 mod support;
 mod tidy;

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pep440_rs::{Operator, VersionSpecifier};
 use pep508_rs::{PackageName, Requirement, VerbatimUrl, VersionOrUrl};
@@ -22,7 +22,7 @@ impl RequirementSet {
             .constraints
             .iter()
             .map(|line| format!("constraint {}", line.canonical()));
-        let options = self.options.iter().map(OptionLine::canonical);
+        let options = self.canonical_options();
         let archives = self
             .archives
             .iter()
@@ -34,6 +34,26 @@ impl RequirementSet {
             .map(|line| text::without_credentials(&line))
             .collect();
         lines.into_iter().collect()
+    }
+
+    /// One line for each option, but those whose order decides together in one line, in their order.
+    fn canonical_options(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut ordered: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for option in &self.options {
+            let line = text::without_credentials(&option.canonical());
+            let Some(group) = order_group(option.option.name) else {
+                lines.push(line);
+                continue;
+            };
+            let group = ordered.entry(group).or_default();
+            // Said again, it changes nothing.
+            if !group.contains(&line) {
+                group.push(line);
+            }
+        }
+        lines.extend(ordered.into_values().map(|group| group.join(" then ")));
+        lines
     }
 
     /// Whether every requirement has a hash, and what is installed is held against them.
@@ -150,6 +170,16 @@ impl OptionLine {
             }
             _ => self.option.text(),
         }
+    }
+}
+
+/// The first index that has a name is asked for it; and a later rule on binaries overrules.
+fn order_group(option: &str) -> Option<&'static str> {
+    match option {
+        "--index-url" => Some("index"),
+        "--extra-index-url" => Some("extra index"),
+        "--no-binary" | "--only-binary" => Some("binaries"),
+        _ => None,
     }
 }
 
