@@ -136,6 +136,12 @@ pub enum Command {
         #[command(subcommand)]
         command: CacheCommand,
     },
+    /// Print the platforms as a matrix of jobs for continuous integration, as one JSON object.
+    Matrix {
+        /// Whose matrix.
+        #[arg(long, value_enum, default_value_t)]
+        format: MatrixFormat,
+    },
     /// Print the completions of a shell.
     Completions {
         /// The shell.
@@ -191,6 +197,16 @@ pub enum CacheCommand {
         /// The platforms; with none those of --sysbase, else the project's.
         platform: Vec<String>,
     },
+}
+
+/// A CI service that has matrices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum MatrixFormat {
+    /// GitHub: the value of `strategy.matrix`.
+    #[default]
+    Github,
+    /// GitLab: a hidden job `.omnibuild` with `parallel`, for a child pipeline.
+    Gitlab,
 }
 
 /// What the environment says beside the options.

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod forecast;
 pub mod init;
 pub mod lock;
+pub mod matrix;
 mod platform;
 mod run;
 
@@ -215,6 +216,7 @@ pub async fn execute(
             cache::execute(command, common, options, environment, reporter).await
         }
         Command::Platforms => forecast::platforms(common, reporter),
+        Command::Matrix { format } => matrix::matrix(common, format, environment, reporter),
         Command::Completions { shell } => init::completions(shell, reporter),
         Command::Man { folder } => init::manual(&folder, common.dry_run, reporter),
     }

@@ -107,6 +107,7 @@ impl Inputs {
                 continue;
             }
             if let Some(lock) = requirements::read_lock(&config.root, Path::new(name))? {
+                no_constraint(config, name)?;
                 lock_files.insert(name.clone(), lock);
             } else {
                 let set = requirements::read(&config.root, Path::new(name))?;
@@ -154,6 +155,22 @@ fn is_lock(name: &str) -> bool {
             .strip_prefix("pylock.")
             .and_then(|rest| rest.strip_suffix(".toml"))
             .is_some_and(|middle| !middle.is_empty() && !middle.contains('.'))
+}
+
+/// A lock file says what to install; what only limits versions is said by a constraint file.
+fn no_constraint(config: &Config, name: &String) -> Result<()> {
+    let of_platforms = config.platform.values();
+    let mut lists = of_platforms
+        .filter_map(|table| table.constraints.as_ref())
+        .chain([&config.constraints]);
+    if !lists.any(|list| list.contains(name)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("constraints: `{name}` is a lock file"),
+    )
+    .hint("list it in `requirements`: a lock file says everything that is installed"))
 }
 
 impl Source {
@@ -268,6 +285,26 @@ mod tests {
         let with = digest_of(&[(".gitignore", "*.log\n"), ("x.log", "1"), ("setup.py", "")]);
         let without = digest_of(&[(".gitignore", "*.log\n"), ("setup.py", "")]);
         assert_eq!(with, without);
+    }
+
+    #[test]
+    fn lock_files_are_requirements_and_no_constraints() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("uv.lock"), "version = 1\n").unwrap();
+        let inputs = |key: &str| {
+            let text =
+                format!("name = \"x\"\nrequirements = [\"uv.lock\"]\n{key} = [\"uv.lock\"]\n");
+            fs::write(folder.path().join("omnibuild.toml"), text).unwrap();
+            let config = Config::load(folder.path(), crate::config::Overrides::default()).unwrap();
+            Inputs::read(&config, None)
+        };
+        let read = inputs("platforms").unwrap();
+        assert!(read.lock_files.contains_key("uv.lock") && read.requirement_files.is_empty());
+        let error = inputs("constraints").unwrap_err();
+        assert!(
+            error.message().contains("`uv.lock` is a lock file"),
+            "{error}"
+        );
     }
 
     #[test]

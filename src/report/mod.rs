@@ -271,16 +271,16 @@ impl Reporter {
     /// Prints the result of a command: the text for people, the value for programs.
     pub fn print_result(&self, name: &str, text: &str, value: &impl Serialize) -> Result<()> {
         if let View::Json(_) = self.0.view {
-            let value = serde_json::to_value(value).map_err(|error| {
-                Error::new(
-                    Kind::Internal,
-                    format!("can't write the {name} as JSON: {error}"),
-                )
-            })?;
-            self.write_json(json::result(name, value, self.now()));
+            self.write_json(json::result(name, as_json(name, value)?, self.now()));
         } else {
             self.write(Stream::Results, text.trim_end_matches('\n'));
         }
+        Ok(())
+    }
+
+    /// Prints a value that another program takes as it is: JSON on one line, in every mode.
+    pub fn print_document(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        self.write_json(as_json(name, value)?);
         Ok(())
     }
 
@@ -351,6 +351,15 @@ impl Reporter {
         }
         summary
     }
+}
+
+fn as_json(name: &str, value: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|error| {
+        Error::new(
+            Kind::Internal,
+            format!("can't write the {name} as JSON: {error}"),
+        )
+    })
 }
 
 impl Inner {

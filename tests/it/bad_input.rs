@@ -447,3 +447,35 @@ fn an_error_is_an_object_with_json() {
     assert_eq!(error["exit_code"], 8);
     assert_eq!(error["hints"][0], "did you mean `debian-12`?");
 }
+
+#[test]
+fn a_password_in_a_requirement_file_is_masked_wherever_it_stands() {
+    let project = TestProject::new()
+        .file(
+            "omnibuild.toml",
+            "requirements = [\"reqs.txt\"]\nplatforms = [\"hunter2hunter2\"]\n",
+        )
+        .file(
+            "reqs.txt",
+            "-i https://me:hunter2hunter2@index.example/simple\nhttpx\n",
+        );
+    let outcome = project.run(&["plan"]);
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(outcome.failure(8).message.contains("`***`"), "{said}");
+}
+
+#[test]
+fn what_a_requirement_file_may_not_say_has_its_line_and_a_way_out() {
+    let project = TestProject::new()
+        .file("omnibuild.toml", "requirements = [\"reqs.txt\"]\n")
+        .file("reqs.txt", "httpx\n-r more.txt\n")
+        .file(
+            "more.txt",
+            "# ours\n-e git+https://me:s3cret@host.example/x.git@main\n",
+        );
+    let failure = project.run(&["plan"]).failure(2);
+    let start = "more.txt:2: `-e git+https://host.example/x.git@main` is not allowed: ";
+    assert!(failure.message.starts_with(start), "{failure:?}");
+    assert!(failure.hints[0].contains("by its file"), "{failure:?}");
+}

@@ -16,3 +16,4 @@ mod key;
 mod plan;
 mod support;
 mod tidy;
+mod workflows;
