@@ -4,21 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::project::{PerFamily, PlatformOverride};
+use crate::config::project::PerFamily;
 use crate::config::{Config, PackageConfig, Platform};
-use crate::digest::KeyBuilder;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Arch, PackageName};
+use crate::platform::PackageName;
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
-use super::metadata::{ProjectMetadata, declared_requirements};
-use super::pylock;
-use super::requirements::{RequirementLine, RequirementSet};
-use super::roots::Root;
+use super::metadata::ProjectMetadata;
 use super::{
-    ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, Indexes, NetworkPlan,
-    PackageContent, PackagePlan, Plan, PlatformPlan, ResolverOptions, Target, WheelsPlan,
+    ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, NetworkPlan, PackageContent,
+    PackagePlan, Plan, PlatformPlan, Target,
 };
 
 /// What the project's maintainer is when nothing says it.
@@ -120,10 +116,10 @@ fn decide_version(
     )))
 }
 
-struct Project<'a> {
-    config: &'a Config,
-    inputs: &'a Inputs,
-    metadata: Option<&'a ProjectMetadata>,
+pub(super) struct Project<'a> {
+    pub(super) config: &'a Config,
+    pub(super) inputs: &'a Inputs,
+    pub(super) metadata: Option<&'a ProjectMetadata>,
     name: &'a str,
     version: &'a PythonVersion,
 }
@@ -205,81 +201,6 @@ impl Project<'_> {
 
     fn prefix(&self) -> String {
         prefix(self.config, self.name)
-    }
-
-    fn wheels(
-        &self,
-        platform: &Platform,
-        arch: Arch,
-        over: &PlatformOverride,
-    ) -> Result<WheelsPlan> {
-        let requirements = over
-            .requirements
-            .as_ref()
-            .unwrap_or(&self.config.requirements);
-        let constraints = over
-            .constraints
-            .as_ref()
-            .unwrap_or(&self.config.constraints);
-        let extras = over.extras.as_ref().unwrap_or(&self.config.extras);
-        let declared = match self.metadata {
-            Some(metadata) => declared_requirements(&metadata.requires, extras)?,
-            None => Vec::new(),
-        };
-        let mut key = KeyBuilder::new("wheels", 2)
-            .field("platform", platform.id.as_str())
-            .field("architecture", arch.machine())
-            .fields("project requires ", declared.iter().map(|line| (line, "")));
-        let mut roots = declared
-            .iter()
-            .map(|line| Root::parse(line, "the project"))
-            .collect::<Result<Vec<_>>>()?;
-        let mut limits = Vec::new();
-        let mut options = ResolverOptions::default();
-        let mut indexes = Indexes {
-            index_url: self.config.index_url.clone(),
-            extra_index_urls: self.config.extra_index_urls.clone(),
-        };
-        for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {
-            let sets = names
-                .iter()
-                .filter_map(|name| self.inputs.requirement_files.get(name));
-            let mut lines: Vec<String> = sets.clone().flat_map(RequirementSet::canonical).collect();
-            lines.sort();
-            lines.dedup();
-            key = key.fields(&format!("{kind} "), lines.iter().map(|line| (line, "")));
-            for set in sets {
-                let of = |lines: &[RequirementLine]| {
-                    lines.iter().map(Root::of_line).collect::<Result<Vec<_>>>()
-                };
-                if kind == "requirement" {
-                    roots.extend(of(&set.requirements)?);
-                } else {
-                    limits.extend(of(&set.requirements)?);
-                }
-                limits.extend(of(&set.constraints)?);
-                for line in &set.options {
-                    options.add(line, &mut indexes);
-                }
-            }
-        }
-        key = indexes.add_to(key);
-        let found = self.inputs.lock(&platform.id);
-        let lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
-        if let Some(lock) = &lock {
-            key = lock.add_to(key);
-        }
-        Ok(WheelsPlan {
-            roots,
-            constraints: limits,
-            options,
-            files: BTreeMap::new(),
-            locked_for_others: (found.is_some() && lock.is_none()).then_some(pylock::FILE),
-            lock,
-            foreign_lock: None,
-            indexes,
-            key,
-        })
     }
 
     fn application(&self) -> Option<ApplicationPlan> {

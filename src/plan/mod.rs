@@ -11,6 +11,7 @@ pub mod pylock;
 pub mod requirements;
 mod resolver;
 pub mod roots;
+mod wheels;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::config::Platform;
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
 use crate::version::{NativeVersion, PythonVersion};
+use crate::wheel::Policy;
 
 use self::inputs::Source;
 use self::pylock::Pylock;
@@ -119,8 +121,14 @@ pub struct WheelsPlan {
     pub files: BTreeMap<String, PathBuf>,
     /// The lock that decides every file.
     pub lock: Option<Pylock>,
+    /// Whether everything in the lock is to be installed, needed or not.
+    pub whole_lock: bool,
     /// The lock file of other platforms: the project is locked, and this platform is not.
     pub locked_for_others: Option<&'static str>,
+    /// Whether every distribution must have a hash.
+    pub requires_hashes: bool,
+    /// What to do about things in wheels that are no defects.
+    pub policy: Policy,
     /// The lock of another tool, which that tool has to export.
     pub foreign_lock: Option<ForeignLock>,
     /// The indexes.

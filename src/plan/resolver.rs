@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use pep508_rs::PackageName as DistributionName;
 
 use crate::digest::KeyBuilder;
+use crate::error::Result;
 
-use super::pylock::Place;
-use super::requirements::{OptionLine, without_credentials};
+use super::WheelsPlan;
+use super::pylock::{Place, Pylock};
+use super::requirements::{LockFile, LockKind, OptionLine, without_credentials};
 
 /// How a resolver chooses files; the words are those of pip's requirement file format.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +66,33 @@ pub struct Indexes {
     pub index_url: Option<String>,
     /// Further ones.
     pub extra_index_urls: Vec<String>,
+}
+
+impl WheelsPlan {
+    /// Takes a lock that stands among the requirements: everything in it is installed.
+    pub(super) fn add_lock(&mut self, lock: &LockFile, extras: &[String]) -> Result<()> {
+        self.whole_lock = true;
+        let kind = match lock.kind {
+            LockKind::Pylock => {
+                self.locked_for_others = None;
+                self.lock = Some(Pylock::parse(&lock.path, &lock.text)?);
+                return Ok(());
+            }
+            LockKind::Uv => ForeignLockKind::Uv,
+            LockKind::Poetry => ForeignLockKind::Poetry,
+        };
+        let name = lock.path.rsplit('/').next().unwrap_or(&lock.path);
+        let mut files = BTreeMap::from([(name.to_owned(), lock.text.clone().into_bytes())]);
+        let project = lock.project.iter().cloned();
+        files.extend(project.map(|text| ("pyproject.toml".to_owned(), text)));
+        self.foreign_lock = Some(ForeignLock {
+            kind,
+            path: lock.path.clone(),
+            files,
+            extras: extras.to_vec(),
+        });
+        Ok(())
+    }
 }
 
 impl Indexes {
@@ -142,7 +171,10 @@ impl ResolverOptions {
             "--no-index" => self.no_index = true,
             "--no-binary" => self.no_binary.add(value),
             "--only-binary" => self.only_binary.add(value),
-            "--find-links" => self.find_links.push(Place::Url(value.to_owned())),
+            "--find-links" => self.find_links.push(match line.folder() {
+                Some(folder) => Place::Project(folder),
+                None => Place::Url(value.to_owned()),
+            }),
             _ => {}
         }
     }

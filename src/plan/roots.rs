@@ -2,7 +2,7 @@
 //!
 //! Pure. Says what is asked for; which distributions answer it is the wheels stage's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pep440_rs::{Operator, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerTree, PackageName, Requirement, VersionOrUrl};
@@ -10,7 +10,8 @@ use pep508_rs::{ExtraName, MarkerTree, PackageName, Requirement, VersionOrUrl};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
-use super::requirements::{self, RequirementLine};
+use super::pylock;
+use super::requirements::{self, Place as LinePlace, RequirementLine};
 
 /// A requirement that a set must satisfy, or a constraint that it must keep to.
 #[derive(Debug, Clone)]
@@ -100,22 +101,66 @@ impl Root {
         })
     }
 
-    /// A line of a requirement file as data.
-    pub fn of_line(line: &RequirementLine) -> Result<Self> {
-        let mut root = Self::parse(&line.text, &format!("{}:{}", line.file, line.line))?;
-        root.hashes = line
-            .options
-            .iter()
-            .filter(|option| option.name == "--hash")
-            .filter_map(|option| {
-                option
-                    .value
-                    .as_deref()?
-                    .strip_prefix("sha256:")?
-                    .parse()
-                    .ok()
-            })
-            .collect();
+    /// A line of a requirement file as data. `archives` are the files of the project, by path.
+    pub fn of_line(line: &RequirementLine, archives: &BTreeMap<String, Digest>) -> Result<Self> {
+        let place = format!("{}:{}", line.file, line.line);
+        let mut root = match &line.place {
+            LinePlace::File(path) => Self::of_file(line, path, archives, &place)?,
+            LinePlace::Index | LinePlace::Git | LinePlace::Url => Self::of_text(line, &place)?,
+        };
+        root.hashes = line.hashes.iter().cloned().collect();
+        Ok(root)
+    }
+
+    /// A requirement by name; a URL without a name has that of its file.
+    fn of_text(line: &RequirementLine, place: &str) -> Result<Self> {
+        let digest = match (&line.place, line.hashes.first()) {
+            (LinePlace::Url, Some(digest)) if !line.text.contains("#sha256=") => {
+                format!("#sha256={digest}")
+            }
+            _ => String::new(),
+        };
+        let (text, marker) = line.text.split_once(" ;").unwrap_or((&line.text, ""));
+        let marker = if marker.is_empty() {
+            String::new()
+        } else {
+            format!(" ;{marker}")
+        };
+        let named = text.contains(" @ ") || line.place == LinePlace::Index;
+        if named {
+            return Self::parse(&format!("{text}{digest}{marker}"), place);
+        }
+        let name = name_of_place(text).ok_or_else(|| unnamed(text, place))?;
+        Self::parse(&format!("{name} @ {text}{digest}{marker}"), place)
+    }
+
+    fn of_file(
+        line: &RequirementLine,
+        path: &str,
+        archives: &BTreeMap<String, Digest>,
+        place: &str,
+    ) -> Result<Self> {
+        let digest = archives.get(path).cloned().ok_or_else(|| {
+            Error::new(Kind::Missing, format!("{place}: `{path}` does not exist"))
+                .hint("put the file there, or correct the path")
+        })?;
+        let (text, marker) = line.text.split_once(" ;").unwrap_or((&line.text, ""));
+        let name = match text.split_once('@') {
+            Some((name, _)) if !name.contains('/') => name.trim().to_owned(),
+            _ => name_of_place(path).ok_or_else(|| unnamed(path, place))?,
+        };
+        let extras = text.rfind('[').filter(|_| text.ends_with(']'));
+        let extras = extras.map_or("", |start| &text[start..]);
+        let marker = if marker.is_empty() {
+            String::new()
+        } else {
+            format!(" ;{marker}")
+        };
+        let mut root = Self::parse(&format!("{name}{extras}{marker}"), place)?;
+        root.direct = Some(Direct::File {
+            path: path.to_owned(),
+            digest,
+        });
         Ok(root)
     }
 
@@ -126,6 +171,38 @@ impl Root {
                 matches!(specifier.operator(), Operator::Equal | Operator::ExactEqual)
             })
     }
+}
+
+/// The distribution that a file's name says (PEP 427, PEP 625), or a repository's.
+fn name_of_place(place: &str) -> Option<String> {
+    let (path, fragment) = place.split_once('#').unwrap_or((place, ""));
+    if let Some(name) = fragment
+        .split('&')
+        .find_map(|part| part.strip_prefix("egg="))
+    {
+        return Some(name.to_owned());
+    }
+    if place.starts_with("git+") {
+        let (repository, _) = path.rsplit_once('@')?;
+        let name = repository.trim_end_matches('/').rsplit('/').next()?;
+        return Some(name.trim_end_matches(".git").to_owned());
+    }
+    let file = pylock::file_name(path);
+    let name = if pylock::is_wheel(&file) {
+        file.split('-').next()
+    } else {
+        file.rsplit_once('-').map(|(name, _)| name)
+    };
+    name.filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn unnamed(text: &str, place: &str) -> Error {
+    let shown = requirements::without_credentials(text);
+    Error::new(
+        Kind::Config,
+        format!("{place}: which distribution `{shown}` is can't be told from its name"),
+    )
+    .hint("write `name @` in front of it")
 }
 
 impl Direct {

@@ -102,6 +102,13 @@ impl Policy {
             Class::Installers => self.installers,
         }
     }
+
+    /// The classes that wheels are refused for.
+    pub fn denied(&self) -> impl Iterator<Item = Class> {
+        [Class::StartUp, Class::StandardLibrary, Class::Installers]
+            .into_iter()
+            .filter(|class| self.decision(*class) == Decision::Deny)
+    }
 }
 
 impl WheelContents {

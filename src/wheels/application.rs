@@ -104,7 +104,7 @@ pub async fn build(
     }
     let archive = container.download(OUTPUT).await?;
     let store = WheelStore::new(context.caches.wheels());
-    let wheels: Vec<_> = collect(&store, &archive)?
+    let wheels: Vec<_> = collect(context, builder, platform.wheels.policy, &store, &archive)?
         .into_iter()
         .map(|(_, wheel)| wheel)
         .collect();
@@ -194,7 +194,7 @@ pub fn metadata(store: &WheelStore, set: &WheelSet) -> Result<ProjectMetadata> {
     };
     let short = |text: &Option<String>| {
         text.clone()
-            .filter(|text| !text.contains('\n') && text != "UNKNOWN")
+            .filter(|text| !text.trim().is_empty() && !text.contains('\n') && text != "UNKNOWN")
     };
     Ok(ProjectMetadata {
         name: core.name.clone(),

@@ -157,12 +157,21 @@ fn explain(error: Error, mut lines: Vec<String>) -> Error {
 fn unsolvable(error: &Error, lines: &[String]) -> Error {
     let words: Vec<&str> = lines
         .iter()
-        .map(|line| line.trim())
-        .skip_while(|line| !line.starts_with("cause: "))
-        .take_while(|line| !line.is_empty() && !line.starts_with("hint:"))
-        .map(|line| line.trim_start_matches("cause: "))
+        .skip_while(|line| !line.contains("cause: Because "))
+        .take_while(|line| !line.contains("hint:") && !line.contains("error: "))
+        .map(|line| {
+            line.split_once("cause: ")
+                .map_or(line.as_str(), |(_, why)| why)
+                .trim()
+        })
         .collect();
     let why = words.join(" ");
+    // Whose own requirements for building it were being resolved.
+    let built = lines
+        .iter()
+        .find_map(|line| Some(line.split_once(": building its wheel ended")?.0))
+        .map(|name| format!("building `{}`: ", name.trim_start_matches("error: ")))
+        .unwrap_or_default();
     let absent = why
         .split_once("there is no version of ")
         .and_then(|(_, rest)| rest.split_once(" and you require"))
@@ -174,13 +183,13 @@ fn unsolvable(error: &Error, lines: &[String]) -> Error {
         Some((requirement, _)) if !requirement.contains(' ') => retitle(
             error,
             Kind::Resolve,
-            format!("no distribution satisfies `{requirement}`"),
+            format!("{built}no distribution satisfies `{requirement}`"),
         )
         .hint("the index has no such version for this platform's Python: correct the name or the pin, or name the index that has it in `index-url`"),
         _ => retitle(
             error,
             Kind::Resolve,
-            format!("the requirements contradict each other: {why}"),
+            format!("{built}the requirements contradict each other: {why}"),
         )
         .hint("loosen one of the pins that are named"),
     }

@@ -14,7 +14,9 @@ use crate::image::BuilderImage;
 use crate::plan::PlatformPlan;
 use crate::plan::pylock::{LockedPackage, Pylock};
 use crate::plan::requirements::parse_requirement;
+use crate::plan::roots::Root;
 use crate::report::{StageHandle, Unit};
+use crate::wheel;
 
 use super::candidate::{Candidate, Source, choose, rank};
 use super::closure::{Closure, Distribution, Need};
@@ -33,6 +35,7 @@ pub(super) struct Making<'a> {
     pub(super) builder: &'a BuilderImage,
     pub(super) request: &'a Request,
     environment: MarkerEnvironment,
+    roots: Vec<Root>,
     store: WheelStore,
     chosen: BTreeMap<PackageName, Chosen>,
     known: BTreeMap<PackageName, Distribution>,
@@ -87,7 +90,7 @@ impl<'a> Making<'a> {
         preferred: Vec<Candidate>,
     ) -> Result<Self> {
         let preferred = preferred.into_iter();
-        Ok(Self {
+        let mut making = Self {
             context,
             stage,
             plan,
@@ -100,9 +103,24 @@ impl<'a> Making<'a> {
             preferred: preferred
                 .map(|candidate| (candidate.name.clone(), candidate))
                 .collect(),
-            decided: request.lock.clone().map(|lock| (Decided::Lock, lock)),
+            roots: request.roots.clone(),
+            decided: None,
             made: Made::default(),
-        })
+        };
+        if let Some(lock) = &request.lock {
+            making.obey(lock.clone());
+        }
+        Ok(making)
+    }
+
+    /// From now on nothing but this lock decides.
+    fn obey(&mut self, lock: Pylock) {
+        if self.request.whole_lock {
+            self.roots
+                .extend(lock.packages.iter().map(LockedPackage::root));
+        }
+        self.preferred.clear();
+        self.decided = Some((Decided::Lock, lock));
     }
 
     /// Goes as far as the store reaches; whether that is the whole set.
@@ -115,8 +133,7 @@ impl<'a> Making<'a> {
     pub(super) async fn finish(&mut self, container: &Container<'_>) -> Result<()> {
         let workshop = Workshop::open(self.context, container, self.builder, self.request).await?;
         if let Some(lock) = workshop.export().await? {
-            self.preferred.clear();
-            self.decided = Some((Decided::Lock, lock));
+            self.obey(lock);
         }
         for _ in 0..ROUNDS {
             match self.next()? {
@@ -227,12 +244,11 @@ impl<'a> Making<'a> {
     }
 
     fn next(&mut self) -> Result<Next> {
-        let request = self.request;
         loop {
             let needs = Closure {
                 environment: &self.environment,
-                roots: &request.roots,
-                constraints: &request.constraints,
+                roots: &self.roots,
+                constraints: &self.request.constraints,
             }
             .needs(&self.known);
             let refused: Vec<(PackageName, String)> = needs
@@ -297,6 +313,17 @@ impl<'a> Making<'a> {
         if let Some(direct) = &need.direct {
             return Ok(Some(Candidate::direct(name, direct)));
         }
+        if self.request.requires_hashes && need.hashes.is_empty() {
+            return Err(Error::new(
+                Kind::Resolve,
+                format!(
+                    "{} wants `{name}{}`, which has no hash, and where one requirement has a hash all need one",
+                    need.place,
+                    need.text()
+                ),
+            )
+            .hint("pin it in the requirement file with `--hash=sha256:…`; or lock the project with `omnibuild lock`"));
+        }
         if let Some((decided, lock)) = &self.decided {
             let package = self.locked(lock, name, need).ok_or_else(|| match decided {
                 Decided::Lock => stale(&format!(
@@ -360,15 +387,20 @@ impl<'a> Making<'a> {
                 ..self.store.find(&file.name, &file.digest)?
             }
         };
-        match self.store.verify(&wheel) {
-            Ok(_) => Some(wheel),
+        let path = match self.store.verify(&wheel) {
+            Ok(path) => path,
             Err(damage) => {
-                let text = damage.message();
                 let hint = Some("the wheel is made again");
-                self.context.report.warn(text, hint);
-                None
+                self.context.report.warn(damage.message(), hint);
+                return None;
             }
-        }
+        };
+        // It was checked when it was made, but maybe under a policy that let more pass: the workshop
+        // says what is wrong with it.
+        let policy = &self.request.policy;
+        let passes = policy.denied().next().is_none()
+            || wheel::check(&path, &self.builder.interpreter, policy).is_ok();
+        passes.then_some(wheel)
     }
 
     fn take(

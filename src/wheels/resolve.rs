@@ -15,6 +15,7 @@ use crate::plan::pylock::Pylock;
 use crate::plan::roots::Root;
 use crate::plan::{ForeignLock, Indexes, PlatformPlan, ResolverOptions};
 use crate::report::StageHandle;
+use crate::wheel::Policy;
 
 use super::candidate::{Candidate, choose};
 use super::making::{Made, Making};
@@ -33,6 +34,12 @@ pub struct Request {
     pub files: BTreeMap<String, PathBuf>,
     /// The lock that decides every file.
     pub lock: Option<Pylock>,
+    /// Whether everything in the lock is to be installed, needed or not.
+    pub whole_lock: bool,
+    /// Whether every distribution must have a hash.
+    pub requires_hashes: bool,
+    /// What to do about things in wheels that are no defects.
+    pub policy: Policy,
     /// The lock of another tool.
     pub foreign_lock: Option<ForeignLock>,
     /// The indexes.
@@ -97,6 +104,9 @@ fn request(plan: &PlatformPlan) -> Request {
         options: wheels.options,
         files: wheels.files,
         lock: wheels.lock,
+        whole_lock: wheels.whole_lock,
+        requires_hashes: wheels.requires_hashes,
+        policy: wheels.policy,
         foreign_lock: wheels.foreign_lock,
         indexes: wheels.indexes,
     }
@@ -120,6 +130,7 @@ pub async fn ensure_build_requires(
     let request = Request {
         roots,
         indexes: plan.wheels.indexes.clone(),
+        policy: plan.wheels.policy,
         ..Request::default()
     };
     let key = build_requires_key(&lines, &request.indexes, builder);

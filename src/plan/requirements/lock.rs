@@ -30,6 +30,8 @@ pub struct LockFile {
     pub digest: Digest,
     /// The text.
     pub text: String,
+    /// The `pyproject.toml` beside it, which its tool reads to export it; of those that need that.
+    pub project: Option<Vec<u8>>,
 }
 
 impl LockKind {
@@ -67,6 +69,7 @@ impl LockFile {
             path: path.to_owned(),
             digest: Digest::of(canonical),
             text,
+            project: None,
         })
     }
 }

@@ -37,7 +37,15 @@ pub fn read_lock(project_root: &Path, file: &Path) -> Result<Option<LockFile>> {
         return Ok(None);
     };
     let content = reader.content(&path)?;
-    LockFile::parse(kind, &path, content).map(Some)
+    let mut lock = LockFile::parse(kind, &path, content)?;
+    if kind != LockKind::Pylock {
+        let project = below_root(&path, "pyproject.toml").unwrap_or_default();
+        let content = reader.content(&project).map_err(|error| {
+            error.hint("the tool that wrote the lock has to export it, and reads this file too")
+        })?;
+        lock.project = Some(content);
+    }
+    Ok(Some(lock))
 }
 
 impl<'a> Reader<'a> {

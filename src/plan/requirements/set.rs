@@ -160,12 +160,17 @@ impl RequirementLine {
 }
 
 impl OptionLine {
+    /// The folder of the project that it names, relative to the root.
+    pub fn folder(&self) -> Option<String> {
+        let value = self.option.value.as_deref()?;
+        (!value.contains(':')).then(|| below_root(&self.file, value))?
+    }
+
     /// pip looks for a relative folder beside the file that names it, so two files don't mean the
     /// same folder by the same word.
     fn canonical(&self) -> String {
-        match &self.option.value {
-            Some(value) if self.option.name == "--find-links" && !value.contains(':') => {
-                let folder = below_root(&self.file, value).unwrap_or_else(|| value.clone());
+        match self.folder() {
+            Some(folder) if self.option.name == "--find-links" => {
                 format!("{}={folder}", self.option.name)
             }
             _ => self.option.text(),

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::pylock::{Place, Pylock};
 use crate::plan::roots::Root;
-use crate::wheel::WheelContents;
+use crate::wheel::{self, Policy};
 
 use pep508_rs::PackageName;
 
@@ -213,7 +213,13 @@ impl<'a> Workshop<'a> {
     /// comes first; every one is checked before anything else reads it.
     async fn collect(&self, folder: &str, store: &WheelStore) -> Result<Vec<(String, Wheel)>> {
         let archive = self.container.download(folder).await?;
-        collect(store, &archive)
+        collect(
+            self.context,
+            self.builder,
+            self.request.policy,
+            store,
+            &archive,
+        )
     }
 }
 
@@ -228,8 +234,14 @@ fn reproducible(exec: Exec) -> Exec {
         .env("LDFLAGS", "-Wl,--build-id=none")
 }
 
+const POLICY_HINT: &str =
+    "the table `[wheels]` of the configuration decides: \"allow\" says nothing, \"deny\" refuses";
+
 /// Puts every wheel of an archive into the store, checked.
 pub(in crate::wheels) fn collect(
+    context: &Context<'_>,
+    builder: &BuilderImage,
+    policy: Policy,
     store: &WheelStore,
     archive: &Path,
 ) -> Result<Vec<(String, Wheel)>> {
@@ -238,8 +250,15 @@ pub(in crate::wheels) fn collect(
         let is_wheel = path.extension().is_some_and(|extension| extension == "whl");
         let mut parts = path.iter().rev().filter_map(|part| part.to_str());
         if let Some(name) = parts.next().filter(|_| is_wheel) {
-            let wheel = store.put(name, content)?;
-            WheelContents::open(&store.path(&wheel))?;
+            // Nothing is in the store that was not checked.
+            let folder = tempfile::tempdir()?;
+            let place = folder.path().join(name);
+            std::io::copy(content, &mut fs_err::File::create(&place)?)?;
+            let checked = wheel::check(&place, &builder.interpreter, &policy)?;
+            for finding in &checked.warnings {
+                context.report.warn(&finding.to_string(), Some(POLICY_HINT));
+            }
+            let wheel = store.put(name, &mut fs_err::File::open(&place)?)?;
             wheels.push((parts.next().unwrap_or_default().to_owned(), wheel));
         }
         Ok(())

@@ -241,8 +241,27 @@ impl Workshop<'_> {
             content.read_to_string(&mut text)?;
             Ok(())
         })?;
-        Pylock::parse("the resolver's answer", &text)
+        let mut lock = Pylock::parse("the resolver's answer", &text)?;
+        for package in &mut lock.packages {
+            let files = package.wheels.iter_mut().chain(&mut package.sdist);
+            files.for_each(|file| file.place = below_project(&file.place));
+        }
+        Ok(lock)
     }
+}
+
+/// Where a file is, as the project knows it: uv tells of a container's folder.
+fn below_project(place: &Place) -> Place {
+    let folder = format!("{PROJECT}/");
+    let text = place.text();
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    // A relative path is meant from the folder of the lock.
+    let inside = path.strip_prefix(&folder).or_else(|| {
+        folder
+            .strip_prefix("/omnibuild/")
+            .and_then(|folder| path.strip_prefix(folder))
+    });
+    inside.map_or_else(|| place.clone(), |inside| Place::Project(inside.to_owned()))
 }
 
 /// A command of uv.

@@ -1,0 +1,122 @@
+//! What a platform's set of wheels starts from: roots, constraints, options, locks, and its key.
+//!
+//! Pure, like the rest of the plan.
+
+use std::collections::BTreeMap;
+
+use crate::config::Platform;
+use crate::config::project::PlatformOverride;
+use crate::digest::KeyBuilder;
+use crate::error::Result;
+use crate::platform::Arch;
+
+use super::decide::Project;
+use super::metadata::declared_requirements;
+use super::requirements::{RequirementLine, RequirementSet};
+use super::roots::Root;
+use super::{Indexes, ResolverOptions, WheelsPlan, pylock};
+
+impl Project<'_> {
+    /// Everything about wheels that is known before the builder is.
+    pub(super) fn wheels(
+        &self,
+        platform: &Platform,
+        arch: Arch,
+        over: &PlatformOverride,
+    ) -> Result<WheelsPlan> {
+        let requirements = over
+            .requirements
+            .as_ref()
+            .unwrap_or(&self.config.requirements);
+        let constraints = over
+            .constraints
+            .as_ref()
+            .unwrap_or(&self.config.constraints);
+        let extras = over.extras.as_ref().unwrap_or(&self.config.extras);
+        let declared = match self.metadata {
+            Some(metadata) => declared_requirements(&metadata.requires, extras)?,
+            None => Vec::new(),
+        };
+        let mut key = KeyBuilder::new("wheels", 2)
+            .field("platform", platform.id.as_str())
+            .field("architecture", arch.machine())
+            .fields("project requires ", declared.iter().map(|line| (line, "")));
+        let mut wheels = WheelsPlan {
+            roots: declared
+                .iter()
+                .map(|line| Root::parse(line, "the project"))
+                .collect::<Result<_>>()?,
+            constraints: Vec::new(),
+            options: ResolverOptions::default(),
+            files: BTreeMap::new(),
+            requires_hashes: false,
+            lock: None,
+            whole_lock: false,
+            locked_for_others: None,
+            foreign_lock: None,
+            indexes: Indexes {
+                index_url: self.config.index_url.clone(),
+                extra_index_urls: self.config.extra_index_urls.clone(),
+            },
+            policy: self.config.wheels,
+            key: KeyBuilder::new("wheels", 2),
+        };
+        for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {
+            let sets = names
+                .iter()
+                .filter_map(|name| self.inputs.requirement_files.get(name));
+            let mut lines: Vec<String> = sets.clone().flat_map(RequirementSet::canonical).collect();
+            lines.sort();
+            lines.dedup();
+            key = key.fields(&format!("{kind} "), lines.iter().map(|line| (line, "")));
+            for set in sets {
+                self.add_set(set, kind == "requirement", &mut wheels)?;
+            }
+        }
+        key = wheels.indexes.add_to(key);
+        // A warning changes no set; a refusal does.
+        let denied = wheels.policy.denied();
+        key = key.fields("denied ", denied.map(|class| (class.key(), "")));
+        let found = self.inputs.lock(&platform.id);
+        wheels.lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
+        if found.is_some() && wheels.lock.is_none() {
+            wheels.locked_for_others = Some(pylock::FILE);
+        }
+        for lock in requirements
+            .iter()
+            .filter_map(|name| self.inputs.lock_files.get(name))
+        {
+            key = key.field(format!("lock {}", lock.path), lock.digest.as_str());
+            wheels.add_lock(lock, extras)?;
+        }
+        if let Some(lock) = &wheels.lock {
+            key = lock.add_to(key);
+        }
+        wheels.key = key;
+        Ok(wheels)
+    }
+
+    /// Takes what a requirement file and those that it includes say.
+    fn add_set(&self, set: &RequirementSet, installs: bool, wheels: &mut WheelsPlan) -> Result<()> {
+        let of = |lines: &[RequirementLine]| {
+            let roots = lines.iter().map(|line| Root::of_line(line, &set.archives));
+            roots.collect::<Result<Vec<_>>>()
+        };
+        let said = of(&set.requirements)?;
+        if installs {
+            wheels.roots.extend(said);
+        } else {
+            wheels.constraints.extend(said);
+        }
+        wheels.constraints.extend(of(&set.constraints)?);
+        for line in &set.options {
+            wheels.options.add(line, &mut wheels.indexes);
+        }
+        let paths = set.archives.keys();
+        wheels
+            .files
+            .extend(paths.map(|path| (path.clone(), self.config.root.join(path))));
+        wheels.requires_hashes |= set.requires_hashes();
+        Ok(())
+    }
+}
