@@ -184,7 +184,9 @@ impl World {
             .iter()
             .map(|requirement| self.line(requirement))
             .collect();
-        lines.push("./vendor/local-1-py3-none-any.whl".to_owned());
+        let local = format!("--hash=sha256:{}", digest(self.local_wheel));
+        let local = if self.hashed { local } else { String::new() };
+        lines.push(format!("./vendor/local-1-py3-none-any.whl {local}"));
         lines.push(format!(
             "direct @ https://{user}host.example/d.zip#sha256={url}"
         ));

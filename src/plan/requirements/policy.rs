@@ -259,7 +259,9 @@ pub(super) fn check_hashes(text: &str, options: &[PipOption]) -> Result<()> {
 pub(super) fn check_hash_mode(lines: &[RequirementLine], because: &str) -> Result<()> {
     for line in lines {
         let wrong = match (&line.place, line.hashes.is_empty()) {
-            (Place::Index, true) => Some(("it has no hash", "add `--hash=sha256:…` to it")),
+            (Place::Index | Place::File(_), true) => {
+                Some(("it has no hash", "add `--hash=sha256:…` to it"))
+            }
             (Place::Index, false) if !line.is_pinned() => {
                 Some(("it is not pinned", "pin it with `==`"))
             }

@@ -175,7 +175,20 @@ impl Reader<'_> {
                         "build a wheel of it once, keep it below the project, and list the file; the project itself is always built",
                     ));
                 }
-                self.archive(&inside)?;
+                let hashes = policy::hashes(text, options);
+                let digest = self.archive(&inside)?;
+                if !hashes.is_empty() && !hashes.contains(&digest) {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!(
+                            "`{inside}` has the SHA-256 {digest}, and the line says {}",
+                            hashes[0]
+                        ),
+                    )
+                    .hint(
+                        "put the file back that was meant, or write the new hash into the line",
+                    ));
+                }
                 Place::File(inside)
             }
         })
@@ -206,15 +219,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn archive(&mut self, path: &str) -> Result<()> {
-        if !self.set.archives.contains_key(path) {
-            let content = self.content(path)?;
-            self.set
-                .archives
-                .insert(path.to_owned(), Digest::of(&content));
-            self.set.files.push((path.to_owned(), content));
+    /// Reads a wheel or source distribution of the project, once.
+    fn archive(&mut self, path: &str) -> Result<Digest> {
+        if let Some(digest) = self.set.archives.get(path) {
+            return Ok(digest.clone());
         }
-        Ok(())
+        let content = self.content(path)?;
+        let digest = Digest::of(&content);
+        self.set.archives.insert(path.to_owned(), digest.clone());
+        self.set.files.push((path.to_owned(), content));
+        Ok(digest)
     }
 
     /// A path as pip means it in a requirement: relative to where it runs, the project's root.

@@ -410,6 +410,17 @@ fn with_one_hash_everything_is_pinned_and_has_one() {
         assert!(error.message().starts_with(place), "{error}");
         assert!(error.message().contains(why), "{error}");
     }
+    let local = |hash: &str| {
+        let text = format!("{hashed}./x-1.whl{hash}\n");
+        Project::new(&[("requirements.txt", &text), ("x-1.whl", "")]).read()
+    };
+    assert!(local(&format!(" --hash={ONE}")).is_ok());
+    let error = local("").unwrap_err();
+    assert!(error.message().contains("it has no hash"), "{error}");
+    let error = local(&format!(" --hash={OTHER}")).unwrap_err();
+    for digest in [ONE, OTHER] {
+        assert!(error.message().contains(&digest[7..]), "{error}");
+    }
     let url = format!("{hashed}x @ https://h/x.zip#{}\n", ONE.replace(':', "="));
     assert!(read(&url).is_ok());
 }
