@@ -229,18 +229,7 @@ impl Entry {
                 ZIP_64 if seen => return self.wrong("says its 64-bit sizes twice"),
                 ZIP_64 => {
                     seen = true;
-                    let mut numbers = data.as_chunks::<8>().0.iter();
-                    for value in long.iter_mut() {
-                        if *value == u64::from(u32::MAX) {
-                            let Some(number) = numbers.next() else {
-                                return self.wrong("does not say its 64-bit sizes");
-                            };
-                            *value = u64::from_le_bytes(*number);
-                        }
-                    }
-                    if numbers.next().is_some() {
-                        return self.wrong("says 64-bit sizes that nothing refers to");
-                    }
+                    self.extend_sizes(data, long)?;
                 }
                 UNICODE_PATH if data.get(5..) != Some(self.name.as_slice()) => {
                     return self.wrong("has a second name in an extra field");
@@ -249,6 +238,36 @@ impl Entry {
             }
         }
         Ok(())
+    }
+
+    /// The field has the sizes that have no room elsewhere; some tools write all of them.
+    fn extend_sizes(&self, data: &[u8], long: &mut [u64]) -> Result<()> {
+        const ELSEWHERE: u64 = u32::MAX as u64;
+        let numbers: Vec<u64> = data
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|bytes| u64::from_le_bytes(*bytes))
+            .collect();
+        let missing = long.iter().filter(|value| **value == ELSEWHERE).count();
+        let agree = |value: u64, number: u64| value == number || value == ELSEWHERE;
+        let mut pairs = long.iter().zip(&numbers);
+        if numbers.len() == missing {
+            let open = long.iter_mut().filter(|value| **value == ELSEWHERE);
+            open.zip(numbers)
+                .for_each(|(value, number)| *value = number);
+            Ok(())
+        } else if numbers.len() < missing {
+            self.wrong("does not say its 64-bit sizes")
+        } else if numbers.len() <= long.len() && pairs.all(|(value, number)| agree(*value, *number))
+        {
+            long.iter_mut()
+                .zip(numbers)
+                .for_each(|(value, number)| *value = number);
+            Ok(())
+        } else {
+            self.wrong("says 64-bit sizes that are not its sizes")
+        }
     }
 
     /// Compares the member's own header with the directory; returns where the member ends.

@@ -140,6 +140,7 @@ def names():
             "second name", "ample/a.py")
     fine("name: Unicode", wheel(Member("ample/é ü.py", "x")))
     fine("name: differs in case only", wheel(Member("ample/A.py", "x"), Member("ample/a.py", "y")))
+    fine("name: reserved elsewhere", wheel(Member("ample/con.py", "x"), Member("ample/nul", "y")))
     fine("name: a comma and a quote", wheel(Member('ample/a,"b".txt', "x")))
 
 
@@ -196,6 +197,10 @@ def frames():
             "extra field", name)
     long = struct.pack("<HHQQ", 1, 16, 1 << 40, 1 << 40)
     refused("frame: 64-bit sizes of nothing", wheel(a(central=dict(extra=long))), "64-bit", name)
+    fine("frame: 64-bit sizes where nobody needs them",
+         wheel(a(local=dict(extra=struct.pack("<HHQQ", 1, 16, 9, 11)))))
+    fine("frame: 64-bit sizes where they are needed", wheel(a(local=dict(
+        extra=struct.pack("<HHQQ", 1, 16, 9, 11), unpacked=0xFFFFFFFF, packed=0xFFFFFFFF))))
     refused("frame: 64-bit sizes twice", wheel(a(central=dict(extra=(
         struct.pack("<HHQ", 1, 8, 9) * 2), unpacked=0xFFFFFFFF))), "64-bit", name)
     refused("frame: 64-bit sizes missing", wheel(a(central=dict(unpacked=0xFFFFFFFF))), name)
