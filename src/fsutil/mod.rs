@@ -54,11 +54,13 @@ impl Staged {
         file.sync_all()
             .map_err(|error| Error::io("sync", path, &error))?;
         let folder = parent(path);
-        make_folder(folder)?;
+        let changed = make_folders(folder)?;
         self.path
             .persist(path)
             .map_err(|error| Error::io("put in place", path, &error.error))?;
-        sync_folder(folder)
+        // All at once: after the first there is little left for the others.
+        sync_folder(folder)?;
+        changed.iter().try_for_each(|folder| sync_folder(folder))
     }
 }
 
@@ -142,21 +144,30 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a folder and those above it. Each is on the disk before something is put into it: a synced
-/// file in a folder that a power loss forgets is lost, too.
+/// Makes a folder and those above it, to stay after a power loss.
 fn make_folder(folder: &Path) -> Result<()> {
+    let changed = make_folders(folder)?;
+    changed.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+/// Makes a folder and those above it. Answers those that it made folders in, lowest first: until
+/// they are synced a power loss forgets what is in the new ones, synced or not.
+fn make_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.is_dir() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let above = parent(folder);
-    if above != folder {
-        make_folder(above)?;
-    }
+    let mut changed = if above == folder {
+        Vec::new()
+    } else {
+        make_folders(above)?
+    };
     match fs::create_dir(folder) {
-        Ok(()) => sync_folder(above),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.into()),
+        Ok(()) => changed.insert(0, above.to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
     }
+    Ok(changed)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -23,7 +23,7 @@
 //! | `note` | `text` |
 //! | `error` | `kind`, `exit_code`, `message`, `hints`; when a command failed `command`: `argv`, `status`, `last_lines`, `log` |
 //! | `summary` | `rows`: `platform`, `outcome`, `kind` and `message` when failed, `took`, `reused`, `files` (`name`, `size` in bytes, `digest` SHA-256), `log` |
-//! | the name of a command (`plan`, `platforms`, …) | `result` |
+//! | the name of a command (`plan`, `platforms`, `cache-ls`, …) | `result` |
 //!
 //! `stage-progress` comes at most ten times a second for each platform, and always when `done`
 //! reaches `total`.
