@@ -17,7 +17,7 @@ pub(crate) const NO_ENGINE: &str = "unix:///nonexistent/docker.sock";
 /// `SOURCE_DATE_EPOCH` of every run that does not say another.
 pub(crate) const EPOCH: &str = "1700000000";
 /// A guard against a program that waits for ever; no test measures time with it.
-const HANGS_AFTER: Duration = Duration::from_mins(2);
+pub(crate) const HANGS_AFTER: Duration = Duration::from_mins(2);
 
 /// `[project]` of a project whose metadata is all in one file.
 pub(crate) const PYPROJECT: &str = "\

@@ -27,7 +27,7 @@ mod transfer;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -236,8 +236,12 @@ impl WheelStore {
     /// Remembers that a set was used now: those that were not for long are pruned first. Only a
     /// hint for later, so a folder that can't be written is no failure.
     pub fn touch(&self, platform: &PlatformId, set: &WheelSet) {
-        let now = |path: &Path| fs::File::open(path)?.set_modified(SystemTime::now());
-        drop(now(&self.set_path(platform, &set.key.digest)));
+        self.set_used(platform, set, SystemTime::now());
+    }
+
+    fn set_used(&self, platform: &PlatformId, set: &WheelSet, time: SystemTime) {
+        let path = self.set_path(platform, &set.key.digest);
+        drop(fs::File::open(path).map(|file| file.set_modified(time)));
     }
 
     /// Puts a wheel in; a whole one that is there already stays.
@@ -319,12 +323,18 @@ impl WheelStore {
             key,
             wheels,
         };
-        self.put_whole_set(platform, set)
+        self.explain(self.try_put_set(platform, set))
     }
 
-    /// Records a set that was made elsewhere.
-    pub fn put_whole_set(&self, platform: &PlatformId, set: WheelSet) -> Result<WheelSet> {
-        self.explain(self.try_put_set(platform, set))
+    /// Records a set that was made elsewhere. It counts as used when it was made: what travels from
+    /// machine to machine and nobody uses must grow old, too. A whole one that is there stays.
+    pub fn put_made_set(&self, platform: &PlatformId, set: WheelSet) -> Result<WheelSet> {
+        if let Ok(Some(set)) = self.get(platform, &set.key.digest) {
+            return Ok(set);
+        }
+        let set = self.explain(self.try_put_set(platform, set))?;
+        self.set_used(platform, &set, UNIX_EPOCH + Duration::from_secs(set.made));
+        Ok(set)
     }
 
     fn try_put_set(&self, platform: &PlatformId, set: WheelSet) -> Result<WheelSet> {

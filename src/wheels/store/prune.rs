@@ -313,6 +313,36 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_came_from_elsewhere_is_as_old_as_it_is() {
+        let sample = Sample::new();
+        let wheel = sample.wheel("a", 10);
+        let limits = Limits {
+            older: Some(30 * DAY),
+            ..Limits::default()
+        };
+        sample.set("made", &[&wheel], Duration::ZERO);
+        let mut set = sample.store.survey().unwrap().sets.remove(0).set;
+        sample.store.clear().unwrap();
+        set.made -= 40 * DAY.as_secs();
+        for used in [true, false] {
+            sample.wheel("a", 10);
+            sample
+                .store
+                .put_made_set(&sample.platform, set.clone())
+                .unwrap();
+            if used {
+                sample.store.touch(&sample.platform, &set);
+                // Once more from elsewhere: it is used here all the same.
+                let again = sample.store.put_made_set(&sample.platform, set.clone());
+                assert_eq!(again.unwrap(), set);
+            }
+            let pruned = sample.store.prune(limits).unwrap();
+            assert_eq!(pruned.sets, usize::from(!used));
+            sample.store.clear().unwrap();
+        }
+    }
+
+    #[test]
     fn wheels_without_a_set_stay_for_a_while() {
         let sample = Sample::new();
         let (young, old) = (sample.wheel("young", 1), sample.wheel("old", 1));

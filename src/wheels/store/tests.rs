@@ -140,7 +140,7 @@ fn damage_is_put_aside_and_what_is_put_again_stays() {
     fs::write(&place, "{").unwrap();
     let why = store.get(&platform(), &set.key.digest).unwrap_err();
     assert!(why.contains("is damaged"), "{why}");
-    store.put_whole_set(&platform(), set.clone()).unwrap();
+    store.put_made_set(&platform(), set.clone()).unwrap();
     assert_eq!(store.get(&platform(), &set.key.digest), Ok(Some(set)));
     assert_eq!(fs::read_dir(store.damaged_folder()).unwrap().count(), 2);
 }
@@ -327,6 +327,34 @@ fn racers_that_find_damage_and_mend_it_lose_nothing() {
         }
     });
     assert_eq!(store.get(&platform(), &set.key.digest), Ok(Some(set)));
+}
+
+/// Content that ends in the middle.
+struct Failing(usize);
+
+impl Read for Failing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.0 == 0 {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        let count = self.0.min(buffer.len());
+        buffer[..count].fill(b'x');
+        self.0 -= count;
+        Ok(count)
+    }
+}
+
+#[test]
+fn a_wheel_that_could_not_be_written_to_its_end_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = WheelStore::new(folder.path());
+    for length in [0, 1, 1 << 20] {
+        let error = store
+            .put("x-1-py3-none-any.whl", &mut Failing(length))
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Space, "{error}");
+        assert_eq!(names(folder.path()), ["CACHEDIR.TAG".to_owned()].into());
+    }
 }
 
 /// Content whose reader removes a folder half-way.

@@ -163,7 +163,7 @@ impl WheelStore {
         })?;
         let result = transferred(content.sets.len(), wanted.values().copied());
         for (platform, set) in &content.sets {
-            self.put_whole_set(platform, set.clone())?;
+            self.put_made_set(platform, set.clone())?;
         }
         Ok(result)
     }

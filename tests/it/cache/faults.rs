@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use omnibuild::wheels::store::WheelStore;
 
 use super::{assert_whole, fill};
-use crate::support::TestProject;
+use crate::support::{HANGS_AFTER, TestProject};
 
 /// More calls of a kind than the program makes.
 const ENOUGH: usize = 1000;
@@ -71,9 +71,13 @@ impl Sample {
                     .get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             );
-        command.output().unwrap_or_else(|error| {
-            panic!("strace can't be started ({error}): install it, or run .ci/prerequisites")
-        })
+        let mut command = assert_cmd::Command::from_std(command);
+        command
+            .timeout(HANGS_AFTER)
+            .output()
+            .unwrap_or_else(|error| {
+                panic!("strace can't be started ({error}): install it, or run .ci/prerequisites")
+            })
     }
 
     /// Whole as far as it goes, and whole in all when the import is done again.
