@@ -26,3 +26,4 @@ mod rebuild;
 mod sample;
 mod several;
 mod stopping;
+mod wheels;
