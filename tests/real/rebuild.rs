@@ -144,6 +144,23 @@ fn damaged_wheels_are_found_put_aside_and_made_again() {
         let last = project.run(&build).succeeded();
         last.said(&["wheels: reused"]);
         assert_eq!(contents(&project), before);
+
+        // And the cache says so, or what would make a miss, in the words of `plan`.
+        let why = ["cache", "why", platform.id, "--wheel-dir", folder];
+        let hit = project.run(&why).succeeded();
+        hit.said(&[": reuse: ", " wheels, made 20"]);
+        project.replace("pyproject.toml", "\"click>=7.1\"", "\"click>=7.1.1\"");
+        let miss = project.run(&why).succeeded();
+        let (_, reason) = miss
+            .stdout
+            .trim()
+            .split_once(": rebuild: ")
+            .unwrap_or_else(|| {
+                panic!("it is no miss: {}", miss.stdout);
+            });
+        assert!(reason.contains("click>=7.1.1"), "{reason}");
+        let plan = ["plan", "--sysbase", platform.id, "--wheel-dir", folder];
+        project.run(&plan).succeeded().said(&[reason]);
     }
 }
 
