@@ -135,8 +135,8 @@ pub struct OptionLine {
 /// A requirement file with all that it includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequirementSet {
-    /// Path relative to the project's root and content of each file that the resolver will read,
-    /// the one that was asked for first.
+    /// Path relative to the project's root and content of each requirement file, the one that was
+    /// asked for first.
     pub files: Vec<(String, Vec<u8>)>,
     /// What is to be installed.
     pub requirements: Vec<RequirementLine>,
@@ -144,8 +144,8 @@ pub struct RequirementSet {
     pub options: Vec<OptionLine>,
     /// What only limits versions.
     pub constraints: Vec<RequirementLine>,
-    /// The wheels and source distributions among `files`, with their digests: those that are
-    /// required by path, and all in folders that `--find-links` names.
+    /// Wheels and source distributions of the project with their digests, by path relative to its
+    /// root: those that are required by path, and all in folders that `--find-links` names.
     pub archives: BTreeMap<String, Digest>,
 }
 

@@ -155,7 +155,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Checks a requirement; a file of the project that it names is read.
+    /// Checks a requirement; a file of the project that it names is digested.
     fn requirement(&mut self, text: &str, options: &[PipOption]) -> Result<Place> {
         for option in options {
             policy::check_option(option)?;
@@ -194,7 +194,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Checks an option; the wheels and source distributions of a folder that it names are read.
+    /// Checks an option; the wheels and source distributions of a folder that it names are
+    /// digested.
     fn option(&mut self, file: &str, option: &PipOption) -> Result<()> {
         let Some(folder) = policy::check_option(option)? else {
             return Ok(());
@@ -219,15 +220,21 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads a wheel or source distribution of the project, once.
+    /// Digests a wheel or source distribution of the project, once. It may be large, so nobody
+    /// holds it.
     fn archive(&mut self, path: &str) -> Result<Digest> {
         if let Some(digest) = self.set.archives.get(path) {
             return Ok(digest.clone());
         }
-        let content = self.content(path)?;
-        let digest = Digest::of(&content);
+        if !self.real(path)?.is_file() {
+            return Err(Error::new(
+                Kind::Config,
+                format!("`{path}` is not a file, and is named like a wheel or source distribution"),
+            )
+            .hint("move or rename it"));
+        }
+        let digest = Digest::of_file(&self.root.join(path))?;
         self.set.archives.insert(path.to_owned(), digest.clone());
-        self.set.files.push((path.to_owned(), content));
         Ok(digest)
     }
 
