@@ -39,6 +39,8 @@ pub(super) enum Source {
     Sdist(LockedFile),
     /// A commit, to be built.
     Commit(LockedCommit),
+    /// A wheel of the store whose origin nobody knows: pip made it.
+    Kept(Wheel),
 }
 
 impl Candidate {
@@ -77,21 +79,22 @@ impl Candidate {
         }
     }
 
-    /// What a wheel of an earlier set was made from, where that is known.
+    /// What a wheel of an earlier set was made from; where that is not known, the wheel itself.
     pub(super) fn of_wheel(wheel: &Wheel) -> Option<Self> {
-        let origin = wheel.origin.as_ref()?;
-        let file = LockedFile {
-            name: file_name(&origin.url),
-            place: Place::Url(origin.url.clone()),
-            size: None,
-            digest: origin.digest.clone(),
-        };
-        let source = if origin.digest == wheel.digest {
-            Source::Wheel(file)
-        } else if is_wheel(&file.name) {
-            return None;
+        let source = if let Some(origin) = &wheel.origin {
+            let file = LockedFile {
+                name: file_name(&origin.url),
+                place: Place::Url(origin.url.clone()),
+                size: None,
+                digest: origin.digest.clone(),
+            };
+            if origin.digest == wheel.digest {
+                Source::Wheel(file)
+            } else {
+                Source::Sdist(file)
+            }
         } else {
-            Source::Sdist(file)
+            Source::Kept(wheel.clone())
         };
         Some(Self {
             name: wheel.distribution().parse().ok()?,
@@ -104,7 +107,7 @@ impl Candidate {
     pub(super) fn file(&self) -> Option<&LockedFile> {
         match &self.source {
             Source::Wheel(file) | Source::Sdist(file) => Some(file),
-            Source::Commit(_) => None,
+            Source::Commit(_) | Source::Kept(_) => None,
         }
     }
 
@@ -122,16 +125,18 @@ impl Candidate {
 
     /// Whether a file of these may be taken; none named: any.
     pub(super) fn is_among(&self, hashes: &BTreeSet<Digest>) -> bool {
-        hashes.is_empty()
-            || self
-                .file()
-                .is_some_and(|file| hashes.contains(&file.digest))
+        let digest = match &self.source {
+            Source::Wheel(file) | Source::Sdist(file) => Some(&file.digest),
+            Source::Kept(wheel) => Some(&wheel.digest),
+            Source::Commit(_) => None,
+        };
+        hashes.is_empty() || digest.is_some_and(|digest| hashes.contains(digest))
     }
 
     /// The key of the wheel that is built of this; `None` for what needs no building.
     pub(super) fn build_key(&self, builder: &BuilderImage, indexes: &Indexes) -> Option<Key> {
         let source = match &self.source {
-            Source::Wheel(_) => return None,
+            Source::Wheel(_) | Source::Kept(_) => return None,
             Source::Sdist(file) => file.digest.to_string(),
             Source::Commit(commit) => format!(
                 "{} {}",
@@ -149,8 +154,9 @@ impl Candidate {
         Some(indexes.add_to(key).finish())
     }
 
-    /// The distribution as a lock writes it; `wheel` is what was made of it.
-    pub(super) fn locked(&self, version: Option<Version>, wheel: &Wheel) -> LockedPackage {
+    /// The distribution as a lock writes it; `wheel` is what was made of it. `None`: nobody knows
+    /// where it came from.
+    pub(super) fn locked(&self, version: Option<Version>, wheel: &Wheel) -> Option<LockedPackage> {
         let without_password = |file: &LockedFile| LockedFile {
             place: match &file.place {
                 Place::Url(url) => Place::Url(without_credentials(url)),
@@ -179,8 +185,9 @@ impl Candidate {
                     ..commit.clone()
                 });
             }
+            Source::Kept(_) => return None,
         }
-        package
+        Some(package)
     }
 
     /// `name version`, for messages.

@@ -158,15 +158,17 @@ impl<'a> Making<'a> {
     pub(super) fn lock(self) -> Result<Pylock> {
         let mut packages = Vec::new();
         for (name, chosen) in &self.chosen {
-            let Some(candidate) = &chosen.candidate else {
+            let version = self.known.get(name).map(|known| known.version.clone());
+            let candidate = chosen.candidate.as_ref();
+            let locked = candidate.and_then(|candidate| candidate.locked(version, &chosen.wheel));
+            let Some(locked) = locked else {
                 return Err(Error::new(
                     Kind::Resolve,
                     format!("where `{name}` comes from is not known: pip made it"),
                 )
                 .hint("platforms whose Python uv does not know can't be locked: pin and hash their requirements in a file of their own, `[platform.….requirements]`"));
             };
-            let version = self.known.get(name).map(|known| known.version.clone());
-            packages.push(candidate.locked(version, &chosen.wheel));
+            packages.push(locked);
         }
         Ok(Pylock {
             packages,
@@ -205,7 +207,9 @@ impl<'a> Making<'a> {
             let candidate = candidates.remove(&name);
             match candidate.as_ref().map(|candidate| &candidate.source) {
                 Some(Source::Wheel(_)) => self.made.fetched += 1,
-                Some(Source::Sdist(_) | Source::Commit(_)) | None => self.made.built += 1,
+                Some(Source::Sdist(_) | Source::Commit(_) | Source::Kept(_)) | None => {
+                    self.made.built += 1;
+                }
             }
             self.take(name, wheel, candidate)?;
         }
@@ -281,6 +285,9 @@ impl<'a> Making<'a> {
                     self.take(name.clone(), wheel, candidate)?;
                     progressed = true;
                 } else {
+                    // A kept wheel that is gone can be got from nowhere: its distribution is chosen anew.
+                    let candidate =
+                        candidate.filter(|candidate| !matches!(candidate.source, Source::Kept(_)));
                     items.push(Item {
                         name: name.clone(),
                         need: need.clone(),
@@ -346,6 +353,9 @@ impl<'a> Making<'a> {
                 && candidate.is_among(&need.hashes)
                 && match &candidate.source {
                     Source::Wheel(file) => rank(&file.name, &self.builder.interpreter).is_some(),
+                    Source::Kept(wheel) => {
+                        rank(&wheel.file_name, &self.builder.interpreter).is_some()
+                    }
                     Source::Sdist(_) | Source::Commit(_) => true,
                 }
         };
@@ -380,6 +390,8 @@ impl<'a> Making<'a> {
         let wheel = if let Some(key) = key {
             let set = self.store.get(&self.plan.id, &key.digest).ok()??;
             set.wheels.into_iter().next()?
+        } else if let Source::Kept(wheel) = &candidate.source {
+            wheel.clone()
         } else {
             let file = candidate.file()?;
             Wheel {

@@ -17,7 +17,7 @@ use crate::plan::{ForeignLock, Indexes, PlatformPlan, ResolverOptions};
 use crate::report::StageHandle;
 use crate::wheel::Policy;
 
-use super::candidate::{Candidate, choose};
+use super::candidate::{Candidate, Source, choose};
 use super::making::{Made, Making};
 use super::store::{WheelSet, WheelStore};
 
@@ -205,12 +205,45 @@ pub async fn lock(
     making.lock()
 }
 
-/// What the newest set of the same kind and project was made from.
+/// What the newest set of the same kind and project was made from, if its files were chosen from the
+/// same places in the same way.
 fn earlier(store: &WheelStore, plan: &PlatformPlan, key: &Key) -> Vec<Candidate> {
-    let kind = key.fields.get("schema").map_or("", String::as_str);
-    let set = store.latest(&plan.id, &plan.bundle.name, kind);
-    let wheels = set.iter().flat_map(|set| &set.wheels);
-    wheels.filter_map(Candidate::of_wheel).collect()
+    let field = |key: &Key, name: &str| key.fields.get(name).cloned().unwrap_or_default();
+    let Some(set) = store.latest(&plan.id, &plan.bundle.name, &field(key, "schema")) else {
+        return Vec::new();
+    };
+    if how_chosen(&set.key) != how_chosen(key) {
+        return Vec::new();
+    }
+    let same_builder = ["builder", "abi"]
+        .iter()
+        .all(|name| field(&set.key, name) == field(key, name));
+    set.wheels
+        .iter()
+        .filter_map(Candidate::of_wheel)
+        .filter(|candidate| match &candidate.source {
+            Source::Kept(wheel) => same_builder || !wheel.is_compiled_here(),
+            Source::Wheel(_) | Source::Sdist(_) | Source::Commit(_) => true,
+        })
+        .collect()
+}
+
+/// The fields of a key that say where files are chosen from, and how: indexes and options.
+fn how_chosen(key: &Key) -> Vec<&String> {
+    let says = |name: &&String| {
+        name.starts_with("index")
+            || name.starts_with("extra index")
+            || name
+                .split_once(' ')
+                .is_some_and(|(_, line)| line.starts_with("--"))
+    };
+    let mut fields: Vec<&String> = Vec::new();
+    for (name, value) in &key.fields {
+        if says(&name) {
+            fields.extend([name, value]);
+        }
+    }
+    fields
 }
 
 async fn complete(

@@ -188,6 +188,8 @@ impl<'a> Workshop<'a> {
                 ),
                 Place::Project(path) => format!("file://{PROJECT}/{path}"),
             },
+            // Never asked for: it is there.
+            Source::Kept(wheel) => format!("{}#sha256={}", wheel.file_name, wheel.digest),
             Source::Commit(commit) => {
                 let subfolder = commit.subfolder.as_ref();
                 let subfolder = subfolder.map(|folder| format!("#subdirectory={folder}"));

@@ -196,6 +196,8 @@ impl Workshop<'_> {
                 value["folder"] = folder.into();
                 value
             }
+            // Never asked for: it is there.
+            Source::Kept(wheel) => serde_json::json!({ "file": wheel.file_name }),
             Source::Commit(commit) => serde_json::json!({
                 "name": candidate.title(),
                 "folder": folder,
