@@ -115,8 +115,10 @@ impl Root {
     /// A requirement by name; a URL without a name has that of its file.
     fn of_text(line: &RequirementLine, place: &str) -> Result<Self> {
         let digest = match (&line.place, line.hashes.first()) {
-            (LinePlace::Url, Some(digest)) if !line.text.contains("#sha256=") => {
-                format!("#sha256={digest}")
+            (LinePlace::Url, Some(digest)) if !line.text.contains("sha256=") => {
+                // A fragment that names the distribution has room for more.
+                let joint = if line.text.contains('#') { '&' } else { '#' };
+                format!("{joint}sha256={digest}")
             }
             _ => String::new(),
         };
@@ -236,6 +238,39 @@ impl Direct {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_behind_a_url_is_the_files() {
+        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let folder = tempfile::tempdir().unwrap();
+        for (line, name) in [
+            (
+                format!("https://x.example/a-1.tar.gz --hash=sha256:{digest}"),
+                "a",
+            ),
+            (
+                format!("https://x.example/v1.zip#egg=b --hash=sha256:{digest}"),
+                "b",
+            ),
+            (
+                format!("https://x.example/v1.zip#egg=c&sha256={digest}"),
+                "c",
+            ),
+            (
+                format!("d @ https://x.example/v1.zip ; os_name == 'posix' --hash=sha256:{digest}"),
+                "d",
+            ),
+        ] {
+            fs_err::write(folder.path().join("r.txt"), &line).unwrap();
+            let set = requirements::read(folder.path(), "r.txt".as_ref()).unwrap();
+            let root = Root::of_line(&set.requirements[0], &set.archives).unwrap();
+            assert_eq!(root.name.as_ref(), name, "{line}");
+            let Some(Direct::Url { digest: found, .. }) = root.direct else {
+                panic!("{line}: {:?}", root.direct);
+            };
+            assert_eq!(found.as_str(), digest, "{line}");
+        }
+    }
 
     #[test]
     fn a_direct_reference_says_what_it_refers_to() {
