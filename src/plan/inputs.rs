@@ -291,6 +291,8 @@ mod tests {
     fn lock_files_are_requirements_and_no_constraints() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("uv.lock"), "version = 1\n").unwrap();
+        // What uv reads to export it.
+        fs::write(folder.path().join("pyproject.toml"), "").unwrap();
         let inputs = |key: &str| {
             let text =
                 format!("name = \"x\"\nrequirements = [\"uv.lock\"]\n{key} = [\"uv.lock\"]\n");

@@ -434,10 +434,25 @@ fn with_one_hash_everything_is_pinned_and_has_one() {
 
 #[test]
 fn a_lock_file_is_told_from_a_requirement_file() {
-    let project = Project::new(&[("uv.lock", "version = 1\n"), ("requirements.txt", "a\n")]);
+    let project = Project::new(&[
+        ("uv.lock", "version = 1\n"),
+        ("pyproject.toml", "# of uv\n"),
+        ("requirements.txt", "a\n"),
+        ("alone/uv.lock", "version = 1\n"),
+        ("alone/pylock.toml", "lock-version = \"1.0\"\n"),
+    ]);
     let lock = |name| read_lock(project.0.path(), Path::new(name));
     let found = lock("uv.lock").unwrap().unwrap();
     assert_eq!((found.kind, found.path.as_str()), (LockKind::Uv, "uv.lock"));
+    assert_eq!(found.project.as_deref(), Some(&b"# of uv\n"[..]));
+    assert_eq!(lock("alone/uv.lock").unwrap_err().kind(), Kind::Missing);
+    assert!(
+        lock("alone/pylock.toml")
+            .unwrap()
+            .unwrap()
+            .project
+            .is_none()
+    );
     assert!(lock("requirements.txt").unwrap().is_none());
     assert_eq!(lock("poetry.lock").unwrap_err().kind(), Kind::Missing);
     assert_eq!(lock("../uv.lock").unwrap_err().kind(), Kind::Config);
