@@ -13,13 +13,13 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::PlatformPlan;
 use crate::plan::pylock::{LockedPackage, Pylock};
-use crate::plan::requirements::parse_requirement;
 use crate::plan::roots::Root;
 use crate::report::{StageHandle, Unit};
 use crate::wheel;
 
 use super::candidate::{Candidate, Source, choose, rank};
 use super::closure::{Closure, Distribution, Need};
+use super::metadata;
 use super::resolve::Request;
 use super::store::{Wheel, WheelStore};
 use super::workshop::{Item, Resolved, Workshop};
@@ -421,38 +421,11 @@ impl<'a> Making<'a> {
         wheel: Wheel,
         candidate: Option<Candidate>,
     ) -> Result<()> {
-        let distribution = read(&self.store, &wheel, self.context)?;
+        let distribution = metadata::read(&self.store, &wheel, self.context)?;
         self.known.insert(name.clone(), distribution);
         self.chosen.insert(name, Chosen { wheel, candidate });
         Ok(())
     }
-}
-
-/// What a stored wheel says of itself.
-fn read(store: &WheelStore, wheel: &Wheel, context: &Context<'_>) -> Result<Distribution> {
-    let bad = |why: String| Error::new(Kind::Conflict, format!("`{}`: {why}", wheel.file_name));
-    let core = python_pkginfo::Distribution::new(store.path(wheel))
-        .map_err(|error| bad(error.to_string()))?;
-    let core = core.metadata();
-    let version = core
-        .version
-        .parse()
-        .map_err(|error: pep440_rs::VersionParseError| bad(error.to_string()))?;
-    let mut requires = Vec::new();
-    for line in &core.requires_dist {
-        match parse_requirement(line) {
-            Ok(requirement) => requires.push(requirement),
-            // Installers pass over it too, or the distribution could not be used at all.
-            Err(reason) => context.report.warn(
-                &format!(
-                    "`{}` requires `{line}`, which is no requirement: {reason}",
-                    wheel.file_name
-                ),
-                Some("if it is needed, add it to the project's own requirements"),
-            ),
-        }
-    }
-    Ok(Distribution { version, requires })
 }
 
 fn stale(why: &str) -> Error {

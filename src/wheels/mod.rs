@@ -7,6 +7,7 @@ mod candidate;
 mod closure;
 mod diagnose;
 mod making;
+mod metadata;
 pub mod resolve;
 pub mod store;
 mod workshop;

@@ -5,6 +5,7 @@
 //! each key, so that two runs that miss the same thing make it once.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -13,6 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil::Lock;
 
 use super::WheelStore;
+
+/// A process that was forked and has not begun its program yet holds its parent's locks for a moment,
+/// so a lock that was just dropped may look held: it is asked for again.
+const TRIES: usize = 5;
+const FORK: Duration = Duration::from_millis(20);
 
 /// The right to use the store: what is in it is not removed meanwhile.
 #[derive(Debug)]
@@ -88,7 +94,15 @@ impl WheelStore {
 
     /// The store alone; an error when somebody uses it.
     pub(super) fn alone(&self, what_for: &str) -> Result<Alone> {
-        match self.explain(Lock::try_exclusive(&self.lock_path()))? {
+        let mut found = None;
+        for _ in 0..TRIES {
+            found = self.explain(Lock::try_exclusive(&self.lock_path()))?;
+            if found.is_some() {
+                break;
+            }
+            std::thread::sleep(FORK);
+        }
+        match found {
             Some(mut lock) => {
                 lock.sign(&format!("{what_for}, {}", own_name()));
                 Ok(Alone { _lock: lock })
