@@ -44,6 +44,7 @@ lint:
 
 bench: prerequisites build
 	@benches/compare.py $(BENCH)
+	@benches/wheels.py
 	$(CARGO) bench --bench store
 
 clean:

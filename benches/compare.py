@@ -126,6 +126,13 @@ class Bench:
         root = self.environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(root) / "omnibuild"
 
+    def copy_images(self, cache):
+        """Which base and builder images the engine has, and uv; no wheel and no layer."""
+        for kept, names in [("bases", "*.json"), ("builders", "*.json"), ("tools", "*")]:
+            (cache / "v1" / kept).mkdir(parents=True)
+            for record in (self.user_cache() / "v1" / kept).glob(names):
+                shutil.copy(record, cache / "v1" / kept)
+
     def image(self, name):
         """The builder image that omnibuild made for this project."""
         argv = ["docker", "image", "ls", "--format", "{{.Tag}}", f"omnibuild/{name}"]
@@ -175,11 +182,7 @@ def measure(bench, name, source, changed_file):
         cache, wheels = bench.folder / "cache", bench.folder / "wheels"
         for folder in (cache, wheels):
             shutil.rmtree(folder, ignore_errors=True)
-        # Which base and builder images the engine has; no wheel and no layer.
-        for kept in ("bases", "builders"):
-            (cache / "v1" / kept).mkdir(parents=True)
-            for record in (bench.user_cache() / "v1" / kept).glob("*.json"):
-                shutil.copy(record, cache / "v1" / kept)
+        bench.copy_images(cache)
         for step in steps:
             if step == "one line changed":
                 with open(project / changed_file, "a", encoding="utf-8") as file:

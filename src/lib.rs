@@ -17,7 +17,7 @@
 //!     for each platform, side by side, failures isolated:
 //!                base    -> BaseImage      the engine's, pulled, or bootstrapped from a mirror
 //!                image   -> BuilderImage   reused by content key, or built from the Dockerfile
-//!                wheels  -> WheelSet       from the cache, or made once by the builder's pip
+//!                wheels  -> WheelSet       from the cache; only what that lacks is fetched or built
 //!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
 //!                package -> Built          omnibus and meta-packages, written in process
 //!                verify  -> Verified       installed, run, removed in a clean container

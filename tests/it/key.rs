@@ -333,11 +333,11 @@ fn requirement() -> impl Strategy<Value = Requirement> {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let options = vec!["--pre", "--prefer-binary", "--no-binary=:all:"];
+    let options = vec!["--pre", "--no-binary=:all:"];
     (
         prop::collection::vec(requirement(), 1..6),
         any::<bool>(),
-        prop::sample::subsequence(options, 0..=3),
+        prop::sample::subsequence(options, 0..=2),
         prop::array::uniform5(1..100_u32),
     )
         .prop_map(|(mut requirements, hashed, options, numbers)| {

@@ -33,7 +33,13 @@ const OPTIONS: [(&str, Rule); 16] = [
     ("--find-links", FolderOrHttps),
     ("--no-binary", Allowed),
     ("--only-binary", Allowed),
-    ("--prefer-binary", Allowed),
+    (
+        "--prefer-binary",
+        Refused(
+            "which version it takes would depend on what was built where, and the resolver takes a wheel of the chosen version anyway",
+            "write `--only-binary NAME` for distributions that must not be built",
+        ),
+    ),
     ("--require-hashes", Allowed),
     ("--pre", Allowed),
     ("--hash", Allowed),
@@ -359,7 +365,6 @@ mod tests {
             ("--require-hashes", "fine"),
             ("--no-binary :all:", "fine"),
             ("--only-binary=:all:", "fine"),
-            ("--prefer-binary", "fine"),
             ("-f https://host/wheels", "fine"),
             ("-f wheels", "wheels"),
             ("x @ git+https://host/x.git@COMMIT", "Git"),
