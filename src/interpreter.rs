@@ -82,9 +82,11 @@ impl Interpreter {
     /// version are left empty: they are this machine's, not the platform's.
     pub fn markers(&self) -> Result<MarkerEnvironment> {
         let old = self.numbers() < Some((3, 0));
+        // Distributions write `3.5.1+` when they took more than a release.
+        let version = self.version.trim_end_matches('+');
         MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
             implementation_name: if old { "" } else { &self.implementation },
-            implementation_version: if old { "0" } else { &self.version },
+            implementation_version: if old { "0" } else { version },
             os_name: "posix",
             platform_machine: &self.machine,
             platform_python_implementation: match self.implementation.as_str() {
@@ -95,7 +97,7 @@ impl Interpreter {
             platform_release: "",
             platform_system: "Linux",
             platform_version: "",
-            python_full_version: &self.version,
+            python_full_version: version,
             python_version: &self.major_minor,
             sys_platform: if old { "linux2" } else { "linux" },
         })
@@ -245,6 +247,21 @@ pub(crate) mod tests {
             assert_eq!(interpreter.bytecode_time_offset(), offset);
             assert_eq!(interpreter.bytecode_path("/a/b.c.py"), path);
         }
+    }
+
+    #[test]
+    fn markers_of_a_version_with_a_plus_are_those_of_the_release() {
+        let mut interpreter = of_version("3.5", "cp35m", Some("cpython-35"));
+        interpreter.version = "3.5.1+".to_owned();
+        let environment = interpreter.markers().unwrap();
+        let holds = |text: &str| {
+            let marker: pep508_rs::MarkerTree = text.parse().unwrap();
+            marker.evaluate(&environment, &[])
+        };
+        assert!(holds(
+            "python_full_version == '3.5.1' and sys_platform == 'linux'"
+        ));
+        assert!(!holds("python_version >= '3.6'"));
     }
 
     #[test]

@@ -116,7 +116,13 @@ impl Bootstrap {
         log: &mut dyn FnMut(&str),
     ) -> Result<()> {
         let keyring = self.keyring(cache, log)?;
-        let argv = self.command(arch, mirror, &keyring)?;
+        // apt checks signatures as a user of its own, who may not look into a home folder.
+        let readable = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .suffix(".gpg")
+            .tempfile()?;
+        fs_err::copy(&keyring, readable.path())?;
+        let argv = self.command(arch, mirror, readable.path())?;
         self.execute(&argv, mirror, output, log)
             .map_err(|error| error.context(format_args!("can't bootstrap `{}`", self.suite)))
     }
