@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Overrides;
+use crate::config::{Access, CacheOverrides, Overrides};
 use crate::error::Kind;
 
 /// Ship a Python application as native packages, built in containers.
@@ -75,6 +76,21 @@ pub struct Common {
     /// The engine's network for stages that need one, such as `host`.
     #[arg(long, global = true, env = "OMNIBUILD_NETWORK", value_name = "NAME")]
     pub network: Option<String>,
+    /// The remote cache of wheels: s3://bucket/prefix, gs://…, https://… or file:///…; empty: none.
+    #[arg(
+        long,
+        global = true,
+        env = "OMNIBUILD_CACHE_REMOTE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub cache_remote: Option<String>,
+    /// Take wheels from the remote cache, and put none there.
+    #[arg(long, global = true, env = "OMNIBUILD_CACHE_READ_ONLY", value_parser = FalseyValueParser::new())]
+    pub cache_read_only: bool,
+    /// The part of the remote cache that is written to and read first, such as `pr-12` [default: main].
+    #[arg(long, global = true, env = "OMNIBUILD_CACHE_SCOPE", value_name = "NAME")]
+    pub cache_scope: Option<String>,
     /// Write events and results as JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -222,6 +238,10 @@ pub struct Environment {
     pub ci: bool,
     /// `OMNIBUILD_CACHE_DIR`, else the user's cache folder (`XDG_CACHE_HOME`).
     pub cache: Option<PathBuf>,
+    /// `OMNIBUILD_CACHE_KEY_FILE`: the key that manifests in a remote cache are signed with.
+    pub cache_key_file: Option<PathBuf>,
+    /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
+    pub access: Access,
 }
 
 impl Environment {
@@ -240,12 +260,20 @@ impl Environment {
             let folders = directories::ProjectDirs::from("", "", "omnibuild")?;
             Some(folders.cache_dir().to_owned())
         });
+        let access = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let of_store = name.starts_with("AWS_") || name.starts_with("GOOGLE_");
+            let value = value.into_string().ok()?;
+            (of_store && !value.is_empty()).then_some((name, value))
+        });
         Self {
             source_date_epoch: set("SOURCE_DATE_EPOCH"),
             proxies,
             no_color: set("NO_COLOR").is_some(),
             ci: set("CI").is_some(),
             cache,
+            cache_key_file: set("OMNIBUILD_CACHE_KEY_FILE").map(PathBuf::from),
+            access: Access::new(access.collect()),
         }
     }
 }
@@ -273,6 +301,13 @@ impl Common {
             network: self.network.clone().filter(|network| !network.is_empty()),
             index_url: self.index_url.clone().filter(|url| !url.is_empty()),
             proxies: environment.proxies.clone(),
+            cache: CacheOverrides {
+                remote: self.cache_remote.clone(),
+                read_only: self.cache_read_only,
+                scope: self.cache_scope.clone().filter(|scope| !scope.is_empty()),
+                key_file: given(&environment.cache_key_file).map(from_here),
+                access: environment.access.clone(),
+            },
         }
     }
 }
@@ -318,7 +353,9 @@ fn exit_codes() -> String {
         "Exit codes:\n    0  everything that was asked for is done\n{}\n\
          When platforms fail for different reasons, the code is that of the first in the table.\n\n\
          Environment: SYSBASE, WHEEL_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
-         OMNIBUILD_NETWORK, OMNIBUILD_CACHE_DIR, PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\
+         OMNIBUILD_NETWORK, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
+         OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
+         (object stores), PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\
          proxy variables.",
         codes.concat()
     )

@@ -9,6 +9,7 @@ use crate::engine::{ContainerSpec, Engine, Network, Session};
 use crate::error::Result;
 use crate::plan::NetworkPlan;
 use crate::report::PlatformReporter;
+use crate::wheels::Remote;
 
 /// Where things are kept between runs, drawn from `root` (the user's cache folder):
 ///
@@ -73,6 +74,8 @@ pub struct Context<'a> {
     pub session: &'a Session,
     /// The caches.
     pub caches: &'a Caches,
+    /// The cache of wheels that machines share, where there is one.
+    pub remote: Option<&'a Remote>,
     /// Takes progress and output.
     pub report: &'a PlatformReporter,
     /// How to reach the network.

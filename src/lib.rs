@@ -84,9 +84,9 @@
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error |
 //!
-//! Three arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
-//! `cli` parsed, as plain data; and `wheels` knows the layer, since the project's own wheel is built in
-//! an environment made of layers. `tests/it/tidy/imports.rs` is the same table, held against every
+//! Four arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
+//! `cli` parsed, as plain data; `context` hands out the remote cache ([`wheels::Remote`]); and `wheels`
+//! knows the layer, since the project's own wheel is built in an environment made of layers. `tests/it/tidy/imports.rs` is the same table, held against every
 //! `use`.
 //!
 //! Inside a folder the child imports the parent's trait, and the parent names the child in one

@@ -2,11 +2,13 @@
 //! and nowhere else.
 
 mod ca_bundle;
+mod cache;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;
 mod toml_error;
 
+pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, Overrides, PackageConfig, PyProject};
 pub(crate) use self::toml_error::parse as parse_toml;

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{Family, ImageRef, PlatformId};
 use crate::wheel;
 
+use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::{ca_bundle, toml_error};
 
@@ -52,6 +53,7 @@ struct RawConfig {
     mirror: Option<String>,
     network: Option<String>,
     wheels: Option<wheel::Policy>,
+    cache: Option<RawCache>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -142,6 +144,8 @@ pub struct Overrides {
     pub index_url: Option<String>,
     /// `http_proxy` and its kin.
     pub proxies: BTreeMap<String, String>,
+    /// Of the remote cache.
+    pub cache: CacheOverrides,
 }
 
 /// The checked configuration of a project.
@@ -205,6 +209,8 @@ pub struct Config {
     pub wheels: wheel::Policy,
     /// Proxy variables, as they are to be set in stages with a network.
     pub proxies: BTreeMap<String, String>,
+    /// The remote cache of wheels, when one is named.
+    pub remote: Option<RemoteConfig>,
 }
 
 impl Config {
@@ -227,7 +233,15 @@ impl Config {
         addresses
             .chain(&self.mirror)
             .chain(self.proxies.values())
+            .chain(self.remote.iter().map(|remote| &remote.address))
             .map(String::as_str)
+    }
+
+    /// Every value that is a secret as a whole.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.remote
+            .iter()
+            .flat_map(|remote| remote.access.secrets())
     }
 
     /// What a platform's table changes; nothing for most.
@@ -243,6 +257,7 @@ pub struct AnyFolder {
     pub wheel_dir: Option<PathBuf>,
     /// The platforms that they list.
     pub platforms: Vec<String>,
+    cache: RawCache,
 }
 
 impl AnyFolder {
@@ -252,7 +267,13 @@ impl AnyFolder {
         Ok(Self {
             wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
             platforms: raw.platforms.unwrap_or_default(),
+            cache: raw.cache.unwrap_or_default(),
         })
+    }
+
+    /// The remote cache, when one is named.
+    pub fn remote(self, root: &Path, overrides: CacheOverrides) -> Result<Option<RemoteConfig>> {
+        RemoteConfig::check(root, self.cache, overrides)
     }
 }
 
@@ -314,6 +335,10 @@ impl RawConfig {
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
             wheels: self.wheels.or(under.wheels),
+            cache: match (self.cache, under.cache) {
+                (Some(own), Some(under)) => Some(own.over(under)),
+                (own, under) => own.or(under),
+            },
         }
     }
 }
@@ -372,6 +397,8 @@ fn check(
         .ca_bundle
         .or(raw.ca_bundle.map(|path| root.join(path)));
     ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
+    let cache = raw.cache.unwrap_or_default();
+    let remote = RemoteConfig::check(&root, cache, overrides.cache)?;
     Ok(Config {
         has_source,
         name,
@@ -407,6 +434,7 @@ fn check(
         network: overrides.network.or(raw.network),
         wheels: raw.wheels.unwrap_or_default(),
         proxies: overrides.proxies,
+        remote,
         pyproject,
         root,
     })

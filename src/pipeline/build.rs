@@ -68,7 +68,7 @@ pub(super) async fn run_platforms(
     reporter: &Reporter,
     work: impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
 ) -> Result<()> {
-    let run = Run::new(common.host.clone(), project.caches.clone());
+    let run = Run::new(common.host.clone(), project, reporter)?;
     let everything = async {
         let plan = make_plan(common, options, project, &run, reporter).await?;
         run_planned(options, project, &run, reporter, &plan, &work).await
@@ -79,6 +79,13 @@ pub(super) async fn run_platforms(
             .hint("run the same command again: it goes on with what is done")),
     };
     let swept = run.sweep().await;
+    let interrupted = |error: &Error| error.kind() == Kind::Interrupted;
+    if !result.as_ref().is_err_and(interrupted) {
+        tokio::select! {
+            () = run.finish() => {}
+            () = stop_signal() => {}
+        }
+    }
     result?;
     swept
 }

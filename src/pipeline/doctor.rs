@@ -1,14 +1,15 @@
 //! `omnibuild doctor`: checks what builds need, and says what to do about each that is missing.
 //!
-//! Changes nothing.
+//! Changes nothing, but for a small object that it writes to a remote cache.
 
 use std::process::Command;
 
 use crate::cli::{Common, Environment};
-use crate::config::PlatformTable;
+use crate::config::{AnyFolder, PlatformTable};
 use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::report::{Reporter, human_size};
+use crate::wheels::Remote;
 
 /// Less free space than this, in bytes, is worth a word: a builder image has half of it.
 const ENOUGH_SPACE: u64 = 5 << 30;
@@ -32,6 +33,7 @@ pub async fn doctor(common: &Common, environment: &Environment, reporter: &Repor
     checks.push(mirror(common, has_tool)?);
     checks.push(certificates(common));
     checks.push(index(common));
+    checks.extend(remote(common, environment, reporter).await?);
     let rows: Vec<Vec<String>> = checks
         .iter()
         .map(|check| {
@@ -222,6 +224,49 @@ fn certificates(common: &Common) -> Check {
             }
         }
     }
+}
+
+/// Reads from the remote cache, where there is one, and writes to it if that is allowed.
+async fn remote(
+    common: &Common,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<Option<Check>> {
+    let overrides = common.overrides(environment);
+    let folder = AnyFolder::read(&common.project)?;
+    let Some(config) = folder.remote(&common.project, overrides.cache)? else {
+        return Ok(None);
+    };
+    let address = super::secret_of(&config.address);
+    address
+        .into_iter()
+        .chain(config.access.secrets())
+        .for_each(|secret| reporter.redact(secret));
+    let proxies = overrides.proxies.into_iter();
+    let settings = super::run::remote_settings(&config, overrides.ca_bundle, proxies);
+    let probe = Remote::open(settings, reporter)?.probe().await;
+    let write = match &probe.write {
+        None => "is not written to".to_owned(),
+        Some(Ok(())) => "can be written".to_owned(),
+        Some(Err(why)) => format!("can't be written: {why}"),
+    };
+    let read = match &probe.read {
+        Ok(()) => "can be read".to_owned(),
+        Err(why) => format!("can't be read: {why}"),
+    };
+    let good = probe.read.is_ok() && !matches!(probe.write, Some(Err(_)));
+    let advice = if good {
+        ""
+    } else {
+        "check the address, the credentials and what they allow; `--cache-read-only` where nothing is to be written"
+    };
+    let found = format!("{read}, {write} (scope {})", config.scope);
+    Ok(Some(Check {
+        what: "remote cache",
+        good,
+        found: reporter.redacted(&found),
+        advice: advice.to_owned(),
+    }))
 }
 
 /// Asks pip of this machine, where there is one, for a distribution that every index has.

@@ -49,6 +49,7 @@ impl Project {
         config
             .addresses()
             .filter_map(secret_of)
+            .chain(config.secrets())
             .for_each(|secret| reporter.redact(secret));
         let table = PlatformTable::load(&config.root)?;
         check_overrides(&config, &table)?;

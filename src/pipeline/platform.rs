@@ -113,6 +113,7 @@ impl PlatformBuild<'_> {
             engine,
             session,
             caches: &self.project.caches,
+            remote: self.run.remote(),
             report: &self.report,
             network: &plan.network,
         }

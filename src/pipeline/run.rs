@@ -1,30 +1,45 @@
-//! One run: its engine, connected when first needed, and its session.
+//! One run: its engine, connected when first needed, its session, and the remote cache.
 //!
-//! A run that needs no container needs no engine.
+//! A run that needs no container needs no engine, and one that needs no wheel asks no remote cache.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use crate::config::RemoteConfig;
 use crate::context::Caches;
 use crate::engine::{self, Engine, Session};
 use crate::error::Result;
+use crate::report::Reporter;
+use crate::wheels::Remote;
+use crate::wheels::remote::{RemoteSettings, Timing};
 
-/// The engine and session of a run.
+use super::Project;
+
+/// The engine, session and remote cache of a run.
 pub struct Run {
     host: Option<String>,
     caches: Caches,
+    remote: Option<Remote>,
     connected: OnceCell<(Arc<dyn Engine>, Session)>,
 }
 
 impl Run {
     /// A run on the engine at an address, or on the default one.
-    pub fn new(host: Option<String>, caches: Caches) -> Self {
-        Self {
+    pub fn new(host: Option<String>, project: &Project, reporter: &Reporter) -> Result<Self> {
+        let config = &project.config;
+        let remote = config.remote.as_ref().map(|remote| {
+            let proxies = config.proxies.clone().into_iter();
+            let settings = remote_settings(remote, config.ca_bundle.clone(), proxies);
+            Remote::open(settings, reporter)
+        });
+        Ok(Self {
             host,
-            caches,
+            caches: project.caches.clone(),
+            remote: remote.transpose()?,
             connected: OnceCell::new(),
-        }
+        })
     }
 
     /// The engine and the session; the first call connects and removes what dead sessions left.
@@ -39,11 +54,42 @@ impl Run {
             .await
     }
 
+    /// The remote cache, where there is one.
+    pub fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    /// Waits for what is on its way to the remote cache.
+    pub async fn finish(&self) {
+        if let Some(remote) = &self.remote {
+            remote.finish().await;
+        }
+    }
+
     /// Removes every container of this run; called at its end, whatever that is.
     pub async fn sweep(&self) -> Result<()> {
         match self.connected.get() {
             Some((engine, session)) => session.sweep(engine.as_ref()).await,
             None => Ok(()),
         }
+    }
+}
+
+/// What the configuration says, as the remote cache wants it.
+pub(super) fn remote_settings(
+    config: &RemoteConfig,
+    ca_bundle: Option<PathBuf>,
+    proxies: impl Iterator<Item = (String, String)>,
+) -> RemoteSettings {
+    RemoteSettings {
+        address: config.address.clone(),
+        read_only: config.read_only,
+        scope: config.scope.clone(),
+        read_scopes: config.read_scopes.clone(),
+        key_file: config.key_file.clone(),
+        access: config.access.variables().clone(),
+        ca_bundle,
+        proxies: proxies.collect(),
+        timing: Timing::default(),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt;
 use pep508_rs::{MarkerEnvironment, PackageName};
 
 use crate::context::Context;
@@ -26,6 +27,8 @@ use super::workshop::{Item, Resolved, Workshop};
 
 /// How often the workshop may be asked: a closure is rarely deeper than a few rounds.
 const ROUNDS: usize = 50;
+/// How many wheels the remote cache is asked for at a time.
+const ASKED_AT_A_TIME: usize = 8;
 
 /// A set in the making.
 pub(super) struct Making<'a> {
@@ -178,6 +181,7 @@ impl<'a> Making<'a> {
 
     async fn make(&mut self, workshop: &Workshop<'_>, mut items: Vec<Item>) -> Result<()> {
         workshop.choose(&mut items).await?;
+        self.take_from_remote(&items).await;
         let mut rest = Vec::new();
         for item in items {
             match self.stored(item.candidate.as_ref()) {
@@ -201,8 +205,11 @@ impl<'a> Making<'a> {
         for (name, wheel, key) in workshop.make(&rest, &self.store, &progress).await? {
             if let Some(key) = key {
                 let one = vec![wheel.clone()];
-                self.store
-                    .put_set(&self.plan.id, &self.plan.bundle.name, key, one)?;
+                let plan = self.plan;
+                let set = self.store.put_set(&plan.id, &plan.bundle.name, key, one)?;
+                if let Some(remote) = self.context.remote {
+                    remote.put_set(&self.store, &plan.id, &set);
+                }
             }
             let candidate = candidates.remove(&name);
             match candidate.as_ref().map(|candidate| &candidate.source) {
@@ -214,6 +221,27 @@ impl<'a> Making<'a> {
             self.take(name, wheel, candidate)?;
         }
         Ok(())
+    }
+
+    /// Puts what others have built of these into the store.
+    async fn take_from_remote(&self, items: &[Item]) {
+        let Some(remote) = self.context.remote else {
+            return;
+        };
+        let keys = items.iter().filter_map(|item| {
+            let candidate = item.candidate.as_ref()?;
+            candidate.build_key(self.builder, &self.request.indexes)
+        });
+        let lacking = keys.filter(|key| {
+            let set = self.store.get(&self.plan.id, &key.digest);
+            !matches!(set, Ok(Some(_)))
+        });
+        let asked = futures::stream::iter(lacking).map(async |key| {
+            let got = remote.get_set(&self.store, &self.plan.id, &key.digest);
+            got.await
+        });
+        let mut coming = asked.buffer_unordered(ASKED_AT_A_TIME);
+        while coming.next().await.is_some() {}
     }
 
     /// Has the resolver look at everything at once; what it says is final.

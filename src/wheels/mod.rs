@@ -8,8 +8,10 @@ mod closure;
 mod diagnose;
 mod making;
 mod metadata;
+pub mod remote;
 pub mod resolve;
 pub mod store;
 mod workshop;
 
+pub use self::remote::Remote;
 pub use self::store::{Wheel, WheelSet, WheelStore};

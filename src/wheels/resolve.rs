@@ -1,6 +1,6 @@
 //! The closure of a platform's dependencies as wheels: from the cache, or made now.
 //!
-//! Knows keys and the order of asking: this cache, then whoever makes. What is missing of a set is
+//! Knows keys and the order of asking: this cache, the remote one, then whoever makes. What is missing of a set is
 //! found by `making.rs` and made in the `workshop`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,11 +164,21 @@ async fn ensure_key(
     if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
         return Ok(Ensured { set, made: None });
     }
+    if let Some(remote) = context.remote
+        && let Some(set) = remote.get_set(&store, &plan.id, &key.digest).await
+    {
+        let text = format!("{} wheels: from the remote cache", set.wheels.len());
+        context.report.note(&text);
+        return Ok(Ensured { set, made: None });
+    }
     let preferred = earlier(&store, plan, &key);
     let mut making = Making::new(context, stage, plan, builder, request, preferred)?;
     complete(&mut making, context, builder).await?;
     let (wheels, made) = making.wheels();
     let set = store.put_set(&plan.id, &plan.bundle.name, key, wheels)?;
+    if let Some(remote) = context.remote {
+        remote.put_set(&store, &plan.id, &set);
+    }
     Ok(Ensured {
         set,
         made: Some(made),

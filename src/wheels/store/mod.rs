@@ -106,6 +106,21 @@ pub struct WheelSet {
     pub wheels: Vec<Wheel>,
 }
 
+impl WheelSet {
+    /// The set as it is in its file.
+    pub(super) fn to_sealed_json(&self) -> Result<Vec<u8>> {
+        let sealed = SealedSet::new(self.clone())?;
+        Ok(serde_json::to_vec_pretty(&sealed).map_err(std::io::Error::from)?)
+    }
+
+    /// The set in such a file, when it is what was written and can be what it says.
+    pub(super) fn from_sealed_json(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes)
+            .ok()
+            .and_then(SealedSet::open)
+    }
+}
+
 /// A set as it is in its file. What a reader gets is what was written, or nothing.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -407,8 +422,7 @@ fn read_set(path: &Path) -> Result<Option<WheelSet>, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let sealed: Option<SealedSet> = serde_json::from_slice(&bytes).ok();
-    match sealed.and_then(SealedSet::open) {
+    match WheelSet::from_sealed_json(&bytes) {
         Some(set) => Ok(Some(set)),
         None => Err(format!("`{}` is damaged", path.display())),
     }
