@@ -89,7 +89,12 @@ pub struct Common {
     #[arg(long, global = true, env = "OMNIBUILD_CACHE_READ_ONLY", value_parser = FalseyValueParser::new())]
     pub cache_read_only: bool,
     /// The part of the remote cache that is written to and read first, such as `pr-12` [default: main].
-    #[arg(long, global = true, env = "OMNIBUILD_CACHE_SCOPE", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        env = "OMNIBUILD_CACHE_SCOPE",
+        value_name = "NAME"
+    )]
     pub cache_scope: Option<String>,
     /// Write events and results as JSON, one object a line.
     #[arg(long, global = true)]

@@ -123,7 +123,9 @@ impl RemoteConfig {
         let scope = overrides.scope.or(raw.scope);
         let scope = scope.unwrap_or_else(|| DEFAULT_SCOPE.to_owned());
         let mut read_scopes = raw.read_scopes.unwrap_or_default();
-        read_scopes.iter().try_for_each(|scope| check_scope(scope))?;
+        read_scopes
+            .iter()
+            .try_for_each(|scope| check_scope(scope))?;
         check_scope(&scope)?;
         read_scopes.retain(|other| *other != scope);
         Ok(Some(Self {
@@ -151,7 +153,9 @@ fn check_address(address: &str) -> Result<()> {
         Kind::Config,
         "cache.remote: this is no address of a remote cache",
     )
-    .hint("write `s3://bucket/prefix`, `gs://bucket/prefix`, `https://host/path` or `file:///path`"))
+    .hint(
+        "write `s3://bucket/prefix`, `gs://bucket/prefix`, `https://host/path` or `file:///path`",
+    ))
 }
 
 fn check_scope(scope: &str) -> Result<()> {
@@ -192,8 +196,14 @@ mod tests {
             ..CacheOverrides::default()
         };
         let config = check(text, overrides).unwrap().unwrap();
-        assert_eq!((config.address.as_str(), config.read_only), ("file:///x", true));
-        assert_eq!((config.scope.as_str(), config.read_scopes), ("pr-12", vec!["main".to_owned()]));
+        assert_eq!(
+            (config.address.as_str(), config.read_only),
+            ("file:///x", true)
+        );
+        assert_eq!(
+            (config.scope.as_str(), config.read_scopes),
+            ("pr-12", vec!["main".to_owned()])
+        );
         let off = CacheOverrides {
             remote: Some(String::new()),
             ..CacheOverrides::default()
@@ -203,7 +213,13 @@ mod tests {
 
     #[test]
     fn addresses_and_scopes_are_refused_without_being_repeated() {
-        for bad in ["http://x/y", "s3://", "file://x", "ftp://a:s3cret@x/y", "bucket"] {
+        for bad in [
+            "http://x/y",
+            "s3://",
+            "file://x",
+            "ftp://a:s3cret@x/y",
+            "bucket",
+        ] {
             let error = check(&format!("remote = \"{bad}\""), CacheOverrides::default());
             let error = error.unwrap_err();
             assert_eq!(error.kind(), Kind::Config);

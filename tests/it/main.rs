@@ -14,6 +14,7 @@ mod engine_fake;
 mod hostile;
 mod key;
 mod plan;
+mod remote;
 mod support;
 mod tidy;
 mod workflows;

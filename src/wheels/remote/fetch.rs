@@ -35,7 +35,10 @@ impl Inner {
         platform: &PlatformId,
         key: &Digest,
     ) -> Result<WheelSet, Trouble> {
-        let path = self.layout.set(scope, platform, key).ok_or(Trouble::Missing)?;
+        let path = self
+            .layout
+            .set(scope, platform, key)
+            .ok_or(Trouble::Missing)?;
         let set = self.manifest(&path, platform, key).await?;
         let mut coming = futures::stream::iter(set.wheels.iter().filter(|wheel| !store.has(wheel)))
             .map(|wheel| self.fetch_wheel(store, scope, wheel))

@@ -126,25 +126,38 @@ impl Health {
                 self.condemn(path);
                 warn(
                     &format!("security: `{path}` in the remote cache {what}; it is not used"),
-                    Some("find out who wrote it; builds with the key put a signed one in its place"),
+                    Some(
+                        "find out who wrote it; builds with the key put a signed one in its place",
+                    ),
                 );
             }
             Trouble::Damaged(path, _) => {
                 self.answered();
                 self.condemn(path);
                 let text = format!("the remote cache: {}; it is not used", trouble.text());
-                warn(&text, Some("a build that may write puts a good one in its place"));
+                warn(
+                    &text,
+                    Some("a build that may write puts a good one in its place"),
+                );
             }
             Trouble::Local(_) => warn(
-                &format!("what the remote cache has can't be used: {}", trouble.text()),
+                &format!(
+                    "what the remote cache has can't be used: {}",
+                    trouble.text()
+                ),
                 None,
             ),
             Trouble::Server(..) if trouble.is_refusal() => {
                 self.answered();
                 if !self.refusal_told.swap(true, Ordering::AcqRel) {
                     warn(
-                        &format!("the remote cache does not let this run {action}: {}", trouble.text()),
-                        Some("check the credentials and what they allow; without the right to list, a server says this of what is not there, too"),
+                        &format!(
+                            "the remote cache does not let this run {action}: {}",
+                            trouble.text()
+                        ),
+                        Some(
+                            "check the credentials and what they allow; without the right to list, a server says this of what is not there, too",
+                        ),
                     );
                 }
             }
@@ -182,7 +195,10 @@ fn is_unreachable(trouble: &Trouble) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<HttpError>() {
-            return matches!(error.kind(), HttpErrorKind::Connect | HttpErrorKind::Timeout);
+            return matches!(
+                error.kind(),
+                HttpErrorKind::Connect | HttpErrorKind::Timeout
+            );
         }
         cause = error.source();
     }

@@ -38,7 +38,10 @@ impl SigningKey {
         let bytes = fs_err::read(path).map_err(|error| Error::from(error).hint(HINT))?;
         let key = bytes.trim_ascii_end().to_vec();
         if key.len() < SHORTEST_KEY {
-            let text = format!("cache.key-file: the key in `{}` is too short", path.display());
+            let text = format!(
+                "cache.key-file: the key in `{}` is too short",
+                path.display()
+            );
             return Err(Error::new(Kind::Config, text).hint(HINT));
         }
         if let Ok(text) = std::str::from_utf8(&key) {

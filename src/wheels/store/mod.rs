@@ -115,9 +115,7 @@ impl WheelSet {
 
     /// The set in such a file, when it is what was written and can be what it says.
     pub(super) fn from_sealed_json(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes)
-            .ok()
-            .and_then(SealedSet::open)
+        serde_json::from_slice(bytes).ok().and_then(SealedSet::open)
     }
 }
 
