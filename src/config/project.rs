@@ -257,6 +257,8 @@ pub struct AnyFolder {
     pub wheel_dir: Option<PathBuf>,
     /// The platforms that they list.
     pub platforms: Vec<String>,
+    /// Certificates to trust.
+    pub ca_bundle: Option<PathBuf>,
     cache: RawCache,
 }
 
@@ -267,6 +269,7 @@ impl AnyFolder {
         Ok(Self {
             wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
             platforms: raw.platforms.unwrap_or_default(),
+            ca_bundle: raw.ca_bundle.map(|path| root.join(path)),
             cache: raw.cache.unwrap_or_default(),
         })
     }

@@ -234,6 +234,7 @@ async fn remote(
 ) -> Result<Option<Check>> {
     let overrides = common.overrides(environment);
     let folder = AnyFolder::read(&common.project)?;
+    let ca_bundle = overrides.ca_bundle.or(folder.ca_bundle.clone());
     let Some(config) = folder.remote(&common.project, overrides.cache)? else {
         return Ok(None);
     };
@@ -243,7 +244,7 @@ async fn remote(
         .chain(config.access.secrets())
         .for_each(|secret| reporter.redact(secret));
     let proxies = overrides.proxies.into_iter();
-    let settings = super::run::remote_settings(&config, overrides.ca_bundle, proxies);
+    let settings = super::run::remote_settings(&config, ca_bundle, proxies);
     let probe = Remote::open(settings, reporter)?.probe().await;
     let write = match &probe.write {
         None => "is not written to".to_owned(),

@@ -123,7 +123,8 @@ pub(super) fn open(
         let signature = unhex(signature).ok_or(Unsound::WrongSignature)?;
         key.over(platform, digest, &envelope.set)
             .verify_slice(&signature)
-            .map_err(|_| Unsound::WrongSignature)?;
+            .ok()
+            .ok_or(Unsound::WrongSignature)?;
     }
     WheelSet::from_sealed_json(envelope.set.as_bytes())
         .filter(|set| set.key.digest == *digest)
@@ -131,7 +132,7 @@ pub(super) fn open(
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) || text.len() % 2 != 0 {
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len())

@@ -79,7 +79,7 @@ pub struct Timing {
     pub silence: Duration,
     /// Until a part that is written is answered.
     pub writing: Duration,
-    /// From the first try of a request to the last.
+    /// From the first try of a request to the last; longer than a silence, or there is but one.
     pub retries: Duration,
     /// Beyond the time that a transfer may take by its size.
     pub transfer: Duration,
@@ -91,11 +91,11 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
-            silence: Duration::from_secs(10),
-            writing: Duration::from_secs(60),
-            retries: Duration::from_secs(10),
+            silence: Duration::from_secs(8),
+            writing: Duration::from_mins(1),
+            retries: Duration::from_secs(12),
             transfer: Duration::from_secs(30),
-            finish: Duration::from_secs(120),
+            finish: Duration::from_mins(2),
         }
     }
 }

@@ -167,7 +167,10 @@ impl Inner {
             let (store, wheel) = (store.clone(), wheel.clone());
             move || store.verify(&wheel)
         });
-        let file = checked.await.map_err(stopped)?.map_err(Trouble::Local)?;
+        let file = checked
+            .await
+            .map_err(|error| stopped(&error))?
+            .map_err(Trouble::Local)?;
         if wheel.size >= PART as u64 {
             match self.put_parts(path, &file).await {
                 Err(Trouble::Server(_, object_store::Error::NotImplemented { .. }))
@@ -272,7 +275,7 @@ fn unnameable(name: &str) -> Trouble {
     Trouble::Local(Error::new(crate::error::Kind::Internal, text))
 }
 
-fn stopped(error: tokio::task::JoinError) -> Trouble {
+fn stopped(error: &tokio::task::JoinError) -> Trouble {
     let text = format!("a wheel could not be read: {error}");
     Trouble::Local(Error::new(crate::error::Kind::Internal, text))
 }

@@ -1,6 +1,7 @@
 //! The remote cache against a real S3 server and a folder: who reads what, what goes wrong, and that
 //! it is never more than a miss.
 
+mod credentials;
 mod faults;
 mod program;
 mod relay;
@@ -79,9 +80,9 @@ impl Place {
             scope: scope.to_owned(),
             access: self.access.clone(),
             timing: Timing {
-                silence: Duration::from_millis(500),
-                retries: Duration::from_secs(2),
-                finish: Duration::from_secs(60),
+                silence: Duration::from_secs(10),
+                retries: Duration::from_secs(30),
+                finish: Duration::from_mins(1),
                 ..Timing::default()
             },
             ..RemoteSettings::default()

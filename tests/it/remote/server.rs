@@ -1,5 +1,7 @@
-//! A real S3 server for the tests: one for all, which ends with them.
+//! Real S3 servers for the tests: one that takes everybody and one that asks for credentials. They
+//! end with the tests.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,47 +10,67 @@ use std::sync::OnceLock;
 /// As `.ci/prerequisites` keeps it.
 const FOLDER: &str = "moto-5.2.5";
 
-/// The server: it ends when its standard input does, which is when the tests' process ends.
-struct Server {
+/// A server: it ends when its standard input does, which is when the tests' process ends.
+pub(super) struct Server {
     _process: Child,
-    address: String,
+    /// `host:port`. It has a bucket `cache`.
+    pub(super) address: String,
+    /// Users with the identifiers of their keys and the keys.
+    pub(super) users: BTreeMap<String, (String, String)>,
 }
 
-/// The address of the server, `host:port`. It has a bucket `cache`.
+/// The address of the server that takes everybody.
 pub(super) fn address() -> &'static str {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    &SERVER.get_or_init(start).address
+    &SERVER.get_or_init(|| Server::start(&[])).address
 }
 
-fn start() -> Server {
-    let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let caches = caches.or_else(home).expect("HOME is set");
-    let python = caches
-        .join("omnibuild-tests")
-        .join(FOLDER)
-        .join("bin/python");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/remote/s3.py");
-    let mut command = Command::new(&python);
-    command.arg(script).stdin(Stdio::piped());
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
-    let process = command.spawn();
-    let mut process = process.unwrap_or_else(|error| {
-        panic!(
-            "`{}` can't be started ({error}): run .ci/prerequisites",
-            python.display()
-        )
-    });
-    let mut line = String::new();
-    let output = process.stdout.take().unwrap();
-    BufReader::new(output).read_line(&mut line).unwrap();
-    let address = line.trim().to_owned();
-    assert!(
-        address.contains(':'),
-        "the S3 server has not started: run .ci/prerequisites"
-    );
-    Server {
-        _process: process,
-        address,
+/// The server that asks for credentials.
+pub(super) fn strict() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&["strict"]))
+}
+
+impl Server {
+    fn start(words: &[&str]) -> Self {
+        let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        let caches = caches.or_else(home).expect("HOME is set");
+        let python = caches.join(format!("omnibuild-tests/{FOLDER}/bin/python"));
+        let mut command = Command::new(&python);
+        command.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/it/remote/s3.py"
+        ));
+        command.args(words).stdin(Stdio::piped());
+        let process = command.stdout(Stdio::piped()).spawn();
+        let mut process = process.unwrap_or_else(|error| {
+            let python = python.display();
+            panic!("`{python}` can't be started ({error}): run .ci/prerequisites")
+        });
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut next = || {
+            let line = lines
+                .next()
+                .expect("the S3 server starts: run .ci/prerequisites");
+            line.unwrap()
+        };
+        let address = next();
+        let mut users = BTreeMap::new();
+        loop {
+            let line = next();
+            match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+                ["ready"] => break,
+                [name, id, key] => {
+                    users.insert((*name).to_owned(), ((*id).to_owned(), (*key).to_owned()));
+                }
+                _ => panic!("the S3 server says `{line}`"),
+            }
+        }
+        Self {
+            _process: process,
+            address,
+            users,
+        }
     }
 }
