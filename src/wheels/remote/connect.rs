@@ -12,6 +12,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
+use reqwest::header::HeaderMap;
+
 use crate::error::{Error, Kind, Result};
 
 use super::{RemoteSettings, Timing};
@@ -85,15 +87,30 @@ fn store(
             Arc::new(builder.build().map_err(bad)?)
         }
         "https" => {
+            let (server, headers) = without_credentials(host)?;
             let builder = HttpBuilder::new()
-                .with_url(format!("https://{host}"))
-                .with_client_options(client)
+                .with_url(server)
+                .with_client_options(client.with_default_headers(headers))
                 .with_retry(retry);
             Arc::new(builder.build().map_err(bad)?)
         }
         "file" => Arc::new(LocalFileSystem::new().with_fsync(true)),
         _ => return Err(bad(format!("`{scheme}` is no kind of remote cache"))),
     })
+}
+
+/// A server's address, and the header for the user and password that stood in it: an address is in
+/// every error.
+fn without_credentials(host: &str) -> Result<(String, HeaderMap)> {
+    let client = reqwest::Client::builder()
+        .tls_certs_only([])
+        .build()
+        .map_err(bad)?;
+    let request = client.get(format!("https://{host}")).build();
+    // The client's error would repeat the address.
+    let request = request.map_err(|error| bad(error.without_url()))?;
+    let headers = request.headers().clone();
+    Ok((request.url().to_string(), headers))
 }
 
 fn retry(timing: &Timing) -> RetryConfig {

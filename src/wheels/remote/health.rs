@@ -140,13 +140,10 @@ impl Health {
                     Some("a build that may write puts a good one in its place"),
                 );
             }
-            Trouble::Local(_) => warn(
-                &format!(
-                    "what the remote cache has can't be used: {}",
-                    trouble.text()
-                ),
-                None,
-            ),
+            Trouble::Local(_) => {
+                let text = format!("the remote cache: can't {action} a set: {}", trouble.text());
+                warn(&text, None);
+            }
             Trouble::Server(..) if trouble.is_refusal() => {
                 self.answered();
                 if !self.refusal_told.swap(true, Ordering::AcqRel) {

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::platform::PlatformId;
 
 use super::super::store::{Wheel, WheelSet, WheelStore};
@@ -173,8 +173,11 @@ impl Inner {
             .map_err(Trouble::Local)?;
         if wheel.size >= PART as u64 {
             match self.put_parts(path, &file).await {
-                Err(Trouble::Server(_, object_store::Error::NotImplemented { .. }))
-                    if wheel.size <= LARGEST_WHOLE => {}
+                Err(Trouble::Server(_, object_store::Error::NotImplemented { .. })) => {
+                    if wheel.size > LARGEST_WHOLE {
+                        return Err(too_large(wheel));
+                    }
+                }
                 put => return put,
             }
         }
@@ -272,10 +275,20 @@ impl Inner {
 
 fn unnameable(name: &str) -> Trouble {
     let text = format!("`{name}` can't be a part of an object's name");
-    Trouble::Local(Error::new(crate::error::Kind::Internal, text))
+    Trouble::Local(Error::new(Kind::Internal, text))
+}
+
+fn too_large(wheel: &Wheel) -> Trouble {
+    let Wheel {
+        file_name, size, ..
+    } = wheel;
+    let text = format!(
+        "`{file_name}` has {size} bytes, and this kind of server takes no more than {LARGEST_WHOLE}"
+    );
+    Trouble::Local(Error::new(Kind::Network, text))
 }
 
 fn stopped(error: &tokio::task::JoinError) -> Trouble {
     let text = format!("a wheel could not be read: {error}");
-    Trouble::Local(Error::new(crate::error::Kind::Internal, text))
+    Trouble::Local(Error::new(Kind::Internal, text))
 }

@@ -109,6 +109,32 @@ async fn whatever_fails_always_is_a_miss_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_body_without_an_end_is_given_up() {
+    let (place, set) = filled(&[3000]).await;
+    let relay = Relay::start(server::address(), move |request| {
+        if is_wheel(request) {
+            Harm::Stall
+        } else {
+            Harm::None
+        }
+    });
+    let through = place.through(&relay.url());
+    let settings = through.settings("main");
+    let timing = Timing {
+        transfer: Duration::from_millis(500),
+        ..settings.timing.clone()
+    };
+    let machine = Machine::new();
+    let settings = RemoteSettings { timing, ..settings };
+    assert_eq!(machine.take(settings, &set).await, None);
+    let said = machine.said();
+    assert!(
+        said.contains("no end in the time that it may take"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn content_that_is_another_gets_no_name_and_is_replaced() {
     let machine = Machine::new();
     let set = machine.make("a", &[3000]);

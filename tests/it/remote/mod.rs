@@ -3,6 +3,7 @@
 
 mod credentials;
 mod faults;
+mod https;
 mod program;
 mod relay;
 mod scopes;

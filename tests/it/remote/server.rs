@@ -1,5 +1,4 @@
-//! Real S3 servers for the tests: one that takes everybody and one that asks for credentials. They
-//! end with the tests.
+//! Real servers for the tests: they end when they are dropped, or with the tests.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -10,9 +9,9 @@ use std::sync::OnceLock;
 /// As `.ci/prerequisites` keeps it.
 const FOLDER: &str = "moto-5.2.5";
 
-/// A server: it ends when its standard input does, which is when the tests' process ends.
+/// A server: it ends when its standard input does.
 pub(super) struct Server {
-    _process: Child,
+    process: Child,
     /// `host:port`. It has a bucket `cache`.
     pub(super) address: String,
     /// Users with the identifiers of their keys and the keys.
@@ -22,26 +21,33 @@ pub(super) struct Server {
 /// The address of the server that takes everybody.
 pub(super) fn address() -> &'static str {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    &SERVER.get_or_init(|| Server::start(&[])).address
+    &SERVER.get_or_init(|| Server::start("s3.py", &[])).address
 }
 
 /// The server that asks for credentials.
 pub(super) fn strict() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start(&["strict"]))
+    SERVER.get_or_init(|| Server::start("s3.py", &["strict"]))
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        // Nothing can be done about one that does not end.
+        drop(self.process.wait());
+    }
 }
 
 impl Server {
-    fn start(words: &[&str]) -> Self {
+    /// Starts a script beside this file.
+    pub(super) fn start(script: &str, words: &[&str]) -> Self {
         let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
         let caches = caches.or_else(home).expect("HOME is set");
         let python = caches.join(format!("omnibuild-tests/{FOLDER}/bin/python"));
         let mut command = Command::new(&python);
-        command.arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/it/remote/s3.py"
-        ));
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/remote");
+        command.arg(format!("{folder}/{script}"));
         command.args(words).stdin(Stdio::piped());
         let process = command.stdout(Stdio::piped()).spawn();
         let mut process = process.unwrap_or_else(|error| {
@@ -52,7 +58,7 @@ impl Server {
         let mut next = || {
             let line = lines
                 .next()
-                .expect("the S3 server starts: run .ci/prerequisites");
+                .expect("the server starts: run .ci/prerequisites");
             line.unwrap()
         };
         let address = next();
@@ -64,11 +70,11 @@ impl Server {
                 [name, id, key] => {
                     users.insert((*name).to_owned(), ((*id).to_owned(), (*key).to_owned()));
                 }
-                _ => panic!("the S3 server says `{line}`"),
+                _ => panic!("the server says `{line}`"),
             }
         }
         Self {
-            _process: process,
+            process,
             address,
             users,
         }
