@@ -3,12 +3,14 @@
 
 mod ca_bundle;
 mod cache;
+mod package;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;
 mod toml_error;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
+pub use self::package::PackageConfig;
 pub use self::platforms::{Platform, PlatformTable};
-pub use self::project::{AnyFolder, Config, Overrides, PackageConfig, PyProject};
+pub use self::project::{AnyFolder, Config, Overrides, PyProject};
 pub(crate) use self::toml_error::parse as parse_toml;

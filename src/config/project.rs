@@ -13,6 +13,7 @@ use crate::platform::{Family, ImageRef, PlatformId};
 use crate::wheel;
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::package::{PackageConfig, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::{ca_bundle, toml_error};
 
@@ -58,15 +59,6 @@ struct RawConfig {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawPackage {
-    links: Option<BTreeMap<String, Vec<String>>>,
-    depends: Option<PerFamily>,
-    summary: Option<String>,
-    description: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct RawPlatformOverride {
     build_depends: Option<Vec<String>>,
     depends: Option<Vec<String>>,
@@ -92,20 +84,6 @@ pub struct PyProject {
 #[derive(Debug, Default, Deserialize)]
 struct Tool {
     omnibuild: Option<RawConfig>,
-}
-
-/// A meta-package.
-#[derive(Debug, Clone, Default)]
-pub struct PackageConfig {
-    /// Folders and the commands that are linked into them; `None`: every console script of the
-    /// project into `/usr/bin`.
-    pub links: Option<BTreeMap<String, Vec<String>>>,
-    /// What it needs beside the omnibus package.
-    pub depends: PerFamily,
-    /// One line.
-    pub summary: Option<String>,
-    /// Paragraphs.
-    pub description: Option<String>,
 }
 
 /// What a platform's table changes.
@@ -378,7 +356,7 @@ fn check(
     }
     let mut packages = BTreeMap::new();
     for (name, package) in raw.packages.unwrap_or_default() {
-        packages.insert(name.clone(), check_package(&name, package)?);
+        packages.insert(name.clone(), PackageConfig::check(&name, package)?);
     }
     if packages.is_empty() {
         packages.insert("cli".to_owned(), PackageConfig::default());
@@ -478,45 +456,6 @@ fn check_prefix(prefix: &str) -> Result<()> {
         format!("prefix: `{prefix}` is not a folder for a bundle"),
     )
     .hint("write an absolute path of at least two plain names, such as `/opt/mytool`"))
-}
-
-fn check_package(name: &str, raw: RawPackage) -> Result<PackageConfig> {
-    let good = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    if !good {
-        return Err(Error::new(
-            Kind::Config,
-            format!("packages.{name}: not a name for a package"),
-        )
-        .hint("use lower-case letters, digits and `-`, such as `cli` or `node`"));
-    }
-    for (folder, commands) in raw.links.iter().flatten() {
-        if !matches!(folder.as_str(), "/usr/bin" | "/usr/sbin") {
-            return Err(Error::new(
-                Kind::Config,
-                format!("packages.{name}.links: `{folder}` is not a folder to link into"),
-            )
-            .hint("link into `/usr/bin` (for everybody) or `/usr/sbin` (for administrators and daemons)"));
-        }
-        let bad = |command: &&String| {
-            command.is_empty() || command.contains('/') || command.contains(char::is_whitespace)
-        };
-        if let Some(command) = commands.iter().find(bad) {
-            return Err(Error::new(
-                Kind::Config,
-                format!("packages.{name}.links: `{command}` is not the name of a command"),
-            )
-            .hint("name commands of the bundle's `bin` folder, without a path"));
-        }
-    }
-    Ok(PackageConfig {
-        links: raw.links,
-        depends: raw.depends.unwrap_or_default(),
-        summary: raw.summary,
-        description: raw.description,
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::Read;
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt};
+use object_store::{GetResult, ObjectStoreExt};
 use tokio::sync::mpsc;
 
 use crate::digest::Digest;
@@ -21,8 +21,6 @@ use super::{Inner, LARGEST_MANIFEST};
 
 /// How many wheels come at a time.
 const AT_A_TIME: usize = 8;
-/// How often a body that ends too soon is asked for from there on.
-const BODIES: usize = 3;
 /// Pieces that wait for the disk.
 const AHEAD: usize = 4;
 
@@ -113,7 +111,7 @@ impl Inner {
 
     /// The content of an object into the store, if it is the wheel's.
     async fn stream(&self, store: &WheelStore, path: &Path, wheel: &Wheel) -> Result<(), Trouble> {
-        let first = self.body(path, 0, wheel).await?;
+        let body = self.body(path, wheel).await?;
         let (sender, receiver) = mpsc::channel(AHEAD);
         let put = tokio::task::spawn_blocking({
             let (store, wheel) = (store.clone(), wheel.clone());
@@ -126,7 +124,7 @@ impl Inner {
                 store.put_known(&wheel.file_name, &wheel.digest, &mut content)
             }
         });
-        let sent = self.send(path, wheel, first, sender).await;
+        let sent = send(path, body, sender).await;
         let put = put.await.unwrap_or_else(|error| {
             let text = format!("a wheel could not be written: {error}");
             Err(Error::new(Kind::Internal, text))
@@ -141,14 +139,10 @@ impl Inner {
         }
     }
 
-    /// An object's content from an offset on.
-    async fn body(&self, path: &Path, offset: u64, wheel: &Wheel) -> Result<GetResult, Trouble> {
-        let range = (offset > 0).then_some(GetRange::Offset(offset));
-        let options = GetOptions {
-            range,
-            ..GetOptions::default()
-        };
-        let result = self.reading.get_opts(path, options).await;
+    /// An object's content, which goes on by itself where a body ends too soon and the server tells
+    /// versions apart (`ETag`).
+    async fn body(&self, path: &Path, wheel: &Wheel) -> Result<GetResult, Trouble> {
+        let result = self.reading.get(path).await;
         let result = result.map_err(|error| Trouble::of(path, error))?;
         self.health.answered();
         if result.meta.size != wheel.size {
@@ -157,49 +151,19 @@ impl Inner {
         }
         Ok(result)
     }
+}
 
-    /// Sends the pieces of an object; goes on where a body has ended too soon.
-    async fn send(
-        &self,
-        path: &Path,
-        wheel: &Wheel,
-        first: GetResult,
-        sender: mpsc::Sender<Bytes>,
-    ) -> Result<(), Trouble> {
-        let mut offset = 0;
-        let mut body = first.into_stream();
-        for round in 1.. {
-            let mut failure = None;
-            while let Some(piece) = body.next().await {
-                match piece {
-                    Ok(piece) => {
-                        offset += piece.len() as u64;
-                        if offset > wheel.size {
-                            let what = format!("it has more than {} bytes", wheel.size);
-                            return Err(Trouble::Damaged(path.clone(), what));
-                        }
-                        if sender.send(piece).await.is_err() {
-                            // The store has failed, and says why.
-                            return Ok(());
-                        }
-                    }
-                    Err(error) => {
-                        failure = Some(Trouble::of(path, error));
-                        break;
-                    }
-                }
-            }
-            if offset == wheel.size {
-                break;
-            }
-            if round == BODIES {
-                let what = format!("it ends after {offset} of {} bytes", wheel.size);
-                return Err(failure.unwrap_or(Trouble::Damaged(path.clone(), what)));
-            }
-            body = self.body(path, offset, wheel).await?.into_stream();
+/// Sends the pieces of an object.
+async fn send(path: &Path, body: GetResult, sender: mpsc::Sender<Bytes>) -> Result<(), Trouble> {
+    let mut body = body.into_stream();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| Trouble::of(path, error))?;
+        if sender.send(piece).await.is_err() {
+            // The store has failed, and says why.
+            break;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Pieces as a reader for a thread that may block. An end before all came is an error: it must not
