@@ -10,7 +10,7 @@ pub mod pyproject;
 mod toml_error;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
-pub use self::package::PackageConfig;
+pub use self::package::{PackageConfig, PerFamily};
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, Overrides, PyProject};
 pub(crate) use self::toml_error::parse as parse_toml;

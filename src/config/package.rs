@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::platform::Family;
 
-use super::project::PerFamily;
+/// System packages for each family of distributions.
+pub type PerFamily = BTreeMap<Family, Vec<String>>;
 
 /// `[packages.<name>]` as it stands in a file.
 #[derive(Debug, Clone, Default, Deserialize)]

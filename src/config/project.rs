@@ -9,11 +9,11 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Family, ImageRef, PlatformId};
+use crate::platform::{ImageRef, PlatformId};
 use crate::wheel;
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
-use super::package::{PackageConfig, RawPackage};
+use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::{ca_bundle, toml_error};
 
@@ -21,9 +21,6 @@ use super::{ca_bundle, toml_error};
 pub const OWN_FILE: &str = "omnibuild.toml";
 /// The file with `[project]` (PEP 621) and `[tool.omnibuild]`.
 pub const PYPROJECT: &str = "pyproject.toml";
-
-/// System packages for each family of distributions.
-pub type PerFamily = BTreeMap<Family, Vec<String>>;
 
 /// Every key that a configuration may have.
 #[derive(Debug, Clone, Default, Deserialize)]

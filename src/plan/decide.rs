@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::project::PerFamily;
-use crate::config::{Config, PackageConfig, Platform};
+use crate::config::{Config, PackageConfig, PerFamily, Platform};
 use crate::error::{Error, Kind, Result};
 use crate::platform::PackageName;
 use crate::version::{self, PythonVersion};

@@ -20,14 +20,13 @@ use crate::config::Platform;
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
 use crate::version::{NativeVersion, PythonVersion};
-use crate::wheel::Policy;
 
 use self::inputs::Source;
-use self::pylock::Pylock;
-use self::roots::Root;
 
 pub use self::decide::{normalised_name, plan, prefix};
-pub use self::resolver::{ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection};
+pub use self::resolver::{
+    ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest,
+};
 
 /// What a whole build will do.
 #[derive(Debug, Clone)]
@@ -111,28 +110,10 @@ pub struct NetworkPlan {
 /// The closure of dependencies, as wheels.
 #[derive(Debug, Clone)]
 pub struct WheelsPlan {
-    /// What the set must satisfy.
-    pub roots: Vec<Root>,
-    /// What limits its versions.
-    pub constraints: Vec<Root>,
-    /// How files are chosen.
-    pub options: ResolverOptions,
-    /// Files of the project that are installed or looked through, by path below it.
-    pub files: BTreeMap<String, PathBuf>,
-    /// The lock that decides every file.
-    pub lock: Option<Pylock>,
-    /// Whether everything in the lock is to be installed, needed or not.
-    pub whole_lock: bool,
+    /// What the set is to be.
+    pub request: SetRequest,
     /// The lock file of other platforms: the project is locked, and this platform is not.
     pub locked_for_others: Option<&'static str>,
-    /// Whether every distribution must have a hash.
-    pub requires_hashes: bool,
-    /// What to do about things in wheels that are no defects.
-    pub policy: Policy,
-    /// The lock of another tool, which that tool has to export.
-    pub foreign_lock: Option<ForeignLock>,
-    /// The indexes.
-    pub indexes: Indexes,
     /// What of the key is known before the builder is.
     pub key: KeyBuilder,
 }

@@ -2,11 +2,11 @@
 //!
 //! Reads and writes the text; chooses no file and fetches none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pep440_rs::{Version, VersionSpecifier};
+use pep440_rs::Version;
 use pep508_rs::{MarkerTree, PackageName};
 use serde::Deserialize;
 
@@ -14,8 +14,6 @@ use crate::config::parse_toml;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
-
-use super::roots::Root;
 
 /// The lock file of all platforms that have none of their own.
 pub const FILE: &str = "pylock.toml";
@@ -310,20 +308,6 @@ impl RawCommit {
 }
 
 impl LockedPackage {
-    /// The distribution as a requirement of nothing else.
-    pub fn root(&self) -> Root {
-        let version = self.version.clone().map(VersionSpecifier::equals_version);
-        Root {
-            name: self.name.clone(),
-            extras: Vec::new(),
-            specifiers: version.into_iter().collect(),
-            direct: None,
-            marker: self.marker.clone(),
-            hashes: BTreeSet::new(),
-            place: "the lock".to_owned(),
-        }
-    }
-
     /// Its files.
     pub fn files(&self) -> impl Iterator<Item = &LockedFile> {
         self.wheels.iter().chain(&self.sdist)

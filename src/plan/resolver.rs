@@ -3,15 +3,17 @@
 //! Pure. Which of these a file may use is decided where the file is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use pep508_rs::PackageName as DistributionName;
 
 use crate::digest::KeyBuilder;
 use crate::error::Result;
+use crate::wheel::Policy;
 
-use super::WheelsPlan;
 use super::pylock::{Place, Pylock};
 use super::requirements::{LockFile, LockKind, OptionLine, without_credentials};
+use super::roots::Root;
 
 /// How a resolver chooses files; the words are those of pip's requirement file format.
 #[derive(Debug, Clone, Default)]
@@ -68,13 +70,37 @@ pub struct Indexes {
     pub extra_index_urls: Vec<String>,
 }
 
-impl WheelsPlan {
+/// What a set of wheels is to be.
+#[derive(Debug, Clone, Default)]
+pub struct SetRequest {
+    /// What the set must satisfy.
+    pub roots: Vec<Root>,
+    /// What limits its versions.
+    pub constraints: Vec<Root>,
+    /// How files are chosen.
+    pub options: ResolverOptions,
+    /// Files of the project that are installed or looked through, by path below it.
+    pub files: BTreeMap<String, PathBuf>,
+    /// The lock that decides every file.
+    pub lock: Option<Pylock>,
+    /// Whether everything in the lock is to be installed, needed or not.
+    pub whole_lock: bool,
+    /// Whether every distribution must have a hash.
+    pub requires_hashes: bool,
+    /// What to do about things in wheels that are no defects.
+    pub policy: Policy,
+    /// The lock of another tool, which that tool has to export.
+    pub foreign_lock: Option<ForeignLock>,
+    /// The indexes.
+    pub indexes: Indexes,
+}
+
+impl SetRequest {
     /// Takes a lock that stands among the requirements: everything in it is installed.
     pub(super) fn add_lock(&mut self, lock: &LockFile, extras: &[String]) -> Result<()> {
         self.whole_lock = true;
         let kind = match lock.kind {
             LockKind::Pylock => {
-                self.locked_for_others = None;
                 self.lock = Some(Pylock::parse(&lock.path, &lock.text)?);
                 return Ok(());
             }

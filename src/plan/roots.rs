@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pep440_rs::{Operator, VersionSpecifiers};
+use pep440_rs::{Operator, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, MarkerTree, PackageName, Requirement, VersionOrUrl};
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
-use super::pylock;
+use super::pylock::{self, LockedPackage};
 use super::requirements::{self, Place as LinePlace, RequirementLine};
 
 /// A requirement that a set must satisfy, or a constraint that it must keep to.
@@ -164,6 +164,23 @@ impl Root {
             digest,
         });
         Ok(root)
+    }
+
+    /// A locked distribution as a requirement of nothing else.
+    pub fn of_locked(package: &LockedPackage) -> Self {
+        let version = package
+            .version
+            .clone()
+            .map(VersionSpecifier::equals_version);
+        Self {
+            name: package.name.clone(),
+            extras: Vec::new(),
+            specifiers: version.into_iter().collect(),
+            direct: None,
+            marker: package.marker.clone(),
+            hashes: BTreeSet::new(),
+            place: "the lock".to_owned(),
+        }
     }
 
     /// Whether it lets only one version through.

@@ -2,8 +2,6 @@
 //!
 //! Pure, like the rest of the plan.
 
-use std::collections::BTreeMap;
-
 use crate::config::Platform;
 use crate::config::project::PlatformOverride;
 use crate::digest::KeyBuilder;
@@ -14,7 +12,7 @@ use super::decide::Project;
 use super::metadata::declared_requirements;
 use super::requirements::{RequirementLine, RequirementSet};
 use super::roots::Root;
-use super::{Indexes, ResolverOptions, WheelsPlan, pylock};
+use super::{Indexes, SetRequest, WheelsPlan, pylock};
 
 impl Project<'_> {
     /// Everything about wheels that is known before the builder is.
@@ -41,25 +39,17 @@ impl Project<'_> {
             .field("platform", platform.id.as_str())
             .field("architecture", arch.machine())
             .fields("project requires ", declared.iter().map(|line| (line, "")));
-        let mut wheels = WheelsPlan {
+        let mut request = SetRequest {
             roots: declared
                 .iter()
                 .map(|line| Root::parse(line, "the project"))
                 .collect::<Result<_>>()?,
-            constraints: Vec::new(),
-            options: ResolverOptions::default(),
-            files: BTreeMap::new(),
-            requires_hashes: false,
-            lock: None,
-            whole_lock: false,
-            locked_for_others: None,
-            foreign_lock: None,
             indexes: Indexes {
                 index_url: self.config.index_url.clone(),
                 extra_index_urls: self.config.extra_index_urls.clone(),
             },
             policy: self.config.wheels,
-            key: KeyBuilder::new("wheels", 2),
+            ..SetRequest::default()
         };
         for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {
             let sets = names
@@ -70,53 +60,59 @@ impl Project<'_> {
             lines.dedup();
             key = key.fields(&format!("{kind} "), lines.iter().map(|line| (line, "")));
             for set in sets {
-                self.add_set(set, kind == "requirement", &mut wheels)?;
+                self.add_set(set, kind == "requirement", &mut request)?;
             }
         }
-        key = wheels.indexes.add_to(key);
+        key = request.indexes.add_to(key);
         // A warning changes no set; a refusal does.
-        let denied = wheels.policy.denied();
+        let denied = request.policy.denied();
         key = key.fields("denied ", denied.map(|class| (class.key(), "")));
         let found = self.inputs.lock(&platform.id);
-        wheels.lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
-        if found.is_some() && wheels.lock.is_none() {
-            wheels.locked_for_others = Some(pylock::FILE);
-        }
+        request.lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
         for lock in requirements
             .iter()
             .filter_map(|name| self.inputs.lock_files.get(name))
         {
             key = key.field(format!("lock {}", lock.path), lock.digest.as_str());
-            wheels.add_lock(lock, extras)?;
+            request.add_lock(lock, extras)?;
         }
-        if let Some(lock) = &wheels.lock {
+        if let Some(lock) = &request.lock {
             key = lock.add_to(key);
         }
-        wheels.key = key;
-        Ok(wheels)
+        let locked = request.lock.is_some() || request.foreign_lock.is_some();
+        Ok(WheelsPlan {
+            locked_for_others: (found.is_some() && !locked).then_some(pylock::FILE),
+            request,
+            key,
+        })
     }
 
     /// Takes what a requirement file and those that it includes say.
-    fn add_set(&self, set: &RequirementSet, installs: bool, wheels: &mut WheelsPlan) -> Result<()> {
+    fn add_set(
+        &self,
+        set: &RequirementSet,
+        installs: bool,
+        request: &mut SetRequest,
+    ) -> Result<()> {
         let of = |lines: &[RequirementLine]| {
             let roots = lines.iter().map(|line| Root::of_line(line, &set.archives));
             roots.collect::<Result<Vec<_>>>()
         };
         let said = of(&set.requirements)?;
         if installs {
-            wheels.roots.extend(said);
+            request.roots.extend(said);
         } else {
-            wheels.constraints.extend(said);
+            request.constraints.extend(said);
         }
-        wheels.constraints.extend(of(&set.constraints)?);
+        request.constraints.extend(of(&set.constraints)?);
         for line in &set.options {
-            wheels.options.add(line, &mut wheels.indexes);
+            request.options.add(line, &mut request.indexes);
         }
         let paths = set.archives.keys();
-        wheels
+        request
             .files
             .extend(paths.map(|path| (path.clone(), self.config.root.join(path))));
-        wheels.requires_hashes |= set.requires_hashes();
+        request.requires_hashes |= set.requires_hashes();
         Ok(())
     }
 }

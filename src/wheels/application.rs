@@ -104,10 +104,16 @@ pub async fn build(
     }
     let archive = container.download(OUTPUT).await?;
     let store = WheelStore::new(context.caches.wheels());
-    let wheels: Vec<_> = collect(context, builder, platform.wheels.policy, &store, &archive)?
-        .into_iter()
-        .map(|(_, wheel)| wheel)
-        .collect();
+    let wheels: Vec<_> = collect(
+        context,
+        builder,
+        platform.wheels.request.policy,
+        &store,
+        &archive,
+    )?
+    .into_iter()
+    .map(|(_, wheel)| wheel)
+    .collect();
     if wheels.len() != 1 {
         let names: Vec<&str> = wheels
             .iter()

@@ -12,16 +12,15 @@ use crate::context::Context;
 use crate::engine::Container;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
-use crate::plan::PlatformPlan;
 use crate::plan::pylock::{LockedPackage, Pylock};
 use crate::plan::roots::Root;
+use crate::plan::{PlatformPlan, SetRequest};
 use crate::report::{StageHandle, Unit};
 use crate::wheel;
 
 use super::candidate::{Candidate, Source, choose, rank};
 use super::closure::{Closure, Distribution, Need};
 use super::metadata;
-use super::resolve::Request;
 use super::store::{Wheel, WheelStore};
 use super::workshop::{Item, Resolved, Workshop};
 
@@ -36,7 +35,7 @@ pub(super) struct Making<'a> {
     pub(super) stage: &'a StageHandle,
     pub(super) plan: &'a PlatformPlan,
     pub(super) builder: &'a BuilderImage,
-    pub(super) request: &'a Request,
+    pub(super) request: &'a SetRequest,
     environment: MarkerEnvironment,
     roots: Vec<Root>,
     store: WheelStore,
@@ -89,7 +88,7 @@ impl<'a> Making<'a> {
         stage: &'a StageHandle,
         plan: &'a PlatformPlan,
         builder: &'a BuilderImage,
-        request: &'a Request,
+        request: &'a SetRequest,
         preferred: Vec<Candidate>,
     ) -> Result<Self> {
         let preferred = preferred.into_iter();
@@ -119,8 +118,7 @@ impl<'a> Making<'a> {
     /// From now on nothing but this lock decides.
     fn obey(&mut self, lock: Pylock) {
         if self.request.whole_lock {
-            self.roots
-                .extend(lock.packages.iter().map(LockedPackage::root));
+            self.roots.extend(lock.packages.iter().map(Root::of_locked));
         }
         self.preferred.clear();
         self.decided = Some((Decided::Lock, lock));

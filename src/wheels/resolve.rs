@@ -3,8 +3,7 @@
 //! Knows keys and the order of asking: this cache, the remote one, then whoever makes. What is missing of a set is
 //! found by `making.rs` and made in the `workshop`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::digest::{Key, KeyBuilder};
@@ -13,38 +12,12 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::pylock::Pylock;
 use crate::plan::roots::Root;
-use crate::plan::{ForeignLock, Indexes, PlatformPlan, ResolverOptions};
+use crate::plan::{Indexes, PlatformPlan, SetRequest};
 use crate::report::StageHandle;
-use crate::wheel::Policy;
 
 use super::candidate::{Candidate, Source, choose};
 use super::making::{Made, Making};
 use super::store::{WheelSet, WheelStore};
-
-/// What to make a set of.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// What the set must satisfy.
-    pub roots: Vec<Root>,
-    /// What limits its versions.
-    pub constraints: Vec<Root>,
-    /// How files are chosen.
-    pub options: ResolverOptions,
-    /// Files of the project, by path below it.
-    pub files: BTreeMap<String, PathBuf>,
-    /// The lock that decides every file.
-    pub lock: Option<Pylock>,
-    /// Whether everything in the lock is to be installed, needed or not.
-    pub whole_lock: bool,
-    /// Whether every distribution must have a hash.
-    pub requires_hashes: bool,
-    /// What to do about things in wheels that are no defects.
-    pub policy: Policy,
-    /// The lock of another tool.
-    pub foreign_lock: Option<ForeignLock>,
-    /// The indexes.
-    pub indexes: Indexes,
-}
 
 /// A set, and how it came.
 pub struct Ensured {
@@ -90,26 +63,9 @@ pub async fn ensure(
         .hint(format!("lock it: `omnibuild lock --sysbase {}`", plan.id)));
     }
     let key = key(plan, &builder.key, &builder.interpreter.abi);
-    let ensured = ensure_key(context, stage, plan, builder, key, &request(plan)).await?;
+    let ensured = ensure_key(context, stage, plan, builder, key, &plan.wheels.request).await?;
     tell_floating(context, plan, &ensured.set);
     Ok(ensured)
-}
-
-/// What a platform's plan asks for.
-fn request(plan: &PlatformPlan) -> Request {
-    let wheels = plan.wheels.clone();
-    Request {
-        roots: wheels.roots,
-        constraints: wheels.constraints,
-        options: wheels.options,
-        files: wheels.files,
-        lock: wheels.lock,
-        whole_lock: wheels.whole_lock,
-        requires_hashes: wheels.requires_hashes,
-        policy: wheels.policy,
-        foreign_lock: wheels.foreign_lock,
-        indexes: wheels.indexes,
-    }
 }
 
 /// What building the project needs (`[build-system] requires` and what its backend asks for).
@@ -127,11 +83,11 @@ pub async fn ensure_build_requires(
         .iter()
         .map(|line| Root::parse(line, "[build-system] requires"))
         .collect::<Result<_>>()?;
-    let request = Request {
+    let request = SetRequest {
         roots,
-        indexes: plan.wheels.indexes.clone(),
-        policy: plan.wheels.policy,
-        ..Request::default()
+        indexes: plan.wheels.request.indexes.clone(),
+        policy: plan.wheels.request.policy,
+        ..SetRequest::default()
     };
     let key = build_requires_key(&lines, &request.indexes, builder);
     let ensured = ensure_key(context, stage, plan, builder, key, &request).await?;
@@ -144,7 +100,7 @@ async fn ensure_key(
     plan: &PlatformPlan,
     builder: &BuilderImage,
     key: Key,
-    request: &Request,
+    request: &SetRequest,
 ) -> Result<Ensured> {
     let store = WheelStore::new(context.caches.wheels());
     match store.get(&plan.id, &key.digest) {
@@ -194,7 +150,7 @@ pub async fn lock(
     builder: &BuilderImage,
     upgrade: bool,
 ) -> Result<Pylock> {
-    let mut request = request(plan);
+    let mut request = plan.wheels.request.clone();
     let preferred = match request.lock.take() {
         _ if upgrade => Vec::new(),
         Some(lock) => {
@@ -271,7 +227,7 @@ async fn complete(
 
 /// Without a lock, whatever nobody pins is what the index had when the set was made.
 fn tell_floating(context: &Context<'_>, plan: &PlatformPlan, set: &WheelSet) {
-    let wheels = &plan.wheels;
+    let wheels = &plan.wheels.request;
     if wheels.lock.is_some() || wheels.foreign_lock.is_some() {
         return;
     }

@@ -18,6 +18,7 @@ use crate::digest::Key;
 use crate::engine::{Container, Exec};
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
+use crate::plan::SetRequest;
 use crate::plan::pylock::{Place, Pylock};
 use crate::plan::roots::Root;
 use crate::wheel::{self, Policy};
@@ -27,7 +28,6 @@ use pep508_rs::PackageName;
 use super::candidate::{Candidate, Source};
 use super::closure::Need;
 use super::diagnose::Clues;
-use super::resolve::Request;
 use super::store::{Wheel, WheelStore};
 
 /// The interpreter that runs the tools; `images/common/make-python` makes it.
@@ -66,7 +66,7 @@ pub(super) struct Workshop<'a> {
     context: &'a Context<'a>,
     container: &'a Container<'a>,
     builder: &'a BuilderImage,
-    request: &'a Request,
+    request: &'a SetRequest,
     tool: Tool,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Workshop<'a> {
         context: &'a Context<'a>,
         container: &'a Container<'a>,
         builder: &'a BuilderImage,
-        request: &'a Request,
+        request: &'a SetRequest,
     ) -> Result<Self> {
         let mut archive = ArchiveWriter::new(0)?;
         for (name, path) in &request.files {

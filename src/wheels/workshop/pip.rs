@@ -5,12 +5,11 @@
 use crate::archive::ArchiveWriter;
 use crate::engine::Exec;
 use crate::error::Result;
-use crate::plan::Indexes;
 use crate::plan::roots::Root;
+use crate::plan::{Indexes, SetRequest};
 
 use super::super::candidate::Candidate;
 use super::super::diagnose::Clues;
-use super::super::resolve::Request;
 use super::super::store::{Wheel, WheelStore};
 use super::{Item, Made, OUTPUT, PROJECT, PYTHON, Workshop};
 
@@ -18,7 +17,7 @@ const CONFIGURATION: &str = "/omnibuild/pip.conf";
 
 /// Puts pip's configuration into the archive: a file, since URLs may hold credentials and the
 /// environment of a process is no secret.
-pub(super) fn configure(request: &Request, archive: &mut ArchiveWriter) -> Result<()> {
+pub(super) fn configure(request: &SetRequest, archive: &mut ArchiveWriter) -> Result<()> {
     let text = configuration(&request.indexes);
     archive.bytes(&CONFIGURATION[1..], 0o600, text.as_bytes())
 }

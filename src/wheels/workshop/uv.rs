@@ -7,13 +7,13 @@ use pep508_rs::PackageName;
 use crate::archive::{self, ArchiveWriter};
 use crate::engine::Exec;
 use crate::error::{Error, Kind, Result};
+use crate::plan::SetRequest;
 use crate::plan::pylock::{LockedFile, Place, Pylock};
 use crate::plan::roots::Root;
 use crate::steps::step_script;
 
 use super::super::candidate::{Candidate, Source, choose};
 use super::super::diagnose::Clues;
-use super::super::resolve::Request;
 use super::super::store::{Wheel, WheelStore};
 use super::tool::UV;
 use super::{Item, Made, OUTPUT, PROJECT, PYTHON, Workshop};
@@ -25,7 +25,7 @@ const REQUEST: &str = "/omnibuild/make_wheels.json";
 const DIFFERENT: i64 = 4;
 
 /// Puts uv's configuration into the archive: a file, since URLs may hold credentials.
-pub(super) fn configure(request: &Request, archive: &mut ArchiveWriter) -> Result<()> {
+pub(super) fn configure(request: &SetRequest, archive: &mut ArchiveWriter) -> Result<()> {
     let text = configuration(request);
     archive.bytes(&CONFIGURATION[1..], 0o600, text.as_bytes())?;
     archive.bytes(
@@ -37,7 +37,7 @@ pub(super) fn configure(request: &Request, archive: &mut ArchiveWriter) -> Resul
 
 /// An extra index is asked before the default one, and a name is taken from the first that has it,
 /// so that nobody else can publish under the name of a private distribution.
-fn configuration(request: &Request) -> String {
+fn configuration(request: &SetRequest) -> String {
     let options = &request.options;
     let mut table = toml::Table::new();
     let mut indexes = Vec::new();
