@@ -17,7 +17,7 @@
 //!     for each platform, side by side, failures isolated:
 //!                base    -> BaseImage      the engine's, pulled, or bootstrapped from a mirror
 //!                image   -> BuilderImage   reused by content key, or built from the Dockerfile
-//!                wheels  -> WheelSet       from the cache; only what that lacks is fetched or built
+//!                wheels  -> WheelSet       from a cache; only what none has is fetched or built
 //!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
 //!                package -> Built          omnibus and meta-packages, written in process
 //!                verify  -> Verified       installed, run, removed in a clean container
@@ -50,7 +50,7 @@
 //! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
 //! | [`image`] | builder images |
-//! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both |
+//! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer |
 //! | [`verify`] | the packages in a clean container |
@@ -126,9 +126,11 @@
 //!    was put in, by [`wheel`] what it holds. (the tests of both;
 //!    `damaged_wheels_are_found_put_aside_and_made_again`,
 //!    `each_hostile_wheel_is_decided_and_named`, `a_damaged_wheel_is_refused_or_holds_what_it_held`)
-//! 10. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
+//! 10. Nothing that comes from a remote cache is believed: a set is its key's own and sealed, a wheel
+//!     has its digest before it has a name, and no trouble with it fails a build. (`tests/it/remote`)
+//! 11. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
 //!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
-//! 11. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
+//! 12. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
 //!
 //! # Cross-cutting
 //!

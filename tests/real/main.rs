@@ -25,5 +25,6 @@ mod kinds;
 mod rebuild;
 mod sample;
 mod several;
+mod shared;
 mod stopping;
 mod wheels;

@@ -136,3 +136,32 @@ async fn many_machines_write_one_set_at_once() {
     let found = reader.take(place.settings("main"), &sets[0]).await.unwrap();
     assert_eq!(found.wheels, sets[0].wheels);
 }
+
+#[tokio::test]
+async fn a_proxy_is_asked_in_place_of_the_server() {
+    let relay = Relay::start(server::address(), |_| Harm::None);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let place = Place::s3(&endpoint);
+    let proxies = [("http_proxy".to_owned(), relay.url())];
+    let settings = RemoteSettings {
+        proxies: proxies.into(),
+        ..place.settings("main")
+    };
+    let one = Machine::new();
+    let set = one.make("a", &[100]);
+    one.give(settings.clone(), &[&set]).await;
+    let other = Machine::new();
+    let found = other.take(settings.clone(), &set).await;
+    assert_eq!(found, Some(set.clone()), "{}{}", one.said(), other.said());
+    let seen = relay.seen();
+    let through = |each: &super::relay::Request| each.path.starts_with(&endpoint);
+    assert!(!seen.is_empty() && seen.iter().all(through), "{seen:?}");
+
+    let mut excluded = settings;
+    let no_proxy = ("no_proxy".to_owned(), "127.0.0.1".to_owned());
+    excluded.proxies.extend([no_proxy]);
+    assert_eq!(Machine::new().take(excluded, &set).await, None);
+    assert_eq!(relay.seen(), seen, "it is asked for others only");
+}
