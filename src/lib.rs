@@ -31,6 +31,12 @@
 //! installed and compiled at a prefix. Nobody has to install a wheel twice, so after a change of one
 //! line only the application's layer is made, and the packages are written.
 //!
+//! A set of wheels is not one thing: when its key misses, [`wheels`] follows the metadata of the wheels
+//! that are there, and has the workshop, a builder container with a network, fetch or build only what
+//! is missing. Which file a distribution is, is decided by the first of these that says it: a direct
+//! reference, a lock, the project's earlier set, the index. Wheels are stored by content for all
+//! platforms; the key of one that was built here names its source, the builder and the ABI.
+//!
 //! # Entry points
 //!
 //! `main.rs` parses and calls [`pipeline::execute`], which has one function for each command.

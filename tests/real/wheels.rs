@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use crate::support::index::source_distribution;
 use crate::support::platform::{self, Platform};
 use crate::support::program::{self, Ran};
 use crate::support::project::Project;
@@ -205,36 +206,39 @@ fn hashes_in_a_requirement_file_are_held() {
 }
 
 #[test]
-fn wheels_of_the_projects_folder_are_installed() {
+fn files_of_the_projects_folder_are_installed() {
     let platform = platform::first_asked();
-    let pins = Pins::of("docopt\n--find-links vendor\n");
-    let pip = |words: &[&str]| {
-        let mut command = Command::new("/usr/bin/python3");
-        command
-            .args(["-m", "pip", "wheel", "--quiet", "--no-deps"])
-            .args(words);
-        let status = command
-            .env_remove("PIP_FIND_LINKS")
-            .status()
-            .expect("python3 runs");
-        assert!(status.success(), "install python3-pip and python3-wheel");
-    };
+    let pins = Pins::of("./vendor/inhouse-1.0.tar.gz\nfound\nsix==1.16.0\n--find-links vendor\n");
     let vendor = pins.project.root().join("vendor");
-    let vendor = vendor.to_str().expect("it is UTF-8");
-    pip(&["--wheel-dir", vendor, "idna==3.6"]);
-    pins.project.write(
-        "pins.txt",
-        "./vendor/idna-3.6-py3-none-any.whl\nsix==1.16.0\n",
-    );
+    fs_err::create_dir(&vendor).expect("it can be made");
+    for name in ["inhouse", "found"] {
+        let setup = format!("from setuptools import setup; setup(name='{name}', version='1.0')");
+        let archive = source_distribution(name, &[("setup.py", &setup)]);
+        fs_err::write(vendor.join(format!("{name}-1.0.tar.gz")), archive).expect("it is written");
+    }
     let run = pins.run(platform, &[]).succeeded();
-    run.said(&["2 wheels, 2 fetched, 0 built"]);
+    run.said(&["3 wheels, 1 fetched, 2 built"]);
     pins.run(platform, &["lock"]).succeeded();
     let lock =
         fs_err::read_to_string(pins.project.root().join("pylock.toml")).expect("it was written");
-    assert!(
-        lock.contains("path = \"vendor/idna-3.6-py3-none-any.whl\""),
-        "{lock}"
+    for name in ["inhouse", "found"] {
+        assert!(
+            lock.contains(&format!("path = \"vendor/{name}-1.0.tar.gz\"")),
+            "{lock}"
+        );
+    }
+    // Its content decides.
+    let archive = source_distribution(
+        "inhouse",
+        &[(
+            "setup.py",
+            "from setuptools import setup; setup(name='inhouse', version='1.0', py_modules=[])",
+        )],
     );
+    fs_err::write(vendor.join("inhouse-1.0.tar.gz"), archive).expect("it is written");
+    pins.run(platform, &["lock"]).succeeded();
+    let run = pins.run(platform, &[]).succeeded();
+    run.said(&["wheels: 3 wheels, 0 fetched, 0 built"]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn answer(mut stream: TcpStream, archives: &BTreeMap<String, Vec<u8>>) -> std::i
     stream.flush()
 }
 
-fn source_distribution(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn source_distribution(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut archive = tar::Builder::new(encoder);
     let about = format!("Metadata-Version: 1.0\nName: {name}\nVersion: 1.0\n");
