@@ -1,7 +1,7 @@
 //! The closure of a platform's dependencies as wheels: from the cache, or made now.
 //!
-//! Knows keys and the order of asking: this cache, the remote one, then whoever makes. What is missing of a set is
-//! found by `making.rs` and made in the `workshop`.
+//! Knows keys and the order of asking: this cache, the remote one, then whoever makes. What is
+//! missing of a set is found by `making.rs` and made in the `workshop`.
 
 use std::collections::BTreeSet;
 

@@ -192,7 +192,7 @@ impl Remote {
     pub async fn finish(&self) {
         let left = self.queue.finish(self.inner.timing.finish).await;
         if left > 0 {
-            let text = format!("{left} sets of wheels were not written to the remote cache");
+            let text = format!("sets of wheels that were not written to the remote cache: {left}");
             let hint = "a later build that makes them writes them; `omnibuild doctor` checks the remote cache";
             self.inner.health.warn(&text, Some(hint));
         }

@@ -224,7 +224,7 @@ async fn an_upload_that_is_killed_leaves_no_object_and_no_manifest() {
         machine.give(place.settings("main"), &[&set]).await;
         let said = machine.said();
         assert!(
-            said.contains("can't write") && said.contains("1 sets of wheels were not written"),
+            said.contains("can't write") && said.contains("not written to the remote cache: 1"),
             "{killed}: {said}"
         );
         let manifest = |each: &Request| each.writes() && each.path.contains("/sets/");
@@ -338,5 +338,8 @@ async fn a_run_does_not_wait_for_ever_for_what_it_writes() {
     };
     machine.give(settings, &[&set]).await;
     let said = machine.said();
-    assert!(said.contains("1 sets of wheels were not written"), "{said}");
+    assert!(
+        said.contains("not written to the remote cache: 1"),
+        "{said}"
+    );
 }
