@@ -9,7 +9,7 @@ Argument: a JSON file with `output` and `build` (folders), `python`, `uv` (a com
 
 `path` in place of `url` names a file that is there. What is built lands in `output/<number>/`,
 `number` being its place in the list; fetched wheels too. Each line of a build is printed behind
-the name. Exit status 4: a file is not what it should be. Runs on Python 3.8 and newer with the
+the name. Exit status 4: a file is not what it should be. Runs on Python 3.9 and newer with the
 standard library only; nothing of a source distribution is imported by this process.
 """
 
@@ -32,6 +32,7 @@ import urllib.request
 import zipfile
 
 FETCHES = 16
+FIRST_USER = 20000
 TRIES = 4
 TIMEOUT = 60
 DIFFERENT = 4
@@ -53,15 +54,20 @@ def say(line):
 def opener(url):
     """The address without credentials, and the header that carries them."""
     parts = urllib.parse.urlsplit(url)
-    headers = {"User-Agent": "omnibuild", "Accept-Encoding": "identity"}
+    secret = None
     if parts.username is not None:
         user = urllib.parse.unquote(parts.username)
         word = urllib.parse.unquote(parts.password or "")
         token = base64.b64encode("{}:{}".format(user, word).encode()).decode()
-        headers["Authorization"] = "Basic " + token
-        place = parts.hostname + (":{}".format(parts.port) if parts.port else "")
-        parts = parts._replace(netloc=place)
-    return urllib.request.Request(urllib.parse.urlunsplit(parts), headers=headers)
+        secret = "Basic " + token
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    request = urllib.request.Request(
+        urllib.parse.urlunsplit(parts), headers={"User-Agent": "omnibuild", "Accept-Encoding": "identity"}
+    )
+    if secret:
+        # Another server that this one names gets no password.
+        request.add_unredirected_header("Authorization", secret)
+    return request
 
 
 def read_into(response, path):
@@ -125,11 +131,11 @@ def unpack(path, folder):
                 archive.extractall(place, filter="data")
             else:
                 archive.extractall(place, members=plain(archive, os.path.realpath(place)))
-    entries = os.listdir(place)
+    entries = [name for name in os.listdir(place) if not name.startswith("._")]
     if len(entries) != 1 or not os.path.isdir(os.path.join(place, entries[0])):
         raise ValueError("`{}` has no single top folder".format(os.path.basename(path)))
     os.rename(os.path.join(place, entries[0]), folder)
-    os.rmdir(place)
+    shutil.rmtree(place)
 
 
 def plain(archive, place):
@@ -159,9 +165,9 @@ def check_out(wanted, folder):
     git("submodule", "--quiet", "update", "--init", "--recursive")
 
 
-def run(name, command, folder):
+def run(name, command, folder, **how):
     process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **how
     )
     with process.stdout:
         for line in process.stdout:
@@ -170,19 +176,42 @@ def run(name, command, folder):
         raise subprocess.CalledProcessError(process.returncode, command)
 
 
-def build(request, wanted, path, output):
+def own_user(number, folders):
+    """Hands folders to a user of this build alone: no build can reach another's files or wheel."""
+    user = FIRST_USER + number
+    try:
+        for top in folders:
+            for place, _, names in os.walk(top):
+                for path in [place] + [os.path.join(place, name) for name in names]:
+                    os.chown(path, user, user, follow_symlinks=False)
+    except PermissionError:
+        # An engine that has one user only.
+        return {}
+    return {"user": user, "group": user, "extra_groups": []}
+
+
+def build(request, number, wanted, path, output):
     folder = os.path.join(request["build"], wanted["folder"])
     if "git" in wanted:
         check_out(wanted, folder)
     else:
         unpack(path, folder)
     source = os.path.join(folder, wanted.get("subfolder") or "")
+    private = os.path.join(request["build"], "private-{}".format(number))
+    places = {name: os.path.join(private, name) for name in ("home", "cache", "temporary", "wheel")}
+    for place in places.values():
+        os.makedirs(place)
+    how = own_user(number, [folder, private])
+    os.chmod(private, 0o700)
+    environment = dict(os.environ, HOME=places["home"], UV_CACHE_DIR=places["cache"], TMPDIR=places["temporary"])
     command = request["uv"] + ["build", "--wheel", "--python", request["python"]]
-    run(wanted["name"], command + ["--out-dir", output, source], source)
+    run(wanted["name"], command + ["--out-dir", places["wheel"], source], source, env=environment, **how)
+    for name in os.listdir(places["wheel"]):
+        made = os.path.join(places["wheel"], name)
+        if name.endswith(".whl") and os.path.isfile(made) and not os.path.islink(made):
+            shutil.copyfile(made, os.path.join(output, name))
     shutil.rmtree(folder, ignore_errors=True)
-    for name in os.listdir(output):
-        if not name.endswith(".whl"):
-            os.unlink(os.path.join(output, name))
+    shutil.rmtree(private, ignore_errors=True)
 
 
 def main():
@@ -190,33 +219,36 @@ def main():
         request = json.load(file)
     os.makedirs(request["build"], exist_ok=True)
     sources = os.path.join(request["build"], "sources")
-    os.makedirs(sources, exist_ok=True)
+    # Of an earlier round in the same container.
+    shutil.rmtree(sources, ignore_errors=True)
+    os.makedirs(sources)
     fetches = concurrent.futures.ThreadPoolExecutor(FETCHES)
     builds = concurrent.futures.ThreadPoolExecutor(request["jobs"])
     failures = []
 
-    def fetched(wanted, output):
+    def fetched(number, wanted):
+        output = os.path.join(request["output"], str(number))
         os.makedirs(output)
         is_wheel = wanted.get("file", "").endswith(".whl")
-        path = None if "git" in wanted else fetch(wanted, output if is_wheel else sources)
+        # Two servers may call their files the same.
+        source = os.path.join(sources, str(number))
+        os.makedirs(source)
+        path = None if "git" in wanted else fetch(wanted, output if is_wheel else source)
         if is_wheel:
             say("Saved {}".format(wanted["file"]))
             return None
-        return builds.submit(built, wanted, path, output)
+        return builds.submit(built, number, wanted, path, output)
 
-    def built(wanted, path, output):
+    def built(number, wanted, path, output):
         if stopped.is_set():
             return
         say("Building {}".format(wanted["name"]))
-        build(request, wanted, path, output)
+        build(request, number, wanted, path, output)
         say("Created wheel for {}".format(wanted["name"]))
-
-    def guarded(number, wanted):
-        return fetched(wanted, os.path.join(request["output"], str(number)))
 
     # The longest first: what has to be built is fetched before ready wheels.
     order = sorted(enumerate(request["wanted"]), key=lambda pair: pair[1].get("file", "").endswith(".whl"))
-    futures = {fetches.submit(guarded, number, wanted): wanted for number, wanted in order}
+    futures = {fetches.submit(fetched, number, wanted): wanted for number, wanted in order}
     while futures:
         done, _ = concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_COMPLETED)
         for future in done:

@@ -256,6 +256,16 @@ impl AnyFolder {
 }
 
 impl PyProject {
+    /// Every requirement in it: the project's, its extras' and its build's.
+    pub fn requirements(&self) -> impl Iterator<Item = &str> {
+        let project = self.project.iter().flat_map(|project| {
+            let extras = project.optional_dependencies.values().flatten();
+            project.dependencies.iter().flatten().chain(extras)
+        });
+        let build = self.build_system.iter().flat_map(|build| &build.requires);
+        project.chain(build.flatten()).map(String::as_str)
+    }
+
     /// Reads the pyproject.toml of a project; without one, everything in it is absent.
     pub fn read(root: &Path) -> Result<Self> {
         match read(root, PYPROJECT)? {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use crate::cli::{BuildOptions, Common, Environment};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 use crate::plan::pylock::{self, LockedPackage, Pylock};
 use crate::platform::PlatformId;
@@ -48,6 +48,20 @@ pub async fn lock(
     let mut all = earlier(&project.inputs.locks);
     all.extend(made);
     let files = files(all);
+    let foreign = files.keys().find(|name| {
+        project
+            .inputs
+            .locks
+            .get(*name)
+            .is_some_and(|lock| lock.platforms.is_empty())
+    });
+    if let Some(name) = foreign {
+        return Err(Error::new(
+            Kind::Config,
+            format!("`{name}` was written by another tool"),
+        )
+        .hint("name it in `requirements` to install what it says, or remove it and run `omnibuild lock` again"));
+    }
     for (name, lock) in &files {
         fsutil::commit_bytes(&project.config.root.join(name), lock.render().as_bytes())?;
         let platforms: Vec<&str> = lock.platforms.iter().map(PlatformId::as_str).collect();

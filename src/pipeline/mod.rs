@@ -20,7 +20,7 @@ use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
 use crate::plan::inputs::Inputs;
 use crate::plan::metadata::ProjectMetadata;
-use crate::plan::requirements::RequirementSet;
+use crate::plan::requirements::{self, RequirementSet};
 use crate::plan::{self, Target};
 use crate::platform::Arch;
 use crate::report::Reporter;
@@ -56,6 +56,12 @@ impl Project {
         let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
         let sets = inputs.requirement_files.values();
         sets.flat_map(RequirementSet::addresses)
+            .filter_map(secret_of)
+            .for_each(|secret| reporter.redact(secret));
+        config
+            .pyproject
+            .requirements()
+            .flat_map(requirements::addresses)
             .filter_map(secret_of)
             .for_each(|secret| reporter.redact(secret));
         let cache = cache_folder(environment)?;

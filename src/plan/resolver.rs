@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pep508_rs::PackageName as DistributionName;
 
-use crate::digest::KeyBuilder;
+use crate::digest::{Digest, KeyBuilder};
 use crate::error::Result;
 use crate::wheel::Policy;
 
@@ -81,6 +81,8 @@ pub struct SetRequest {
     pub options: ResolverOptions,
     /// Files of the project that are installed or looked through, by path below it.
     pub files: BTreeMap<String, PathBuf>,
+    /// What these files are.
+    pub archives: BTreeMap<String, Digest>,
     /// The lock that decides every file.
     pub lock: Option<Pylock>,
     /// Whether everything in the lock is to be installed, needed or not.

@@ -7,12 +7,14 @@ use crate::config::project::PlatformOverride;
 use crate::digest::KeyBuilder;
 use crate::error::Result;
 use crate::platform::Arch;
+use crate::tree::is_plain_path;
 
 use super::decide::Project;
 use super::metadata::declared_requirements;
-use super::requirements::{RequirementLine, RequirementSet};
+use super::pylock::{self, LockedPackage, Place};
+use super::requirements::{RequirementLine, RequirementSet, without_credentials};
 use super::roots::Root;
-use super::{Indexes, SetRequest, WheelsPlan, pylock};
+use super::{Indexes, SetRequest, WheelsPlan};
 
 impl Project<'_> {
     /// Everything about wheels that is known before the builder is.
@@ -38,7 +40,10 @@ impl Project<'_> {
         let mut key = KeyBuilder::new("wheels", 2)
             .field("platform", platform.id.as_str())
             .field("architecture", arch.machine())
-            .fields("project requires ", declared.iter().map(|line| (line, "")));
+            .fields(
+                "project requires ",
+                declared.iter().map(|line| (without_credentials(line), "")),
+            );
         let mut request = SetRequest {
             roots: declared
                 .iter()
@@ -78,6 +83,18 @@ impl Project<'_> {
         }
         if let Some(lock) = &request.lock {
             key = lock.add_to(key);
+            let files = lock.packages.iter().flat_map(LockedPackage::files);
+            for file in files {
+                // What can't be a file of the project is told when it is missing.
+                if let Place::Project(path) = &file.place
+                    && is_plain_path(path)
+                    && self.config.root.join(path).is_file()
+                {
+                    request
+                        .files
+                        .insert(path.clone(), self.config.root.join(path));
+                }
+            }
         }
         let locked = request.lock.is_some() || request.foreign_lock.is_some();
         Ok(WheelsPlan {
@@ -108,6 +125,7 @@ impl Project<'_> {
         for line in &set.options {
             request.options.add(line, &mut request.indexes);
         }
+        request.archives.extend(set.archives.clone());
         let paths = set.archives.keys();
         request
             .files

@@ -14,7 +14,7 @@ use crate::interpreter::Interpreter;
 use crate::plan::pylock::{LockedCommit, LockedFile, LockedPackage, Place, file_name, is_wheel};
 use crate::plan::requirements::without_credentials;
 use crate::plan::roots::Direct;
-use crate::plan::{Indexes, ResolverOptions};
+use crate::plan::{ResolverOptions, SetRequest};
 use crate::wheel::{WheelName, tags};
 
 use super::store::{Origin, Wheel};
@@ -28,6 +28,8 @@ pub(super) struct Candidate {
     pub(super) version: Option<Version>,
     /// What to take.
     pub(super) source: Source,
+    /// Whether a requirement names this very file or commit: nobody else may be given it.
+    pub(super) direct: bool,
 }
 
 /// What to take.
@@ -76,6 +78,7 @@ impl Candidate {
             name: name.clone(),
             version: None,
             source,
+            direct: true,
         }
     }
 
@@ -100,6 +103,7 @@ impl Candidate {
             name: wheel.distribution().parse().ok()?,
             version: Some(wheel.version().replace('_', "-").parse().ok()?),
             source,
+            direct: false,
         })
     }
 
@@ -111,9 +115,11 @@ impl Candidate {
         }
     }
 
-    /// Where a made wheel says it came from; files of a project say nothing.
+    /// Where a made wheel says it came from, so that a later set may prefer it. Files of a project
+    /// say nothing, and neither do those that a requirement names: without that requirement they
+    /// are nobody's choice.
     pub(super) fn origin(&self) -> Option<Origin> {
-        let file = self.file()?;
+        let file = self.file().filter(|_| !self.direct)?;
         match &file.place {
             Place::Url(url) => Some(Origin {
                 url: without_credentials(url),
@@ -134,7 +140,7 @@ impl Candidate {
     }
 
     /// The key of the wheel that is built of this; `None` for what needs no building.
-    pub(super) fn build_key(&self, builder: &BuilderImage, indexes: &Indexes) -> Option<Key> {
+    pub(super) fn build_key(&self, builder: &BuilderImage, request: &SetRequest) -> Option<Key> {
         let source = match &self.source {
             Source::Wheel(_) | Source::Kept(_) => return None,
             Source::Sdist(file) => file.digest.to_string(),
@@ -151,7 +157,31 @@ impl Candidate {
             .field("abi", &builder.interpreter.abi)
             .field("architecture", &builder.interpreter.machine);
         // What it is built with comes from there.
-        Some(indexes.add_to(key).finish())
+        let options = &request.options;
+        let places = options.find_links.iter().map(|place| (place.text(), ""));
+        let key = request.indexes.add_to(key).fields("find links ", places);
+        let folders = options.find_links.iter().filter_map(|place| match place {
+            Place::Project(folder) => Some(format!("{folder}/")),
+            Place::Url(_) => None,
+        });
+        let folders: Vec<String> = folders.collect();
+        let archives = request
+            .archives
+            .iter()
+            .filter(|(path, _)| folders.iter().any(|folder| path.starts_with(folder)));
+        let key = key.fields(
+            "archive ",
+            archives.map(|(path, digest)| (path, digest.to_string())),
+        );
+        let switches = [
+            ("no index", options.no_index),
+            ("pre-releases", options.prereleases),
+        ];
+        let switches = switches.into_iter().filter(|(_, on)| *on);
+        Some(
+            key.fields("", switches.map(|(name, _)| (name, "")))
+                .finish(),
+        )
     }
 
     /// The distribution as a lock writes it; `wheel` is what was made of it. `None`: nobody knows
@@ -230,6 +260,7 @@ pub(super) fn choose(
         name: package.name.clone(),
         version: package.version.clone(),
         source,
+        direct: false,
     })
 }
 

@@ -31,6 +31,10 @@ pub(super) struct Need {
     pub(super) hashes: BTreeSet<Digest>,
     /// Who asked for it first.
     pub(super) place: String,
+    /// What can't be given to all who ask; it says who they are.
+    pub(super) contradiction: Option<String>,
+    /// A distribution that wants one file of it, by a URL.
+    pub(super) wants_url: Option<String>,
 }
 
 impl Need {
@@ -126,15 +130,38 @@ fn with_extras(
 
 fn add_root(need: &mut Need, root: &Root) {
     add_specifiers(need, &root.specifiers, &root.place);
-    need.direct = need.direct.take().or_else(|| root.direct.clone());
-    need.hashes.extend(root.hashes.iter().cloned());
+    match (&need.direct, &root.direct) {
+        (Some(one), Some(other)) if one != other => {
+            need.contradiction = Some(format!(
+                "{} and {} name different files of `{}`",
+                need.place, root.place, root.name
+            ));
+        }
+        (None, Some(direct)) => need.direct = Some(direct.clone()),
+        (_, _) => {}
+    }
+    if need.hashes.is_empty() {
+        need.hashes.clone_from(&root.hashes);
+    } else if !root.hashes.is_empty() {
+        need.hashes.retain(|digest| root.hashes.contains(digest));
+        if need.hashes.is_empty() {
+            need.contradiction = Some(format!(
+                "{} and {} have no hash of `{}` in common",
+                need.place, root.place, root.name
+            ));
+        }
+    }
 }
 
 fn add_requirement(need: &mut Need, requirement: &Requirement, by: &str) {
     match &requirement.version_or_url {
         Some(VersionOrUrl::VersionSpecifier(specifiers)) => add_specifiers(need, specifiers, by),
-        // Indexes refuse such metadata; a root may still name the file.
-        Some(VersionOrUrl::Url(_)) | None => add_specifiers(need, &VersionSpecifiers::empty(), by),
+        // Indexes refuse such metadata, others need not: a root has to name the file.
+        Some(VersionOrUrl::Url(_)) => {
+            need.wants_url = Some(by.to_owned());
+            add_specifiers(need, &VersionSpecifiers::empty(), by);
+        }
+        None => add_specifiers(need, &VersionSpecifiers::empty(), by),
     }
 }
 

@@ -165,7 +165,15 @@ fn unsolvable(error: &Error, lines: &[String]) -> Error {
                 .trim()
         })
         .collect();
-    let why = words.join(" ");
+    let why = match words.join(" ") {
+        why if why.is_empty() => lines
+            .iter()
+            .map(|line| line.trim())
+            .filter(|line| !line.is_empty() && !line.contains("No solution found"))
+            .collect::<Vec<_>>()
+            .join(" "),
+        why => why,
+    };
     // Whose own requirements for building it were being resolved.
     let built = lines
         .iter()

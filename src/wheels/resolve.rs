@@ -11,13 +11,16 @@ use crate::engine::{Container, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::pylock::Pylock;
+use crate::plan::requirements::without_credentials;
 use crate::plan::roots::Root;
 use crate::plan::{Indexes, PlatformPlan, SetRequest};
 use crate::report::StageHandle;
+use crate::wheel::Policy;
 
 use super::candidate::{Candidate, Source, choose};
 use super::making::{Made, Making};
 use super::store::{WheelSet, WheelStore};
+use super::workshop;
 
 /// A set, and how it came.
 pub struct Ensured {
@@ -38,11 +41,20 @@ pub fn key(plan: &PlatformPlan, builder: &Key, abi: &str) -> Key {
 }
 
 /// The key of what building the project needs.
-fn build_requires_key(lines: &[String], indexes: &Indexes, builder: &BuilderImage) -> Key {
+fn build_requires_key(
+    lines: &[String],
+    indexes: &Indexes,
+    policy: Policy,
+    builder: &BuilderImage,
+) -> Key {
     let key = KeyBuilder::new("build requires", 2);
     indexes
         .add_to(key)
-        .fields("requires ", lines.iter().map(|line| (line, "")))
+        .fields(
+            "requires ",
+            lines.iter().map(|line| (without_credentials(line), "")),
+        )
+        .fields("denied ", policy.denied().map(|class| (class.key(), "")))
         .field("builder", builder.key.digest.as_str())
         .field("abi", &builder.interpreter.abi)
         .finish()
@@ -89,7 +101,7 @@ pub async fn ensure_build_requires(
         policy: plan.wheels.request.policy,
         ..SetRequest::default()
     };
-    let key = build_requires_key(&lines, &request.indexes, builder);
+    let key = build_requires_key(&lines, &request.indexes, request.policy, builder);
     let ensured = ensure_key(context, stage, plan, builder, key, &request).await?;
     Ok(ensured.set)
 }
@@ -127,7 +139,7 @@ async fn ensure_key(
         context.report.note(&text);
         return Ok(Ensured { set, made: None });
     }
-    let preferred = earlier(&store, plan, &key);
+    let preferred = earlier(&store, plan, builder, &key);
     let mut making = Making::new(context, stage, plan, builder, request, preferred)?;
     complete(&mut making, context, builder).await?;
     let (wheels, made) = making.wheels();
@@ -151,6 +163,8 @@ pub async fn lock(
     upgrade: bool,
 ) -> Result<Pylock> {
     let mut request = plan.wheels.request.clone();
+    // The lock will have them.
+    request.requires_hashes = false;
     let preferred = match request.lock.take() {
         _ if upgrade => Vec::new(),
         Some(lock) => {
@@ -163,7 +177,8 @@ pub async fn lock(
         }
         None => {
             let key = key(plan, &builder.key, &builder.interpreter.abi);
-            earlier(&WheelStore::new(context.caches.wheels()), plan, &key)
+            let store = WheelStore::new(context.caches.wheels());
+            earlier(&store, plan, builder, &key)
         }
     };
     let mut making = Making::new(context, stage, plan, builder, &request, preferred)?;
@@ -173,7 +188,12 @@ pub async fn lock(
 
 /// What the newest set of the same kind and project was made from, if its files were chosen from the
 /// same places in the same way.
-fn earlier(store: &WheelStore, plan: &PlatformPlan, key: &Key) -> Vec<Candidate> {
+fn earlier(
+    store: &WheelStore,
+    plan: &PlatformPlan,
+    builder: &BuilderImage,
+    key: &Key,
+) -> Vec<Candidate> {
     let field = |key: &Key, name: &str| key.fields.get(name).cloned().unwrap_or_default();
     let Some(set) = store.latest(&plan.id, &plan.bundle.name, &field(key, "schema")) else {
         return Vec::new();
@@ -184,17 +204,19 @@ fn earlier(store: &WheelStore, plan: &PlatformPlan, key: &Key) -> Vec<Candidate>
     let same_builder = ["builder", "abi"]
         .iter()
         .all(|name| field(&set.key, name) == field(key, name));
+    let made_by_pip = !workshop::is_known_to_uv(&builder.interpreter);
     set.wheels
         .iter()
         .filter_map(Candidate::of_wheel)
         .filter(|candidate| match &candidate.source {
-            Source::Kept(wheel) => same_builder || !wheel.is_compiled_here(),
+            Source::Kept(wheel) => made_by_pip && (same_builder || !wheel.is_compiled_here()),
             Source::Wheel(_) | Source::Sdist(_) | Source::Commit(_) => true,
         })
         .collect()
 }
 
-/// The fields of a key that say where files are chosen from, and how: indexes and options.
+/// The fields of a key that say where files are chosen from, and how: indexes, options, files of the
+/// project, direct references.
 fn how_chosen(key: &Key) -> Vec<&String> {
     let says = |name: &&String| {
         name.starts_with("index")

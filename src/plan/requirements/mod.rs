@@ -15,7 +15,7 @@ mod text;
 pub use self::line::parse_requirement;
 pub use self::lock::{LockFile, LockKind};
 pub use self::read::{read, read_lock};
-pub use self::text::without_credentials;
+pub use self::text::{addresses, without_credentials};
 
 use std::collections::BTreeMap;
 

@@ -123,7 +123,7 @@ pub fn without_credentials(text: &str) -> String {
 }
 
 /// The URLs in a text, each from its host's or user's name on.
-pub(super) fn addresses(text: &str) -> impl Iterator<Item = &str> {
+pub fn addresses(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("://").map(|(place, _)| {
         let rest = &text[place + 3..];
         let end = rest.find(|next: char| "\"'".contains(next) || next.is_whitespace());

@@ -158,6 +158,10 @@ impl WheelStore {
         }
         for stored in &survey.sets {
             let missing = stored.set.wheels.iter().find(|wheel| !self.has(wheel));
+            if put_aside && missing.is_some() {
+                // It stands for nothing; who needs it makes it again, and the next look is clean.
+                fs::remove_file(self.set_path(&stored.platform, &stored.set.key.digest))?;
+            }
             found.incomplete.extend(missing.map(|wheel| {
                 format!(
                     "{}: set {} misses `{}`",

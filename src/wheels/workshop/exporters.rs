@@ -54,7 +54,7 @@ impl Workshop<'_> {
                     "--quiet",
                     "--frozen",
                     "--no-header",
-                    "--no-dev",
+                    "--no-default-groups",
                     "--no-emit-project",
                 ])
                 .args(["--format", "pylock.toml", "--output-file", super::uv::LOCK])

@@ -9,6 +9,8 @@ mod pip;
 mod tool;
 mod uv;
 
+pub(in crate::wheels) use self::tool::is_known_to_uv;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -104,7 +106,7 @@ impl<'a> Workshop<'a> {
             request,
             tool: Tool::Pip,
         };
-        if workshop.is_known_to_uv() && workshop.bring_uv().await? {
+        if is_known_to_uv(&builder.interpreter) && workshop.bring_uv().await? {
             workshop.tool = Tool::Uv;
         } else {
             workshop.renew_pip().await?;

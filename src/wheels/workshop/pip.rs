@@ -90,8 +90,8 @@ impl Workshop<'_> {
             });
             let (_, wheel) = found?;
             let candidate = item.candidate.as_ref();
-            let key = candidate
-                .and_then(|candidate| candidate.build_key(self.builder, &self.request.indexes));
+            let key =
+                candidate.and_then(|candidate| candidate.build_key(self.builder, self.request));
             let wheel = Wheel {
                 origin: candidate.and_then(Candidate::origin),
                 ..wheel.clone()

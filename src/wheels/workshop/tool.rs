@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::archive::{self, ArchiveWriter};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
+use crate::interpreter::Interpreter;
 
 use super::Workshop;
 use super::pip::pip;
@@ -23,16 +24,14 @@ const DIGESTS: [&str; 2] = [
 pub(super) const UV: &str = "/omnibuild/uv";
 const FOLDER: &str = "/omnibuild/uv-wheel";
 
-impl Workshop<'_> {
-    /// Whether uv resolves and builds for the builder's Python.
-    pub(super) fn is_known_to_uv(&self) -> bool {
-        let version = &self.builder.interpreter.major_minor;
-        let minor = version
-            .strip_prefix("3.")
-            .and_then(|minor| minor.parse::<u32>().ok());
-        minor.is_some_and(|minor| minor >= 8)
-    }
+/// Whether uv resolves and builds for a Python.
+pub(in crate::wheels) fn is_known_to_uv(interpreter: &Interpreter) -> bool {
+    let minor = interpreter.major_minor.strip_prefix("3.");
+    let minor = minor.and_then(|minor| minor.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= 9)
+}
 
+impl Workshop<'_> {
     /// Puts uv into the container; whether there is one.
     pub(super) async fn bring_uv(&self) -> Result<bool> {
         let kept = self.kept();

@@ -27,7 +27,8 @@ const DIFFERENT: i64 = 4;
 /// Puts uv's configuration into the archive: a file, since URLs may hold credentials.
 pub(super) fn configure(request: &SetRequest, archive: &mut ArchiveWriter) -> Result<()> {
     let text = configuration(request);
-    archive.bytes(&CONFIGURATION[1..], 0o600, text.as_bytes())?;
+    // Builds fetch what they need by it, each as a user of its own.
+    archive.bytes(&CONFIGURATION[1..], 0o644, text.as_bytes())?;
     archive.bytes(
         "omnibuild/make_wheels.py",
         0o644,
@@ -169,7 +170,7 @@ impl Workshop<'_> {
                 origin: candidate.origin(),
                 ..wheel.clone()
             };
-            let key = candidate.build_key(self.builder, &self.request.indexes);
+            let key = candidate.build_key(self.builder, self.request);
             Ok(((*name).clone(), wheel, key))
         };
         candidates.iter().enumerate().map(made).collect()
@@ -305,7 +306,7 @@ fn check(candidate: &Candidate, wheel: &Wheel) -> Result<()> {
     Ok(())
 }
 
-const DIFFERENT_HINT: &str = "the index does not serve the file that was locked: find out who changed it; if the new file is to be trusted, lock again with `omnibuild lock`";
+const DIFFERENT_HINT: &str = "the file is not the one that was locked, or the lock was edited: find out who changed which; restore the lock, or if the new file is to be trusted lock it with `omnibuild lock --upgrade`";
 
 fn different(error: Error) -> Error {
     let Some(command) = error

@@ -3,6 +3,8 @@
 //! Knows what is chosen and why; how files are fetched and built is the workshop's, and what a
 //! closure is, `closure.rs`'s.
 
+mod choice;
+
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
@@ -12,13 +14,13 @@ use crate::context::Context;
 use crate::engine::Container;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
-use crate::plan::pylock::{LockedPackage, Pylock};
+use crate::plan::pylock::Pylock;
 use crate::plan::roots::Root;
 use crate::plan::{PlatformPlan, SetRequest};
 use crate::report::{StageHandle, Unit};
 use crate::wheel;
 
-use super::candidate::{Candidate, Source, choose, rank};
+use super::candidate::{Candidate, Source};
 use super::closure::{Closure, Distribution, Need};
 use super::metadata;
 use super::store::{Wheel, WheelStore};
@@ -167,7 +169,7 @@ impl<'a> Making<'a> {
                     Kind::Resolve,
                     format!("where `{name}` comes from is not known: pip made it"),
                 )
-                .hint("platforms whose Python uv does not know can't be locked: pin and hash their requirements in a file of their own, `[platform.….requirements]`"));
+                .hint("platforms whose Python uv does not know can't be locked: pin and hash their requirements in a file of their own, and name that in `[platform.<id>] requirements`"));
             };
             packages.push(locked);
         }
@@ -178,7 +180,13 @@ impl<'a> Making<'a> {
     }
 
     async fn make(&mut self, workshop: &Workshop<'_>, mut items: Vec<Item>) -> Result<()> {
-        workshop.choose(&mut items).await?;
+        match workshop.choose(&mut items).await {
+            // Nothing will do for all that were chosen so far; others of those may.
+            Err(error) if error.kind() == Kind::Resolve && self.decided.is_none() => {
+                return self.decide(workshop, error.message()).await;
+            }
+            result => result?,
+        }
         self.take_from_remote(&items).await;
         let mut rest = Vec::new();
         for item in items {
@@ -228,7 +236,7 @@ impl<'a> Making<'a> {
         };
         let keys = items.iter().filter_map(|item| {
             let candidate = item.candidate.as_ref()?;
-            candidate.build_key(self.builder, &self.request.indexes)
+            candidate.build_key(self.builder, self.request)
         });
         let lacking = keys.filter(|key| {
             let set = self.store.get(&self.plan.id, &key.digest);
@@ -246,7 +254,7 @@ impl<'a> Making<'a> {
     async fn decide(&mut self, workshop: &Workshop<'_>, why: &str) -> Result<()> {
         if let Some((decided, _)) = &self.decided {
             return Err(match decided {
-                Decided::Lock => stale(why),
+                Decided::Lock => self.stale(why),
                 Decided::Resolver => Error::new(
                     Kind::Resolve,
                     format!("the requirements contradict each other: {why}"),
@@ -332,87 +340,10 @@ impl<'a> Making<'a> {
         }
     }
 
-    /// Why a chosen distribution can't stay, if so.
-    fn refused(&self, name: &PackageName, need: &Need) -> Option<String> {
-        let version = &self.known.get(name)?.version;
-        let (specifiers, by) = need.refuses(version)?;
-        Some(format!(
-            "{by} wants `{name}{specifiers}`, and {name} {version} was chosen"
-        ))
-    }
-
-    /// What a needed distribution is to be made from, as far as that is decided.
-    fn candidate(&mut self, name: &PackageName, need: &Need) -> Result<Option<Candidate>> {
-        if let Some(direct) = &need.direct {
-            return Ok(Some(Candidate::direct(name, direct)));
-        }
-        if self.request.requires_hashes && need.hashes.is_empty() {
-            return Err(Error::new(
-                Kind::Resolve,
-                format!(
-                    "{} wants `{name}{}`, which has no hash, and where one requirement has a hash all need one",
-                    need.place,
-                    need.text()
-                ),
-            )
-            .hint("pin it in the requirement file with `--hash=sha256:…`; or lock the project with `omnibuild lock`"));
-        }
-        if let Some((decided, lock)) = &self.decided {
-            let package = self.locked(lock, name, need).ok_or_else(|| match decided {
-                Decided::Lock => stale(&format!(
-                    "{} wants `{name}{}`, and the lock has {}",
-                    need.place,
-                    need.text(),
-                    versions(lock, name)
-                )),
-                Decided::Resolver => Error::new(
-                    Kind::Resolve,
-                    format!("{} wants `{name}`, which the resolver left out", need.place),
-                ),
-            })?;
-            let chosen = choose(package, self.builder, &self.request.options, &need.hashes);
-            return chosen.map(Some);
-        }
-        let fits = |candidate: &Candidate| {
-            let version = candidate.version.as_ref();
-            version.is_some_and(|version| need.refuses(version).is_none())
-                && candidate.is_among(&need.hashes)
-                && match &candidate.source {
-                    Source::Wheel(file) => rank(&file.name, &self.builder.interpreter).is_some(),
-                    Source::Kept(wheel) => {
-                        rank(&wheel.file_name, &self.builder.interpreter).is_some()
-                    }
-                    Source::Sdist(_) | Source::Commit(_) => true,
-                }
-        };
-        let preferred = self.preferred.get(name).filter(|each| fits(each)).cloned();
-        if preferred.is_none() {
-            self.preferred.remove(name);
-        }
-        Ok(preferred)
-    }
-
-    /// The locked distribution of this name that holds here and will do.
-    fn locked<'l>(
-        &self,
-        lock: &'l Pylock,
-        name: &PackageName,
-        need: &Need,
-    ) -> Option<&'l LockedPackage> {
-        lock.packages.iter().find(|package| {
-            package.name == *name
-                && package.marker.evaluate(&self.environment, &[])
-                && package
-                    .version
-                    .as_ref()
-                    .is_none_or(|version| need.refuses(version).is_none())
-        })
-    }
-
     /// The wheel of a candidate, if the store has it.
     fn stored(&self, candidate: Option<&Candidate>) -> Option<Wheel> {
         let candidate = candidate?;
-        let key = candidate.build_key(self.builder, &self.request.indexes);
+        let key = candidate.build_key(self.builder, self.request);
         let wheel = if let Some(key) = key {
             let set = self.store.get(&self.plan.id, &key.digest).ok()??;
             set.wheels.into_iter().next()?
@@ -448,27 +379,23 @@ impl<'a> Making<'a> {
         candidate: Option<Candidate>,
     ) -> Result<()> {
         let distribution = metadata::read(&self.store, &wheel, self.context)?;
+        let expected = candidate
+            .as_ref()
+            .and_then(|candidate| candidate.version.as_ref());
+        if let Some(expected) = expected
+            .filter(|expected| expected.only_release() != distribution.version.only_release())
+        {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!(
+                    "`{}` is {name} {}, and {expected} was asked for",
+                    wheel.file_name, distribution.version
+                ),
+            )
+            .hint("where a lock says so, make it again with `omnibuild lock --upgrade`; else take another version"));
+        }
         self.known.insert(name.clone(), distribution);
         self.chosen.insert(name, Chosen { wheel, candidate });
         Ok(())
     }
-}
-
-fn stale(why: &str) -> Error {
-    Error::new(Kind::Resolve, format!("the lock is out of date: {why}"))
-        .hint("make it again with `omnibuild lock`")
-}
-
-fn versions(lock: &Pylock, name: &PackageName) -> String {
-    let versions: Vec<String> = lock
-        .packages
-        .iter()
-        .filter(|package| package.name == *name)
-        .filter_map(|package| package.version.as_ref())
-        .map(ToString::to_string)
-        .collect();
-    if versions.is_empty() {
-        return "none".to_owned();
-    }
-    versions.join(", ")
 }
