@@ -261,4 +261,62 @@ mod tests {
     fn a_constraint_asks_for_nothing() {
         assert_eq!(names(&needs(&["a"], &["b==1"], &known(&[]))), ["a"]);
     }
+
+    #[test]
+    fn what_cannot_be_given_to_all_is_told() {
+        let one = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let other = one.replace("e3b0", "0000");
+        let environment = debian_12().markers().unwrap();
+        let contradiction = |roots: Vec<Root>, constraints: Vec<Root>| {
+            let closure = Closure {
+                environment: &environment,
+                roots: &roots,
+                constraints: &constraints,
+            };
+            let mut needs = closure.needs(&BTreeMap::new());
+            needs.remove(&name("a")).unwrap().contradiction
+        };
+        let url = |digest: &str, place: &str| {
+            Root::parse(
+                &format!("a @ https://x.example/a-1.tar.gz#sha256={digest}"),
+                place,
+            )
+            .unwrap()
+        };
+        let said = contradiction(
+            vec![url(one, "r.txt:1"), url(&other, "r.txt:2")],
+            Vec::new(),
+        );
+        assert_eq!(
+            said.unwrap(),
+            "r.txt:1 and r.txt:2 name different files of `a`"
+        );
+        assert!(contradiction(vec![url(one, "1"), url(one, "2")], Vec::new()).is_none());
+
+        let hashed = |digests: &[&str], place: &str| {
+            let mut root = Root::parse("a==1", place).unwrap();
+            root.hashes = digests
+                .iter()
+                .map(|digest| digest.parse().unwrap())
+                .collect();
+            root
+        };
+        let said = contradiction(
+            vec![hashed(&[one], "r.txt:1")],
+            vec![hashed(&[&other], "c.txt:1")],
+        );
+        assert_eq!(
+            said.unwrap(),
+            "r.txt:1 and c.txt:1 have no hash of `a` in common"
+        );
+        let some = vec![hashed(&[one, &other], "c.txt:1")];
+        assert!(contradiction(vec![hashed(&[one], "r.txt:1")], some).is_none());
+    }
+
+    #[test]
+    fn a_url_that_a_distribution_wants_is_remembered() {
+        let known = known(&[("a", "1", &["b @ https://x.example/b-9.whl"])]);
+        let needs = needs(&["a"], &[], &known);
+        assert_eq!(needs[&name("b")].wants_url.as_deref(), Some("a 1"));
+    }
 }
