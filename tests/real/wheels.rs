@@ -265,9 +265,13 @@ fn locks_of_other_tools_are_exported_by_them() {
     // What is kept is only copied into containers, and is no program here.
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let program = folder.path().join("uv");
-    fs_err::copy(uv, &program).expect("it can be copied");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs_err::set_permissions(&program, mode).expect("it can be made a program");
+    // By another process, so that no other test's child holds it open for writing.
+    let copied = Command::new("install")
+        .args(["-m", "755"])
+        .args([&uv, &program])
+        .status()
+        .expect("it can be copied");
+    assert!(copied.success());
     let status = Command::new(program)
         .args(["lock", "--quiet", "--python", "/usr/bin/python3"])
         .current_dir(project.root())
