@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image;
 use crate::interpreter::Interpreter;
 use crate::package::assemble;
-use crate::plan::{self, PlatformPlan, Target};
+use crate::plan::{self, Plan, PlatformPlan, Target};
 use crate::report::Reporter;
 use crate::wheels::{WheelStore, resolve};
 
@@ -54,12 +54,9 @@ pub fn plan(
     reporter: &Reporter,
 ) -> Result<()> {
     let project = Project::load(common, environment, reporter)?;
-    let targets = project.targets(common, options.failed)?;
-    let metadata = match known_metadata(&project) {
-        Known::Yes(metadata) => metadata,
-        Known::FromWheel(_) => return not_known("plan", &targets, reporter),
+    let Some(plan) = planned(&project, "plan", common, options, reporter)? else {
+        return Ok(());
     };
-    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
     let forecasts: Vec<Forecast> = plan
         .platforms
         .iter()
@@ -72,6 +69,23 @@ pub fn plan(
         forecasts.iter().map(render).collect::<String>()
     );
     reporter.print_result("plan", text.trim_end(), &forecasts)
+}
+
+/// The plan of a build; `None` when only a build can tell, and that was said.
+fn planned(
+    project: &Project,
+    command: &str,
+    common: &Common,
+    options: &BuildOptions,
+    reporter: &Reporter,
+) -> Result<Option<Plan>> {
+    let targets = project.targets(common, options.failed)?;
+    let metadata = match known_metadata(project) {
+        Known::Yes(metadata) => metadata,
+        Known::FromWheel(_) => return not_known(command, &targets, reporter).map(|()| None),
+    };
+    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
+    Ok(Some(plan))
 }
 
 /// Says that only a build can tell.
@@ -97,12 +111,9 @@ pub fn why(
     reporter: &Reporter,
 ) -> Result<()> {
     let project = Project::load(common, environment, reporter)?;
-    let targets = project.targets(common, options.failed)?;
-    let metadata = match known_metadata(&project) {
-        Known::Yes(metadata) => metadata,
-        Known::FromWheel(_) => return not_known("cache-why", &targets, reporter),
+    let Some(plan) = planned(&project, "cache-why", common, options, reporter)? else {
+        return Ok(());
     };
-    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
     let mut text = String::new();
     let mut values = Vec::new();
     for platform in &plan.platforms {

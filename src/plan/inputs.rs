@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
 
 use super::pylock::{self, Pylock};
-use super::requirements::{self, LockFile, RequirementSet};
+use super::requirements::{self, LockFile, LockKind, RequirementSet};
 
 /// Folders that omnibuild or Python tools write; never a part of the source.
 const NOT_SOURCE: [&str; 11] = [
@@ -139,22 +139,16 @@ fn locks(root: &Path) -> Result<BTreeMap<String, Pylock>> {
     let mut locks = BTreeMap::new();
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();
-        let Some(name) = name.to_str().filter(|name| is_lock(name)) else {
+        let Some(name) = name
+            .to_str()
+            .filter(|name| LockKind::of(name) == Some(LockKind::Pylock))
+        else {
             continue;
         };
         let text = fs::read_to_string(root.join(name))?;
         locks.insert(name.to_owned(), Pylock::parse(name, &text)?);
     }
     Ok(locks)
-}
-
-/// Whether PEP 751 reserves the name.
-fn is_lock(name: &str) -> bool {
-    name == pylock::FILE
-        || name
-            .strip_prefix("pylock.")
-            .and_then(|rest| rest.strip_suffix(".toml"))
-            .is_some_and(|middle| !middle.is_empty() && !middle.contains('.'))
 }
 
 /// A lock file says what to install; what only limits versions is said by a constraint file.

@@ -122,12 +122,7 @@ impl Root {
             }
             _ => String::new(),
         };
-        let (text, marker) = line.text.split_once(" ;").unwrap_or((&line.text, ""));
-        let marker = if marker.is_empty() {
-            String::new()
-        } else {
-            format!(" ;{marker}")
-        };
+        let (text, marker) = apart(&line.text);
         let named = text.contains(" @ ") || line.place == LinePlace::Index;
         if named {
             return Self::parse(&format!("{text}{digest}{marker}"), place);
@@ -146,18 +141,13 @@ impl Root {
             Error::new(Kind::Missing, format!("{place}: `{path}` does not exist"))
                 .hint("put the file there, or correct the path")
         })?;
-        let (text, marker) = line.text.split_once(" ;").unwrap_or((&line.text, ""));
+        let (text, marker) = apart(&line.text);
         let name = match text.split_once('@') {
             Some((name, _)) if !name.contains('/') => name.trim().to_owned(),
             _ => name_of_place(path).ok_or_else(|| unnamed(path, place))?,
         };
         let extras = text.rfind('[').filter(|_| text.ends_with(']'));
         let extras = extras.map_or("", |start| &text[start..]);
-        let marker = if marker.is_empty() {
-            String::new()
-        } else {
-            format!(" ;{marker}")
-        };
         let mut root = Self::parse(&format!("{name}{extras}{marker}"), place)?;
         root.direct = Some(Direct::File {
             path: path.to_owned(),
@@ -190,6 +180,11 @@ impl Root {
                 matches!(specifier.operator(), Operator::Equal | Operator::ExactEqual)
             })
     }
+}
+
+/// A requirement, and its marker with the ` ;` in front of it; empty without one.
+fn apart(text: &str) -> (&str, &str) {
+    text.split_at(text.find(" ;").unwrap_or(text.len()))
 }
 
 /// The distribution that a file's name says (PEP 427, PEP 625), or a repository's.
