@@ -1,7 +1,7 @@
 //! One sorted, normalised list of what a package installs.
 //!
-//! Owners are root, modes are normalised, and nothing has a time: the writer gives every entry the
-//! package's. Content is read where it lies (a layer's data file), never held here.
+//! Owners are names, root's unless said, modes are normalised, and nothing has a time: the writer
+//! gives every entry the package's. Content is read where it lies (a layer's data file), never held here.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -19,6 +19,57 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Who brought it, for messages: a wheel's file name, `skeleton`, ….
     pub origin: Arc<str>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it is to the package manager.
+    pub role: Role,
+}
+
+impl Entry {
+    /// An ordinary entry of root's.
+    pub fn new(mode: u32, kind: EntryKind, origin: Arc<str>) -> Self {
+        Self {
+            mode,
+            kind,
+            origin,
+            owner: Owner::default(),
+            role: Role::default(),
+        }
+    }
+}
+
+/// The user and the group that an entry belongs to, by name. Machines number them as they like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub user: Arc<str>,
+    /// The group.
+    pub group: Arc<str>,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        let root: Arc<str> = "root".into();
+        Self {
+            user: Arc::clone(&root),
+            group: root,
+        }
+    }
+}
+
+/// What a file is to the package manager.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing special.
+    #[default]
+    Plain,
+    /// The administrator may change it, and an upgrade keeps what was changed: a conffile (Debian
+    /// policy 10.7), `%config(noreplace)` in RPM.
+    Configuration,
+    /// `%doc` in RPM.
+    Documentation,
+    /// `%license` in RPM.
+    License,
 }
 
 /// The kinds of entries a package can hold.
@@ -28,6 +79,9 @@ pub enum EntryKind {
     Directory,
     /// A symbolic link and what it says.
     Symlink(String),
+    /// Another name of the file that the tree has at this path, relative to `/`. Mode, owner and
+    /// role are that file's.
+    HardLink(String),
     /// A plain file.
     File {
         /// Its length in bytes.
@@ -97,11 +151,7 @@ impl Tree {
             if self.entries.contains_key(parent) {
                 break;
             }
-            let folder = Entry {
-                mode: 0o755,
-                kind: EntryKind::Directory,
-                origin: Arc::clone(origin),
-            };
+            let folder = Entry::new(0o755, EntryKind::Directory, Arc::clone(origin));
             self.insert(parent, folder)?;
         }
         Ok(())
@@ -135,9 +185,32 @@ impl Tree {
             .values()
             .map(|entry| match &entry.kind {
                 EntryKind::File { size, .. } => *size,
-                EntryKind::Directory | EntryKind::Symlink(_) => 0,
+                EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::HardLink(_) => 0,
             })
             .sum()
+    }
+
+    /// The files that have several names: the path that holds the file, and all its names, that
+    /// path's too.
+    pub fn hard_links(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (path, entry) in self.iter() {
+            if let EntryKind::HardLink(target) = &entry.kind {
+                files
+                    .entry(target)
+                    .or_insert_with(|| vec![target])
+                    .push(path);
+            }
+        }
+        files
+    }
+
+    /// The entry that says what a path holds: the file for a hard link, else its own.
+    pub fn resolve<'a>(&'a self, entry: &'a Entry) -> &'a Entry {
+        match &entry.kind {
+            EntryKind::HardLink(target) => self.get(target).unwrap_or(entry),
+            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => entry,
+        }
     }
 }
 
@@ -235,11 +308,7 @@ mod tests {
 
     fn file(origin: &str) -> Entry {
         let content = Content::Bytes(Arc::from(&b"x"[..]));
-        Entry {
-            mode: 0o644,
-            kind: EntryKind::File { size: 1, content },
-            origin: origin.into(),
-        }
+        Entry::new(0o644, EntryKind::File { size: 1, content }, origin.into())
     }
 
     #[test]

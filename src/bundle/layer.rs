@@ -132,14 +132,8 @@ impl Layer {
                     content: self.slice(*offset, *time_field),
                 },
             };
-            tree.insert(
-                &entry.path,
-                Entry {
-                    mode: entry.mode,
-                    kind,
-                    origin: Arc::clone(&origin),
-                },
-            )?;
+            let made = Entry::new(entry.mode, kind, Arc::clone(&origin));
+            tree.insert(&entry.path, made)?;
         }
         Ok(())
     }

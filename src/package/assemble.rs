@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
-use super::{Built, PackageSpec, packager};
+use super::{Built, PackageSpec, Relations, Scripts, packager};
 use crate::tree::{Entry, EntryKind, Tree};
 
 /// Writes the packages of a platform into a folder.
@@ -66,6 +66,8 @@ fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
         homepage: package.homepage.clone(),
         license: package.license.clone(),
         depends: depends.collect(),
+        relations: Relations::default(),
+        scripts: Scripts::default(),
         codec: package.codec,
         epoch: package.epoch,
     }
@@ -121,11 +123,7 @@ fn links_tree(package: &PackagePlan, links: &[String], prefix: &str) -> Result<T
     for link in links {
         let command = link.rsplit('/').next().unwrap_or_default();
         let target = format!("{prefix}/bin/{command}");
-        let entry = Entry {
-            mode: 0o777,
-            kind: EntryKind::Symlink(target),
-            origin: Arc::clone(&origin),
-        };
+        let entry = Entry::new(0o777, EntryKind::Symlink(target), Arc::clone(&origin));
         tree.insert(link, entry)?;
     }
     Ok(tree)

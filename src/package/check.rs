@@ -100,6 +100,23 @@ pub(super) fn tree(tree: &Tree) -> Result<()> {
                 "is a link that says nothing or has a line break",
             ));
         }
+        if let EntryKind::HardLink(target) = &entry.kind {
+            let file = tree.get(target).map(|target| &target.kind);
+            if !matches!(file, Some(EntryKind::File { .. })) {
+                let what =
+                    format!("is a hard link to `/{target}`, which is no file of the package");
+                return Err(malformed(path, &entry.origin, &what));
+            }
+        }
+        for name in [&entry.owner.user, &entry.owner.group] {
+            if !is_user_name(name) {
+                let what = format!(
+                    "belongs to `{}`, which can't be a name",
+                    name.escape_debug()
+                );
+                return Err(malformed(path, &entry.origin, &what));
+            }
+        }
         let parent = parents(path).find_map(|parent| tree.get(parent));
         if let Some(parent) = parent
             && !matches!(parent.kind, EntryKind::Directory)
@@ -121,6 +138,16 @@ fn malformed(path: &str, origin: &str, what: &str) -> Error {
     ))
 }
 
+/// Whether this can be the name of a user or a group on every platform: useradd(8), and the 31
+/// bytes that fit the field of a tar header.
+pub(super) fn is_user_name(name: &str) -> bool {
+    (1..=31).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+}
+
 /// The folders above a path, the nearest first, without `/`.
 pub(super) fn parents(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |path| {
@@ -135,11 +162,7 @@ mod tests {
     use crate::tree::{Content, Entry};
 
     fn entry(kind: EntryKind) -> Entry {
-        Entry {
-            mode: 0o644,
-            kind,
-            origin: "a.whl".into(),
-        }
+        Entry::new(0o644, kind, "a.whl".into())
     }
 
     fn file() -> Entry {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::platform::{Arch, Codec};
 use crate::version::NativeVersion;
 
-use super::PackageSpec;
+use super::{PackageSpec, Relations, Scripts};
 use crate::tree::{Content, Entry, EntryKind, Tree};
 
 /// 2024-01-02 03:04:05 UTC.
@@ -31,6 +31,8 @@ pub(super) fn spec(codec: Codec) -> PackageSpec {
         homepage: Some("https://example.org/tool".into()),
         license: Some("MIT".into()),
         depends: Vec::new(),
+        relations: Relations::default(),
+        scripts: Scripts::default(),
         codec,
         epoch: EPOCH,
     }
@@ -41,7 +43,7 @@ fn add(tree: &mut Tree, path: &str, mode: u32, kind: EntryKind) {
     if path.starts_with("opt/") {
         tree.insert_parents(path, "opt", &origin).unwrap();
     }
-    tree.insert(path, Entry { mode, kind, origin }).unwrap();
+    tree.insert(path, Entry::new(mode, kind, origin)).unwrap();
 }
 
 pub(super) fn file(tree: &mut Tree, path: &str, mode: u32, bytes: &[u8]) {
@@ -67,6 +69,10 @@ pub(super) fn symlink(tree: &mut Tree, path: &str, target: &str) {
 
 pub(super) fn directory(tree: &mut Tree, path: &str, mode: u32) {
     add(tree, path, mode, EntryKind::Directory);
+}
+
+pub(super) fn another_name(tree: &mut Tree, path: &str, target: &str) {
+    add(tree, path, 0, EntryKind::HardLink(target.to_owned()));
 }
 
 /// Names of every length around the limits of tar and `ar`, every kind of entry, slices of a file
@@ -172,6 +178,7 @@ pub(super) fn expected(tree: &Tree, parents: &[&str]) -> Vec<String> {
         lines.push(match &entry.kind {
             EntryKind::Directory => format!("{path} 40{mode:03o} {EPOCH} folder"),
             EntryKind::Symlink(target) => format!("{path} 120777 {EPOCH} link {target}"),
+            EntryKind::HardLink(_) => panic!("the fixture's tree has no hard links"),
             EntryKind::File { size, content } => {
                 let mut bytes = Vec::new();
                 let mut content = reader.read(content, *size, EPOCH).unwrap();
@@ -195,4 +202,39 @@ pub(super) fn unnamed_parents(tree: &Tree) -> Vec<&str> {
     parents.sort_unstable();
     parents.dedup();
     parents
+}
+
+/// What a daemon needs beside a bundle: a configuration file and a state folder of a user's, a file
+/// with two names, whose file stands after one of them in one order of names, and scripts.
+pub(super) fn daemon(tree: &mut Tree, spec: &mut PackageSpec) {
+    use crate::tree::{Owner, Role};
+    let mut owned = |path: &str, mode, kind, role| {
+        let owner = Owner {
+            user: "daemon".into(),
+            group: "mail".into(),
+        };
+        let made = Entry::new(mode, kind, "project".into());
+        let made = Entry {
+            owner,
+            role,
+            ..made
+        };
+        tree.insert(path, made).unwrap();
+    };
+    let content = Content::Bytes(Arc::from(&b"a = 1\n"[..]));
+    let file = EntryKind::File { size: 6, content };
+    owned("etc/acme.conf", 0o640, file, Role::Configuration);
+    owned("var/lib/acme", 0o750, EntryKind::Directory, Role::Plain);
+    self::file(tree, "opt/a/b", 0o755, b"content");
+    another_name(tree, "opt/a-b", "opt/a/b");
+    another_name(tree, "opt/c", "opt/a/b");
+    for (moment, name) in [
+        (super::Moment::BeforeInstall, "before"),
+        (super::Moment::AfterInstall, "after"),
+        (super::Moment::BeforeRemove, "leaving"),
+        (super::Moment::AfterRemove, "left"),
+    ] {
+        let text = format!("#!/bin/sh\nset -e\necho {name} \"$1\"\n");
+        spec.scripts.insert(moment, text);
+    }
 }

@@ -13,6 +13,7 @@ mod gzip;
 pub mod rpm;
 mod spool;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -48,10 +49,53 @@ pub struct PackageSpec {
     /// What it needs, each in the words of its format: `python3.11`, `libc6 (>= 2.36)` for deb;
     /// `python(abi) = 3.9` for rpm.
     pub depends: Vec<String>,
+    /// How it stands to other packages.
+    pub relations: Relations,
+    /// What runs when it comes and goes.
+    pub scripts: Scripts,
     /// How the content is compressed.
     pub codec: Codec,
     /// Time of every entry and of the build, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
     pub epoch: u64,
+}
+
+/// How a package stands to others, each in the words of its format (Debian policy 7).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relations {
+    /// What must be there before its first script runs: `Pre-Depends`, `Requires(pre)`.
+    pub pre_depends: Vec<String>,
+    /// `Provides`.
+    pub provides: Vec<String>,
+    /// `Conflicts`.
+    pub conflicts: Vec<String>,
+    /// `Breaks`, deb only.
+    pub breaks: Vec<String>,
+    /// `Replaces`, deb only.
+    pub replaces: Vec<String>,
+    /// `Obsoletes`, rpm only.
+    pub obsoletes: Vec<String>,
+    /// `Recommends`; an rpm older than 4.12 does not look at it.
+    pub recommends: Vec<String>,
+    /// `Suggests`; an rpm older than 4.12 does not look at it.
+    pub suggests: Vec<String>,
+}
+
+/// Maintainer scripts: the whole text of each, run by `/bin/sh`.
+pub type Scripts = BTreeMap<Moment, String>;
+
+/// When a maintainer script runs. The arguments it gets are its format's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// `preinst`, `%pre`.
+    BeforeInstall,
+    /// `postinst`, `%post`.
+    AfterInstall,
+    /// `prerm`, `%preun`.
+    BeforeRemove,
+    /// `postrm`, `%postun`.
+    AfterRemove,
+    /// `%posttrans`; dpkg has no such moment.
+    AfterTransaction,
 }
 
 /// A package file.

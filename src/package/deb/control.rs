@@ -1,13 +1,16 @@
-//! The control archive: the fields of the control file (Debian policy 5.3) and the checksums.
+//! The control archive: the fields of the control file (Debian policy 5.3), checksums, conffiles and
+//! maintainer scripts.
 //!
 //! Held in memory: it grows with the number of files, by a line for each.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
 use crate::error::{Error, Kind, Result};
-use crate::package::{PackageSpec, check, compress};
+use crate::package::{Moment, PackageSpec, Relations, Scripts, check, compress};
 use crate::platform::Arch;
+use crate::tree::Owner;
 use crate::version::NativeVersion;
 
 use super::data::{Archive, Listing};
@@ -35,13 +38,15 @@ impl Fields {
             "Maintainer",
             check::line("maintainer", &spec.maintainer)?,
         );
-        if !spec.depends.is_empty() {
-            let depends: Result<Vec<&str>> = spec
-                .depends
+        for (name, packages) in relations(spec) {
+            if packages.is_empty() {
+                continue;
+            }
+            let packages: Result<Vec<&str>> = packages
                 .iter()
-                .map(|needed| check::line("dependency", needed))
+                .map(|package| relation(name, package))
                 .collect();
-            field(&mut after_size, "Depends", &depends?.join(", "));
+            field(&mut after_size, name, &packages?.join(", "));
         }
         field(&mut after_size, "Section", "utils");
         field(&mut after_size, "Priority", "optional");
@@ -66,8 +71,68 @@ impl Fields {
     }
 }
 
-/// The compressed control archive: `control`, and `md5sums` when there are files.
-pub(super) fn archive(fields: &Fields, listing: &Listing, time: u64) -> io::Result<Vec<u8>> {
+/// The fields that name other packages (Debian policy 7), in the order of dpkg-gencontrol.
+fn relations(spec: &PackageSpec) -> [(&'static str, &[String]); 8] {
+    let Relations {
+        pre_depends,
+        provides,
+        conflicts,
+        breaks,
+        replaces,
+        // RPM's word.
+        obsoletes: _,
+        recommends,
+        suggests,
+    } = &spec.relations;
+    [
+        ("Pre-Depends", pre_depends),
+        ("Depends", &spec.depends),
+        ("Recommends", recommends),
+        ("Suggests", suggests),
+        ("Breaks", breaks),
+        ("Conflicts", conflicts),
+        ("Replaces", replaces),
+        ("Provides", provides),
+    ]
+}
+
+/// One entry of such a field: one line without a comma, which would be two.
+fn relation<'a>(field: &str, text: &'a str) -> Result<&'a str> {
+    let what = if field == "Depends" {
+        "dependency"
+    } else {
+        field
+    };
+    let text = check::line(what, text)?;
+    if text.contains(',') {
+        return Err(Error::new(
+            Kind::Config,
+            format!("`{text}` in the package's {field} is more than one package"),
+        )
+        .hint("write each as an entry of its own, such as `libc6 (>= 2.36)` or `a | b`"));
+    }
+    Ok(text)
+}
+
+/// The name of a maintainer script in the control archive (Debian policy 6.1).
+fn script_name(moment: Moment) -> Option<&'static str> {
+    match moment {
+        Moment::BeforeInstall => Some("preinst"),
+        Moment::AfterInstall => Some("postinst"),
+        Moment::BeforeRemove => Some("prerm"),
+        Moment::AfterRemove => Some("postrm"),
+        Moment::AfterTransaction => None,
+    }
+}
+
+/// The compressed control archive: `control`, and what there is of `conffiles`, `md5sums` and
+/// maintainer scripts, sorted by name.
+pub(super) fn archive(
+    fields: &Fields,
+    scripts: &Scripts,
+    listing: &Listing,
+    time: u64,
+) -> io::Result<Vec<u8>> {
     let mut control = fields.before_size.clone();
     field(
         &mut control,
@@ -77,16 +142,21 @@ pub(super) fn archive(fields: &Fields, listing: &Listing, time: u64) -> io::Resu
     control.push_str(&fields.after_size);
     let encoder = compress::Encoder::new(crate::platform::Codec::Gzip, Vec::new())?;
     let mut archive = Archive::new(encoder, time);
-    archive.directory("./", 0o755)?;
-    archive.file(
-        "./control",
-        0o644,
-        control.len() as u64,
-        &mut control.as_bytes(),
-    )?;
-    if !listing.checksums.is_empty() {
-        let checksums = listing.checksums.as_bytes();
-        archive.file("./md5sums", 0o644, checksums.len() as u64, &mut &*checksums)?;
+    let root = Owner::default();
+    archive.directory("./", 0o755, &root)?;
+    let mut members = BTreeMap::from([("control", (0o644, control.as_str()))]);
+    members.insert("conffiles", (0o644, &listing.conffiles));
+    members.insert("md5sums", (0o644, &listing.checksums));
+    for (moment, text) in scripts {
+        if let Some(name) = script_name(*moment) {
+            members.insert(name, (0o755, text));
+        }
+    }
+    for (name, (mode, text)) in members {
+        if !text.is_empty() {
+            let (size, mut content) = (text.len() as u64, text.as_bytes());
+            archive.file(&format!("./{name}"), mode, size, &mut content, &root)?;
+        }
     }
     archive.finish()?.finish()
 }

@@ -2,7 +2,7 @@
 //!
 //! Own headers on the `tar` crate's, since that drops the `./` that dpkg-deb's names begin with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
@@ -11,7 +11,7 @@ use tar::{EntryType, Header};
 
 use crate::package::check;
 use crate::package::spool::HashingReader;
-use crate::tree::{ContentReader, Entry, EntryKind, Tree};
+use crate::tree::{ContentReader, Entry, EntryKind, Owner, Role, Tree};
 
 /// A name of this many bytes still ends with a zero byte in a tar header.
 const LONGEST_SHORT_NAME: usize = 99;
@@ -24,6 +24,8 @@ pub(super) struct Listing {
     /// `Installed-Size` in KiB, counted as dpkg-gencontrol does (policy 5.6.20): files and links
     /// rounded up each, everything else one.
     pub(super) installed_size: u64,
+    /// The lines of `conffiles`: absolute paths.
+    pub(super) conffiles: String,
 }
 
 /// Writes the tree, with the folders above its entries, which dpkg wants named.
@@ -32,43 +34,72 @@ pub(super) fn write(tree: &Tree, time: u64, output: &mut impl Write) -> io::Resu
     let mut listing = Listing::default();
     let mut reader = ContentReader::default();
     let mut implied = BTreeSet::new();
-    archive.directory("./", 0o755)?;
+    let names_of = tree.hard_links();
+    let root = Owner::default();
+    // The first name of a file with several, and its checksum.
+    let mut first_names: BTreeMap<&str, (&str, String)> = BTreeMap::new();
+    archive.directory("./", 0o755, &root)?;
     listing.installed_size += 1;
     for (path, entry) in depth_first(tree) {
         let mut missing: Vec<&str> = check::parents(path)
             .take_while(|parent| tree.get(parent).is_none() && implied.insert((*parent).to_owned()))
             .collect();
         while let Some(parent) = missing.pop() {
-            archive.directory(&format!("./{parent}/"), 0o755)?;
+            archive.directory(&format!("./{parent}/"), 0o755, &root)?;
             listing.installed_size += 1;
         }
+        let file = match &entry.kind {
+            EntryKind::HardLink(target) => target,
+            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => path,
+        };
+        let name = format!("./{path}");
+        if let Some((first, checksum)) = first_names.get(file) {
+            archive.another_name(&name, &format!("./{first}"), tree.resolve(entry))?;
+            listing.checksum(checksum, path);
+            continue;
+        }
+        let entry = tree.resolve(entry);
         match &entry.kind {
             EntryKind::Directory => {
-                archive.directory(&format!("./{path}/"), entry.mode)?;
+                archive.directory(&format!("./{path}/"), entry.mode, &entry.owner)?;
                 listing.installed_size += 1;
             }
             EntryKind::Symlink(target) => {
-                archive.symlink(&format!("./{path}"), target)?;
+                archive.symlink(&name, target, &entry.owner)?;
                 listing.installed_size += (target.len() as u64).div_ceil(1024);
             }
             EntryKind::File { size, content } => {
-                let name = |error: io::Error| {
+                let named = |error: io::Error| {
                     let message = format!("`/{path}` of `{}`: {error}", entry.origin);
                     io::Error::new(error.kind(), message)
                 };
-                let content = reader.read(content, *size, time).map_err(name)?;
+                let content = reader.read(content, *size, time).map_err(named)?;
                 let mut content = HashingReader::<_, Md5>::new(content);
                 archive
-                    .file(&format!("./{path}"), entry.mode, *size, &mut content)
-                    .map_err(name)?;
-                writeln!(listing.checksums, "{}  {path}", content.finish())
-                    .map_err(io::Error::other)?;
+                    .file(&name, entry.mode, *size, &mut content, &entry.owner)
+                    .map_err(named)?;
+                let checksum = content.finish();
+                listing.checksum(&checksum, path);
                 listing.installed_size += size.div_ceil(1024);
+                if entry.role == Role::Configuration {
+                    writeln!(listing.conffiles, "/{path}").expect("a String takes everything");
+                }
+                if names_of.contains_key(file) {
+                    first_names.insert(file, (path, checksum));
+                }
             }
+            // `resolve` left none: the tree was checked.
+            EntryKind::HardLink(_) => {}
         }
     }
     archive.finish()?;
     Ok(listing)
+}
+
+impl Listing {
+    fn checksum(&mut self, checksum: &str, path: &str) {
+        writeln!(self.checksums, "{checksum}  {path}").expect("a String takes everything");
+    }
 }
 
 /// The entries with everything below a folder right behind it: tar sets a folder's time when it
@@ -79,7 +110,7 @@ fn depth_first(tree: &Tree) -> Vec<(&str, &Entry)> {
     entries
 }
 
-/// A tar archive whose entries belong to root and have one time.
+/// A tar archive whose entries have one time.
 pub(super) struct Archive<W: Write> {
     builder: tar::Builder<W>,
     time: u64,
@@ -95,13 +126,21 @@ impl<W: Write> Archive<W> {
     }
 
     /// Adds a folder; its name ends with a slash.
-    pub(super) fn directory(&mut self, name: &str, mode: u32) -> io::Result<()> {
-        self.append(EntryType::Directory, name, "", mode, 0, &mut io::empty())
+    pub(super) fn directory(&mut self, name: &str, mode: u32, owner: &Owner) -> io::Result<()> {
+        let header = self.header(EntryType::Directory, mode, 0, owner);
+        self.append(header, name, "", &mut io::empty())
     }
 
     /// Adds a symbolic link.
-    pub(super) fn symlink(&mut self, name: &str, target: &str) -> io::Result<()> {
-        self.append(EntryType::Symlink, name, target, 0o777, 0, &mut io::empty())
+    pub(super) fn symlink(&mut self, name: &str, target: &str, owner: &Owner) -> io::Result<()> {
+        let header = self.header(EntryType::Symlink, 0o777, 0, owner);
+        self.append(header, name, target, &mut io::empty())
+    }
+
+    /// Adds another name of a file that is in the archive as `target`.
+    fn another_name(&mut self, name: &str, target: &str, file: &Entry) -> io::Result<()> {
+        let header = self.header(EntryType::Link, file.mode, 0, &file.owner);
+        self.append(header, name, target, &mut io::empty())
     }
 
     /// Adds a file of exactly `size` bytes.
@@ -111,8 +150,10 @@ impl<W: Write> Archive<W> {
         mode: u32,
         size: u64,
         content: &mut dyn Read,
+        owner: &Owner,
     ) -> io::Result<()> {
-        self.append(EntryType::Regular, name, "", mode, size, content)
+        let header = self.header(EntryType::Regular, mode, size, owner);
+        self.append(header, name, "", content)
     }
 
     /// Writes the end of the archive and gives the writer back.
@@ -120,18 +161,19 @@ impl<W: Write> Archive<W> {
         self.builder.into_inner()
     }
 
+    fn header(&self, kind: EntryType, mode: u32, size: u64, owner: &Owner) -> Header {
+        header(kind, mode & 0o7777, size, self.time, owner)
+    }
+
     fn append(
         &mut self,
-        kind: EntryType,
+        mut header: Header,
         name: &str,
         target: &str,
-        mode: u32,
-        size: u64,
         content: &mut dyn Read,
     ) -> io::Result<()> {
         self.long(EntryType::GNULongLink, target)?;
         self.long(EntryType::GNULongName, name)?;
-        let mut header = header(kind, mode & 0o7777, size, self.time);
         let fields = header.as_old_mut();
         put(&mut fields.name, name);
         put(&mut fields.linkname, target);
@@ -144,7 +186,7 @@ impl<W: Write> Archive<W> {
         if name.len() <= LONGEST_SHORT_NAME {
             return Ok(());
         }
-        let mut header = header(kind, 0o644, name.len() as u64 + 1, 0);
+        let mut header = header(kind, 0o644, name.len() as u64 + 1, 0, &Owner::default());
         put(&mut header.as_old_mut().name, "././@LongLink");
         header.set_cksum();
         self.builder
@@ -152,7 +194,7 @@ impl<W: Write> Archive<W> {
     }
 }
 
-fn header(kind: EntryType, mode: u32, size: u64, time: u64) -> Header {
+fn header(kind: EntryType, mode: u32, size: u64, time: u64, owner: &Owner) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
@@ -161,8 +203,8 @@ fn header(kind: EntryType, mode: u32, size: u64, time: u64) -> Header {
     header.set_size(size);
     header.set_mtime(time);
     if let Some(fields) = header.as_gnu_mut() {
-        put(&mut fields.uname, "root");
-        put(&mut fields.gname, "root");
+        put(&mut fields.uname, &owner.user);
+        put(&mut fields.gname, &owner.group);
     }
     header
 }

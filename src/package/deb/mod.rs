@@ -57,7 +57,8 @@ impl Packager for Deb {
             let (listing, mut data) =
                 Spool::write(path, spec.codec, |sink| data::write(tree, spec.epoch, sink))
                     .map_err(failed)?;
-            let control = control::archive(&fields, &listing, spec.epoch).map_err(failed)?;
+            let control =
+                control::archive(&fields, &spec.scripts, &listing, spec.epoch).map_err(failed)?;
             check_member(data.size)?;
             let mut output = DigestWriter::new(output);
             let mut write = || {
@@ -129,5 +130,7 @@ fn pad(output: &mut impl Write, size: u64) -> io::Result<()> {
     }
 }
 
+#[cfg(test)]
+mod daemon_tests;
 #[cfg(test)]
 mod tests;

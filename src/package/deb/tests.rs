@@ -7,7 +7,7 @@ use crate::package::fixture::{self, CODECS, EPOCH, run};
 use crate::platform::Codec;
 
 /// Writes the package and gives its path.
-fn written(folder: &Path, spec: &PackageSpec, tree: &Tree) -> PathBuf {
+pub(super) fn written(folder: &Path, spec: &PackageSpec, tree: &Tree) -> PathBuf {
     let path = folder.join(Deb.file_name(spec));
     let artifact = Deb.write(spec, tree, &path).unwrap();
     assert_eq!(

@@ -1,8 +1,9 @@
 //! The payload: a cpio archive in the `newc` format, as rpm has it.
 //!
-//! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`), every entry has its own inode number,
-//! so no two are taken for links to one file.
+//! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). Every file has its own inode number, which
+//! its hard links share; the last of its names has the content.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sha2::Sha256;
@@ -16,6 +17,8 @@ use crate::tree::{ContentReader, Entry, EntryKind, Tree};
 pub(super) struct Archive {
     /// The SHA-256 digest of each entry's content, empty for what is no file.
     pub(super) digests: Vec<String>,
+    /// The inode number of each entry.
+    pub(super) inodes: Vec<u32>,
     /// The uncompressed length in bytes.
     pub(super) size: u64,
 }
@@ -25,14 +28,15 @@ pub(super) fn mode(entry: &Entry) -> u32 {
     match entry.kind {
         EntryKind::Directory => 0o040_000 | (entry.mode & 0o7777),
         EntryKind::Symlink(_) => 0o120_777,
-        EntryKind::File { .. } => 0o100_000 | (entry.mode & 0o7777),
+        EntryKind::File { .. } | EntryKind::HardLink(_) => 0o100_000 | (entry.mode & 0o7777),
     }
 }
 
-/// The length of an entry's content; 0 for folders, whose real size is the file system's business.
+/// The length of the content of an entry that is no hard link; 0 for folders, whose real size is the
+/// file system's business.
 pub(super) fn size(entry: &Entry) -> u64 {
     match &entry.kind {
-        EntryKind::Directory => 0,
+        EntryKind::Directory | EntryKind::HardLink(_) => 0,
         EntryKind::Symlink(target) => target.len() as u64,
         EntryKind::File { size, .. } => *size,
     }
@@ -54,21 +58,37 @@ pub(super) fn check_sizes(tree: &Tree) -> Result<()> {
     Err(Error::new(Kind::Build, message).hint("ship such data apart from the application"))
 }
 
-/// Writes the tree. Owners are root by name, in the header, and 0 here.
+/// Writes the tree. Owners stand by name in the header, and as 0 here.
 pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Result<Archive> {
     let mut archive = Archive::default();
     let mut reader = ContentReader::default();
+    let names_of = tree.hard_links();
+    // Of the files with several names: the inode number, and where their first names stand.
+    let mut begun: BTreeMap<&str, (u32, Vec<usize>)> = BTreeMap::new();
     for (number, (path, entry)) in (1..).zip(tree.iter()) {
-        let name = format!("./{path}");
-        let size = size(entry);
-        archive.size += header(output, &name, number, mode(entry), time, size)?;
+        let file = match &entry.kind {
+            EntryKind::HardLink(target) => target,
+            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => path,
+        };
+        let entry = tree.resolve(entry);
+        let links = names_of.get(file).map_or(1, Vec::len);
+        let (inode, before) = begun.entry(file).or_insert((number, Vec::new()));
+        let inode = *inode;
+        before.push(archive.digests.len());
+        let complete = before.len() == links;
+        let size = if complete { size(entry) } else { 0 };
+        let header = Member {
+            name: &format!("./{path}"),
+            inode,
+            mode: mode(entry),
+            links: u32::try_from(links).unwrap_or(u32::MAX),
+            time,
+            size,
+        };
+        archive.size += header.write(output)?;
+        archive.inodes.push(inode);
         let digest = match &entry.kind {
-            EntryKind::Directory => String::new(),
-            EntryKind::Symlink(target) => {
-                output.write_all(target.as_bytes())?;
-                String::new()
-            }
-            EntryKind::File { content, .. } => {
+            EntryKind::File { content, .. } if complete => {
                 let named = |error: io::Error| {
                     let message = format!("`/{path}` of `{}`: {error}", entry.origin);
                     io::Error::new(error.kind(), message)
@@ -78,38 +98,73 @@ pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Resu
                 io::copy(&mut content, output).map_err(named)?;
                 content.finish()
             }
+            EntryKind::Symlink(target) => {
+                output.write_all(target.as_bytes())?;
+                String::new()
+            }
+            EntryKind::Directory | EntryKind::File { .. } | EntryKind::HardLink(_) => String::new(),
         };
-        archive.digests.push(digest);
         archive.size += size + pad(output, size)?;
+        archive.digests.push(digest.clone());
+        if complete {
+            for name in begun
+                .remove(file)
+                .map(|(_, names)| names)
+                .unwrap_or_default()
+            {
+                archive.digests[name].clone_from(&digest);
+            }
+        }
     }
-    archive.size += header(output, "TRAILER!!!", 0, 0, 0, 0)?;
+    let trailer = Member {
+        name: "TRAILER!!!",
+        inode: 0,
+        mode: 0,
+        links: 1,
+        time: 0,
+        size: 0,
+    };
+    archive.size += trailer.write(output)?;
     Ok(archive)
 }
 
-/// Writes a header and its name, padded; says how long it is.
-fn header(
-    output: &mut impl Write,
-    name: &str,
+/// What stands before an entry's content.
+struct Member<'a> {
+    name: &'a str,
     inode: u32,
     mode: u32,
+    links: u32,
     time: u32,
     size: u64,
-) -> io::Result<u64> {
-    let name_size = name.len() + 1;
-    write!(
-        output,
-        "070701{inode:08x}{mode:08x}{0:08x}{0:08x}{1:08x}{time:08x}{size:08x}",
-        0, 1
-    )?;
-    write!(
-        output,
-        "{0:08x}{0:08x}{0:08x}{0:08x}{name_size:08x}{0:08x}",
-        0
-    )?;
-    output.write_all(name.as_bytes())?;
-    output.write_all(&[0])?;
-    let length = (6 + 13 * 8 + name_size) as u64;
-    Ok(length + pad(output, length)?)
+}
+
+impl Member<'_> {
+    /// Writes the header and the name, padded; says how long that is.
+    fn write(&self, output: &mut impl Write) -> io::Result<u64> {
+        let Self {
+            name,
+            inode,
+            mode,
+            links,
+            time,
+            size,
+        } = self;
+        let name_size = name.len() + 1;
+        write!(
+            output,
+            "070701{inode:08x}{mode:08x}{0:08x}{0:08x}{links:08x}{time:08x}{size:08x}",
+            0
+        )?;
+        write!(
+            output,
+            "{0:08x}{0:08x}{0:08x}{0:08x}{name_size:08x}{0:08x}",
+            0
+        )?;
+        output.write_all(name.as_bytes())?;
+        output.write_all(&[0])?;
+        let length = (6 + 13 * 8 + name_size) as u64;
+        Ok(length + pad(output, length)?)
+    }
 }
 
 /// Everything begins at a multiple of four bytes.
@@ -130,15 +185,8 @@ mod tests {
             let content = Content::Bytes([].into());
             let kind = EntryKind::File { size, content };
             let mut tree = Tree::default();
-            tree.insert(
-                "opt/x",
-                Entry {
-                    mode: 0o644,
-                    kind,
-                    origin: "a.whl".into(),
-                },
-            )
-            .unwrap();
+            tree.insert("opt/x", Entry::new(0o644, kind, "a.whl".into()))
+                .unwrap();
             check_sizes(&tree)
         };
         insert(u64::from(u32::MAX)).unwrap();

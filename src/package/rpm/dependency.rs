@@ -13,6 +13,18 @@ pub(super) const GREATER: u32 = 1 << 2;
 pub(super) const EQUAL: u32 = 1 << 3;
 /// `RPMSENSE_RPMLIB`: a feature of rpm itself.
 const RPMLIB: u32 = 1 << 24;
+/// `RPMSENSE_INTERP`: runs a script.
+pub(super) const INTERPRETER: u32 = 1 << 8;
+/// `RPMSENSE_SCRIPT_PRE`: needed by the script that runs before installation.
+pub(super) const SCRIPT_PRE: u32 = 1 << 9;
+/// `RPMSENSE_SCRIPT_POST`.
+pub(super) const SCRIPT_POST: u32 = 1 << 10;
+/// `RPMSENSE_SCRIPT_PREUN`.
+pub(super) const SCRIPT_PRE_UN: u32 = 1 << 11;
+/// `RPMSENSE_SCRIPT_POSTUN`.
+pub(super) const SCRIPT_POST_UN: u32 = 1 << 12;
+/// `RPMSENSE_POSTTRANS`.
+pub(super) const POST_TRANSACTION: u32 = 1 << 5;
 
 /// A name, and which versions of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +70,15 @@ impl Dependency {
             name,
             version: version.to_owned(),
             flags: RPMLIB | LESS | EQUAL,
+        }
+    }
+
+    /// What runs a script of the package.
+    pub(super) fn interpreter(name: &str, script: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: String::new(),
+            flags: INTERPRETER | script,
         }
     }
 

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::package::{PackageSpec, check, compress};
+use crate::package::{Moment, PackageSpec, Relations, check, compress};
 use crate::platform::{Arch, Codec};
-use crate::tree::{EntryKind, Tree};
+use crate::tree::{EntryKind, Role, Tree};
 use crate::version::NativeVersion;
 
 use super::cpio::{self, Archive};
-use super::dependency::Dependency;
+use super::dependency::{self, Dependency};
 use super::header::{Header, tag};
 
 /// Where the package was built: a constant, since the machine's name is not content.
@@ -23,6 +23,9 @@ const RPM_VERSION: &str = "4.14.0";
 
 /// The licence of a package that names none; rpm requires the tag.
 const NO_LICENSE: &str = "Unknown";
+
+/// What runs maintainer scripts.
+const SHELL: &str = "/bin/sh";
 
 /// SHA-256 in the numbering of RFC 4880 section 9.4.
 const SHA256: u32 = 8;
@@ -77,8 +80,11 @@ pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
     header.string(tag::PAYLOAD_COMPRESSOR, compressor);
     header.string(tag::PAYLOAD_FLAGS, &level);
     header.string(tag::ENCODING, "utf-8");
-    add_provides(&mut header, spec);
+    add_provides(&mut header, spec)?;
     add_requires(&mut header, spec)?;
+    add_relations(&mut header, &spec.relations)?;
+    add_scripts(&mut header, spec);
+    add_changelog(&mut header, spec, time);
     Ok(header)
 }
 
@@ -92,7 +98,7 @@ fn full_version(version: &NativeVersion) -> String {
 }
 
 /// Itself, also with the architecture, for those who need it in one.
-fn add_provides(header: &mut Header, spec: &PackageSpec) {
+fn add_provides(header: &mut Header, spec: &PackageSpec) -> Result<()> {
     let version = full_version(&spec.version);
     let mut provides = vec![Dependency::exact(spec.name.to_string(), &version)];
     if let Some(architecture) = spec.architecture {
@@ -103,18 +109,103 @@ fn add_provides(header: &mut Header, spec: &PackageSpec) {
         };
         provides.push(Dependency::exact(format!("{}({isa})", spec.name), &version));
     }
-    header.strings(
-        tag::PROVIDE_NAME,
-        provides.iter().map(|provided| &provided.name),
-    );
-    header.strings(
-        tag::PROVIDE_VERSION,
-        provides.iter().map(|provided| &provided.version),
-    );
-    header.int32s(
-        tag::PROVIDE_FLAGS,
-        provides.iter().map(|provided| provided.flags),
-    );
+    for provided in &spec.relations.provides {
+        provides.push(Dependency::parse(provided)?);
+    }
+    let tags = [tag::PROVIDE_NAME, tag::PROVIDE_VERSION, tag::PROVIDE_FLAGS];
+    add_dependencies(header, tags, &provides);
+    Ok(())
+}
+
+/// One dependency of each kind is three tags: names, versions, flags.
+fn add_dependencies<'a>(
+    header: &mut Header,
+    [name, version, flags]: [u32; 3],
+    dependencies: impl IntoIterator<Item = &'a Dependency> + Copy,
+) {
+    let all = || dependencies.into_iter();
+    header.strings(name, all().map(|dependency| &dependency.name));
+    header.strings(version, all().map(|dependency| &dependency.version));
+    header.int32s(flags, all().map(|dependency| dependency.flags));
+}
+
+/// How it stands to other packages, apart from what it provides and requires.
+fn add_relations(header: &mut Header, relations: &Relations) -> Result<()> {
+    let kinds = [
+        (
+            &relations.conflicts,
+            [
+                tag::CONFLICT_NAME,
+                tag::CONFLICT_VERSION,
+                tag::CONFLICT_FLAGS,
+            ],
+        ),
+        (
+            &relations.obsoletes,
+            [
+                tag::OBSOLETE_NAME,
+                tag::OBSOLETE_VERSION,
+                tag::OBSOLETE_FLAGS,
+            ],
+        ),
+        (
+            &relations.recommends,
+            [
+                tag::RECOMMEND_NAME,
+                tag::RECOMMEND_VERSION,
+                tag::RECOMMEND_FLAGS,
+            ],
+        ),
+        (
+            &relations.suggests,
+            [tag::SUGGEST_NAME, tag::SUGGEST_VERSION, tag::SUGGEST_FLAGS],
+        ),
+    ];
+    for (texts, tags) in kinds {
+        let parsed: Result<BTreeSet<Dependency>> =
+            texts.iter().map(|text| Dependency::parse(text)).collect();
+        add_dependencies(header, tags, &parsed?);
+    }
+    Ok(())
+}
+
+/// What a moment is to rpm: the tags of the script and of what runs it, and the sense of what the
+/// script needs.
+fn script_tags(moment: Moment) -> (u32, u32, u32) {
+    match moment {
+        Moment::BeforeInstall => (tag::PRE_IN, tag::PRE_IN_PROGRAM, dependency::SCRIPT_PRE),
+        Moment::AfterInstall => (tag::POST_IN, tag::POST_IN_PROGRAM, dependency::SCRIPT_POST),
+        Moment::BeforeRemove => (tag::PRE_UN, tag::PRE_UN_PROGRAM, dependency::SCRIPT_PRE_UN),
+        Moment::AfterRemove => (
+            tag::POST_UN,
+            tag::POST_UN_PROGRAM,
+            dependency::SCRIPT_POST_UN,
+        ),
+        Moment::AfterTransaction => (
+            tag::POST_TRANSACTION,
+            tag::POST_TRANSACTION_PROGRAM,
+            dependency::POST_TRANSACTION,
+        ),
+    }
+}
+
+fn add_scripts(header: &mut Header, spec: &PackageSpec) {
+    for (moment, text) in &spec.scripts {
+        let (script, program, _) = script_tags(*moment);
+        header.string(script, text);
+        header.string(program, SHELL);
+    }
+}
+
+/// One entry, of this version. rpm's tools take the day, at noon in UTC.
+fn add_changelog(header: &mut Header, spec: &PackageSpec, time: u32) {
+    const DAY: u32 = 86_400;
+    header.int32s(tag::CHANGELOG_TIME, [time - time % DAY + DAY / 2]);
+    let version = full_version(&spec.version);
+    let who = format!("{} - {version}", spec.maintainer.trim());
+    header.strings(tag::CHANGELOG_NAME, [who]);
+    let text = format!("- Release {}.", spec.version.upstream);
+    header.strings(tag::CHANGELOG_TEXT, [text]);
 }
 
 /// What it depends on and the features of rpm that it uses, each once, sorted.
@@ -122,6 +213,15 @@ fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
     let mut requires = BTreeSet::new();
     for needed in &spec.depends {
         requires.insert(Dependency::parse(needed)?);
+    }
+    for needed in &spec.relations.pre_depends {
+        let mut needed = Dependency::parse(needed)?;
+        needed.flags |= dependency::SCRIPT_PRE;
+        requires.insert(needed);
+    }
+    for moment in spec.scripts.keys() {
+        let (_, _, sense) = script_tags(*moment);
+        requires.insert(Dependency::interpreter(SHELL, sense));
     }
     let version_has = |mark: char, requires: &BTreeSet<Dependency>| {
         full_version(&spec.version).contains(mark)
@@ -144,19 +244,19 @@ fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
     for (name, version, _) in features.into_iter().filter(|(_, _, used)| *used) {
         requires.insert(Dependency::feature(name, version));
     }
-    header.strings(
-        tag::REQUIRE_NAME,
-        requires.iter().map(|needed| &needed.name),
-    );
-    header.strings(
-        tag::REQUIRE_VERSION,
-        requires.iter().map(|needed| &needed.version),
-    );
-    header.int32s(
-        tag::REQUIRE_FLAGS,
-        requires.iter().map(|needed| needed.flags),
-    );
+    let tags = [tag::REQUIRE_NAME, tag::REQUIRE_VERSION, tag::REQUIRE_FLAGS];
+    add_dependencies(header, tags, &requires);
     Ok(())
+}
+
+/// `RPMFILE_CONFIG`, `RPMFILE_NOREPLACE`, `RPMFILE_DOC`, `RPMFILE_LICENSE`.
+fn file_flags(role: Role) -> u32 {
+    match role {
+        Role::Plain => 0,
+        Role::Configuration => 1 | 1 << 4,
+        Role::Documentation => 1 << 1,
+        Role::License => 1 << 7,
+    }
 }
 
 /// One value of each array for each file, in the order of the payload, which is that of the paths.
@@ -175,7 +275,7 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, tim
             .and_then(|index| u32::try_from(index).ok())
             .unwrap_or(0)
     };
-    let entries = || tree.iter().map(|(_, entry)| entry);
+    let entries = || tree.iter().map(|(_, entry)| tree.resolve(entry));
     let same = |value: u32| std::iter::repeat_n(value, tree.len());
 
     header.strings(
@@ -201,16 +301,25 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, tim
     header.int32s(tag::FILE_DIGEST_ALGORITHM, [SHA256]);
     let targets = entries().map(|entry| match &entry.kind {
         EntryKind::Symlink(target) => target.as_str(),
-        EntryKind::Directory | EntryKind::File { .. } => "",
+        EntryKind::Directory | EntryKind::File { .. } | EntryKind::HardLink(_) => "",
     });
     header.strings(tag::FILE_LINK_TOS, targets);
-    header.int32s(tag::FILE_FLAGS, same(0));
-    header.strings(tag::FILE_USER_NAME, entries().map(|_| "root"));
-    header.strings(tag::FILE_GROUP_NAME, entries().map(|_| "root"));
+    header.int32s(
+        tag::FILE_FLAGS,
+        entries().map(|entry| file_flags(entry.role)),
+    );
+    header.strings(
+        tag::FILE_USER_NAME,
+        entries().map(|entry| &entry.owner.user),
+    );
+    header.strings(
+        tag::FILE_GROUP_NAME,
+        entries().map(|entry| &entry.owner.group),
+    );
     // Everything is verified.
     header.int32s(tag::FILE_VERIFY_FLAGS, same(u32::MAX));
     header.int32s(tag::FILE_DEVICES, same(1));
-    header.int32s(tag::FILE_INODES, (1..).take(tree.len()));
+    header.int32s(tag::FILE_INODES, archive.inodes.iter().copied());
     header.strings(tag::FILE_LANGS, entries().map(|_| ""));
 }
 

@@ -151,4 +151,6 @@ impl<D: md5::Digest> Write for HashWriter<D> {
 }
 
 #[cfg(test)]
+mod daemon_tests;
+#[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::package::fixture::{self, CODECS, EPOCH, run};
 use crate::platform::Codec;
 
 /// Writes the package and gives its path.
-fn written(folder: &Path, spec: &PackageSpec, tree: &Tree) -> PathBuf {
+pub(super) fn written(folder: &Path, spec: &PackageSpec, tree: &Tree) -> PathBuf {
     let path = folder.join(Rpm.file_name(spec));
     let artifact = Rpm.write(spec, tree, &path).unwrap();
     assert_eq!(artifact.digest, Digest::of_file(&path).unwrap());
@@ -16,7 +16,7 @@ fn written(folder: &Path, spec: &PackageSpec, tree: &Tree) -> PathBuf {
 }
 
 /// What rpm says of a package file by a query format.
-fn query(path: &Path, format: &str) -> String {
+pub(super) fn query(path: &Path, format: &str) -> String {
     run(
         "rpm",
         &[
@@ -30,12 +30,12 @@ fn query(path: &Path, format: &str) -> String {
 }
 
 /// rpm with a database and root of its own.
-struct Root {
+pub(super) struct Root {
     folder: tempfile::TempDir,
 }
 
 impl Root {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let this = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -43,7 +43,7 @@ impl Root {
         this
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("root")
     }
 
