@@ -153,8 +153,8 @@
 //! `flock`, so nobody waits for a dead one, and no wait for one holds up the end of a run.
 //!
 //! **Reproducibility.** Same inputs, same bytes. A layer depends on the wheel's digest, the
-//! interpreter, the prefix and the way byte code is made, and has no times; the packages' writer fills in
-//! `SOURCE_DATE_EPOCH` (the commit's time). Compressors give the same bytes on any number of cores.
+//! interpreter, the prefix and the way byte code is made, and has its wheel's time; the packages' writer
+//! clamps it to `SOURCE_DATE_EPOCH` (the commit's time). Compressors give the same bytes on any number of cores.
 //! What isn't in the keys' reach: a compiler that is not deterministic, and an index that answers
 //! otherwise tomorrow while no wheel is cached; pin requirements against that.
 //!

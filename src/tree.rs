@@ -1,13 +1,15 @@
 //! One sorted, normalised list of what a package installs.
 //!
-//! Owners are names, root's unless said, modes are normalised, and nothing has a time: the writer
-//! gives every entry the package's. Content is read where it lies (a layer's data file), never held here.
+//! Owners are names, root's unless said, modes are normalised. What comes from a layer has the
+//! layer's time, everything else the package's. Content is read where it lies (a layer's data file),
+//! never held here.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 /// What stands at one path.
@@ -23,6 +25,9 @@ pub struct Entry {
     pub owner: Owner,
     /// What it is to the package manager.
     pub role: Role,
+    /// The layer that it comes from; `None` for folders, which layers share, and for what is made
+    /// for the package.
+    pub layer: Option<Arc<LayerIdentity>>,
 }
 
 impl Entry {
@@ -34,8 +39,26 @@ impl Entry {
             origin,
             owner: Owner::default(),
             role: Role::default(),
+            layer: None,
         }
     }
+
+    /// Its time in a package of this time, in seconds since 1970: the layer's, but never later than
+    /// the package's (the rule of dpkg-deb's and rpmbuild's clamped times).
+    pub fn time(&self, package: u64) -> u64 {
+        self.layer
+            .as_ref()
+            .map_or(package, |layer| layer.time.min(package))
+    }
+}
+
+/// What layers are told apart by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerIdentity {
+    /// The digest of everything in it: paths, modes, contents, time.
+    pub digest: Digest,
+    /// The time of its entries, in seconds since 1970.
+    pub time: u64,
 }
 
 /// The user and the group that an entry belongs to, by name. Machines number them as they like.
@@ -103,7 +126,7 @@ pub enum Content {
         /// Offset of the first byte.
         offset: u64,
         /// Offset, inside this entry, of a four-byte little-endian modification time that is to be
-        /// the package's (byte code that refers to its source by time, PEP 552).
+        /// the entry's (byte code that refers to its source by time, PEP 552).
         time_field: Option<u64>,
     },
 }

@@ -181,7 +181,7 @@ async fn in_container<T>(
 }
 
 fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: bool) -> Key {
-    KeyBuilder::new("layer", 1)
+    KeyBuilder::new("layer", 2)
         .field("wheel", wheel.digest.as_str())
         .field("file name", &wheel.file_name)
         .field("prefix", prefix)
@@ -196,7 +196,7 @@ fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: 
 }
 
 fn skeleton_key(interpreter: &Interpreter, prefix: &str) -> Key {
-    KeyBuilder::new("skeleton", 1)
+    KeyBuilder::new("skeleton", 2)
         .field("prefix", prefix)
         .field("executable", &interpreter.executable)
         .field("version", &interpreter.version)

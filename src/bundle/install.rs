@@ -166,6 +166,9 @@ impl WheelContents {
             not_compiled,
         };
         writer.set_distribution(installed.clone());
+        if let Some(time) = crate::wheel::latest_time(&archive, &self.members) {
+            writer.set_time(time);
+        }
         Ok(installed)
     }
 

@@ -6,8 +6,9 @@
 //!     data         the contents of all files, one after another
 //! ```
 //!
-//! Entries have no time: whoever writes a package fills in its own, also into byte code. A layer is
-//! not trusted blindly when read: what does not fit together is as good as absent. May not know
+//! All entries have one time, the layer's, also the byte code that refers to its source by time; a
+//! package that is older than the layer clamps it, so the data file leaves the place open. A layer
+//! is not trusted blindly when read: what does not fit together is as good as absent. May not know
 //! what a wheel is, nor where layers are kept.
 
 use std::collections::BTreeMap;
@@ -21,12 +22,16 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::distribution::InstalledWheel;
 use crate::digest::{Digest, DigestWriter};
 use crate::error::{Error, Kind, Result};
-use crate::tree::{Content, ContentReader, Entry, EntryKind, Tree, is_plain_path};
+use crate::tree::{Content, ContentReader, Entry, EntryKind, LayerIdentity, Tree, is_plain_path};
 
 /// The version of the format.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 const MANIFEST_FILE: &str = "layer.json";
 const DATA_FILE: &str = "data";
+
+/// The time of a layer that has no other, 2000-01-01 00:00 UTC in seconds since 1970. A constant, so
+/// that what has not changed stays as it is; after 1984, before which lintian takes files for broken.
+pub const NO_TIME: u64 = 946_684_800;
 
 /// What a layer holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,8 @@ pub struct Manifest {
     pub origin: String,
     /// The distribution, where the layer was made from a wheel.
     pub distribution: Option<InstalledWheel>,
+    /// The time of all entries, in seconds since 1970.
+    pub time: u64,
     /// Length of the data file in bytes.
     pub data_size: u64,
     /// The entries, sorted by path.
@@ -85,6 +92,7 @@ pub enum LayerEntryKind {
 #[derive(Debug, Clone)]
 pub struct Layer {
     data: Arc<PathBuf>,
+    identity: Arc<LayerIdentity>,
     manifest: Manifest,
 }
 
@@ -92,12 +100,17 @@ impl Layer {
     /// Reads the layer in a folder; `None` when there is none, or one that doesn't fit together
     /// (a cut data file, a manifest of another version).
     pub fn open(folder: &Path) -> Option<Self> {
-        let manifest: Manifest = crate::fsutil::read_json(&folder.join(MANIFEST_FILE))?;
+        let text = fs::read(folder.join(MANIFEST_FILE)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&text).ok()?;
         let data = folder.join(DATA_FILE);
         let metadata = fs::symlink_metadata(&data).ok()?;
         let whole = metadata.is_file() && metadata.len() == manifest.data_size;
         (whole && manifest.is_sound()).then(|| Self {
             data: Arc::new(data),
+            identity: Arc::new(LayerIdentity {
+                digest: Digest::of(&text),
+                time: manifest.time,
+            }),
             manifest,
         })
     }
@@ -132,7 +145,9 @@ impl Layer {
                     content: self.slice(*offset, *time_field),
                 },
             };
-            let made = Entry::new(entry.mode, kind, Arc::clone(&origin));
+            let shared = matches!(kind, EntryKind::Directory);
+            let mut made = Entry::new(entry.mode, kind, Arc::clone(&origin));
+            made.layer = (!shared).then(|| Arc::clone(&self.identity));
             tree.insert(&entry.path, made)?;
         }
         Ok(())
@@ -233,6 +248,7 @@ pub struct LayerWriter {
     origin: String,
     entries: BTreeMap<String, (u32, LayerEntryKind)>,
     distribution: Option<InstalledWheel>,
+    time: u64,
 }
 
 impl LayerWriter {
@@ -246,6 +262,7 @@ impl LayerWriter {
             origin: origin.to_owned(),
             entries: BTreeMap::new(),
             distribution: None,
+            time: NO_TIME,
         })
     }
 
@@ -296,6 +313,11 @@ impl LayerWriter {
         self.distribution = Some(distribution);
     }
 
+    /// Gives all entries another time than [`NO_TIME`], in seconds since 1970.
+    pub fn set_time(&mut self, time: u64) {
+        self.time = time;
+    }
+
     /// Writes the manifest.
     pub fn finish(mut self) -> Result<()> {
         self.data
@@ -306,6 +328,7 @@ impl LayerWriter {
             schema: SCHEMA,
             origin: self.origin,
             distribution: self.distribution,
+            time: self.time,
             data_size: self.data_size,
             entries: entries
                 .map(|(path, (mode, kind))| LayerEntry { path, mode, kind })
@@ -450,7 +473,7 @@ mod tests {
         let text = fs::read_to_string(&manifest).unwrap();
         let damages = [
             text[..text.len() / 2].to_owned(),
-            text.replace("\"schema\":1", "\"schema\":2"),
+            text.replace("\"schema\":2", "\"schema\":1"),
             text.replace("opt/x/lib64", "../x/lib64"),
             text.replace("opt/x/empty", "opt/x/zoo"),
             text.replace("\"time_field\":4", "\"time_field\":9"),

@@ -8,7 +8,7 @@ use crate::platform::{Arch, Codec};
 use crate::version::NativeVersion;
 
 use super::{PackageSpec, Relations, Scripts};
-use crate::tree::{Content, Entry, EntryKind, Tree};
+use crate::tree::{Content, Entry, EntryKind, LayerIdentity, Tree};
 
 /// 2024-01-02 03:04:05 UTC.
 pub(super) const EPOCH: u64 = 1_704_164_645;
@@ -38,12 +38,27 @@ pub(super) fn spec(codec: Codec) -> PackageSpec {
     }
 }
 
+/// What lies in `lib` is of a layer that is older than the package, what lies in `bin` of one that
+/// is younger.
+fn layer(path: &str) -> Option<Arc<LayerIdentity>> {
+    let folder = path.strip_prefix("opt/acme-tool/")?.split('/').next()?;
+    let time = match folder {
+        "lib" => EPOCH - 1000,
+        "bin" => EPOCH + 1000,
+        _ => return None,
+    };
+    let digest = crate::digest::Digest::of(folder);
+    Some(Arc::new(LayerIdentity { digest, time }))
+}
+
 fn add(tree: &mut Tree, path: &str, mode: u32, kind: EntryKind) {
     let origin: Arc<str> = "fixture.whl".into();
     if path.starts_with("opt/") {
         tree.insert_parents(path, "opt", &origin).unwrap();
     }
-    tree.insert(path, Entry::new(mode, kind, origin)).unwrap();
+    let mut entry = Entry::new(mode, kind, origin);
+    entry.layer = layer(path);
+    tree.insert(path, entry).unwrap();
 }
 
 pub(super) fn file(tree: &mut Tree, path: &str, mode: u32, bytes: &[u8]) {
@@ -135,7 +150,8 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// What stands below a folder: one line an entry with mode, time in seconds, what it is, path.
+/// What stands below a folder: one line an entry with mode, time in seconds, what it is, path. A
+/// folder's time is that of the last change in it, so it is left out.
 pub(super) fn walk(root: &Path) -> Vec<String> {
     use std::os::unix::fs::MetadataExt;
     let mut lines = Vec::new();
@@ -143,7 +159,12 @@ pub(super) fn walk(root: &Path) -> Vec<String> {
         let entry = entry.unwrap();
         let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap();
         let metadata = entry.path().symlink_metadata().unwrap();
-        let (mode, time) = (metadata.mode(), metadata.mtime());
+        let mode = metadata.mode();
+        let time = if metadata.is_dir() {
+            String::new()
+        } else {
+            format!("{} ", metadata.mtime())
+        };
         let content = if metadata.is_symlink() {
             format!(
                 "link {}",
@@ -159,7 +180,7 @@ pub(super) fn walk(root: &Path) -> Vec<String> {
         } else {
             "folder".to_owned()
         };
-        lines.push(format!("{path} {mode:o} {time} {content}"));
+        lines.push(format!("{path} {mode:o} {time}{content}"));
     }
     lines.sort();
     lines
@@ -171,20 +192,20 @@ pub(super) fn expected(tree: &Tree, parents: &[&str]) -> Vec<String> {
     let mut reader = crate::tree::ContentReader::default();
     let mut lines: Vec<String> = parents
         .iter()
-        .map(|path| format!("{path} 40755 {EPOCH} folder"))
+        .map(|path| format!("{path} 40755 folder"))
         .collect();
     for (path, entry) in tree.iter() {
-        let mode = entry.mode;
+        let (mode, time) = (entry.mode, entry.time(EPOCH));
         lines.push(match &entry.kind {
-            EntryKind::Directory => format!("{path} 40{mode:03o} {EPOCH} folder"),
-            EntryKind::Symlink(target) => format!("{path} 120777 {EPOCH} link {target}"),
+            EntryKind::Directory => format!("{path} 40{mode:03o} folder"),
+            EntryKind::Symlink(target) => format!("{path} 120777 {time} link {target}"),
             EntryKind::HardLink(_) => panic!("the fixture's tree has no hard links"),
             EntryKind::File { size, content } => {
                 let mut bytes = Vec::new();
-                let mut content = reader.read(content, *size, EPOCH).unwrap();
+                let mut content = reader.read(content, *size, time).unwrap();
                 content.read_to_end(&mut bytes).unwrap();
                 let digest = crate::digest::Digest::of(bytes);
-                format!("{path} 100{mode:03o} {EPOCH} file {}", digest.short())
+                format!("{path} 100{mode:03o} {time} file {}", digest.short())
             }
         });
     }

@@ -11,6 +11,7 @@ pub mod deb;
 mod fixture;
 mod gzip;
 pub mod rpm;
+mod segment;
 mod spool;
 
 use std::collections::BTreeMap;
@@ -55,7 +56,8 @@ pub struct PackageSpec {
     pub scripts: Scripts,
     /// How the content is compressed.
     pub codec: Codec,
-    /// Time of every entry and of the build, in seconds since 1970 (`SOURCE_DATE_EPOCH`).
+    /// Time of the build and of every entry that is not older, in seconds since 1970
+    /// (`SOURCE_DATE_EPOCH`).
     pub epoch: u64,
 }
 

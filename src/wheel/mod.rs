@@ -14,6 +14,7 @@ mod standard_library;
 pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time;
 
 pub use self::check::{Checked, check};
 pub(crate) use self::contents::Archive;
@@ -21,3 +22,4 @@ pub use self::contents::{ALWAYS_FINE, LARGEST_RATIO, LARGEST_WHEEL, Member, Whee
 pub use self::entry_points::{EntryPoint, EntryPoints};
 pub use self::name::{BuildTag, WheelName};
 pub use self::policy::{Class, Decision, Finding, Policy};
+pub(crate) use self::time::latest as latest_time;

@@ -19,9 +19,9 @@ fn owners_links_conffiles_and_scripts_are_read_back() {
     for (mode, owner, name) in [
         ("-rw-r-----", "daemon/mail", "./etc/acme.conf"),
         ("drwxr-x---", "daemon/mail", "./var/lib/acme/"),
-        ("-rwxr-xr-x", "root/root", "./opt/a/b"),
-        ("hrwxr-xr-x", "root/root", "./opt/a-b link to ./opt/a/b"),
-        ("hrwxr-xr-x", "root/root", "./opt/c link to ./opt/a/b"),
+        ("-rwxr-xr-x", "root/root", "./opt/a-b"),
+        ("hrwxr-xr-x", "root/root", "./opt/a/b link to ./opt/a-b"),
+        ("hrwxr-xr-x", "root/root", "./opt/c link to ./opt/a-b"),
     ] {
         let found = listing.lines().any(|line| {
             line.starts_with(&format!("{mode} {owner} ")) && line.ends_with(&format!(" {name}"))

@@ -2,7 +2,7 @@
 //!
 //! Own headers on the `tar` crate's, since that drops the `./` that dpkg-deb's names begin with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
@@ -10,6 +10,7 @@ use md5::Md5;
 use tar::{EntryType, Header};
 
 use crate::package::check;
+use crate::package::segment::segments;
 use crate::package::spool::HashingReader;
 use crate::tree::{ContentReader, Entry, EntryKind, Owner, Role, Tree};
 
@@ -33,37 +34,31 @@ pub(super) fn write(tree: &Tree, time: u64, output: &mut impl Write) -> io::Resu
     let mut archive = Archive::new(output, time);
     let mut listing = Listing::default();
     let mut reader = ContentReader::default();
-    let mut implied = BTreeSet::new();
     let names_of = tree.hard_links();
-    let root = Owner::default();
     // The first name of a file with several, and its checksum.
     let mut first_names: BTreeMap<&str, (&str, String)> = BTreeMap::new();
-    archive.directory("./", 0o755, &root)?;
+    archive.directory("./", 0o755, &Owner::default())?;
     listing.installed_size += 1;
-    for (path, entry) in depth_first(tree) {
-        let mut missing: Vec<&str> = check::parents(path)
-            .take_while(|parent| tree.get(parent).is_none() && implied.insert((*parent).to_owned()))
-            .collect();
-        while let Some(parent) = missing.pop() {
-            archive.directory(&format!("./{parent}/"), 0o755, &root)?;
-            listing.installed_size += 1;
-        }
+    for (path, (mode, owner)) in folders(tree) {
+        archive.directory(&format!("./{path}/"), mode, &owner)?;
+        listing.installed_size += 1;
+    }
+    let segments = segments(tree);
+    for (path, entry) in segments.iter().flat_map(|segment| &segment.entries) {
         let file = match &entry.kind {
             EntryKind::HardLink(target) => target,
-            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => path,
+            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => *path,
         };
         let name = format!("./{path}");
+        let entry = tree.resolve(entry);
+        let time = entry.time(time);
+        archive.time = time;
         if let Some((first, checksum)) = first_names.get(file) {
-            archive.another_name(&name, &format!("./{first}"), tree.resolve(entry))?;
+            archive.another_name(&name, &format!("./{first}"), entry)?;
             listing.checksum(checksum, path);
             continue;
         }
-        let entry = tree.resolve(entry);
         match &entry.kind {
-            EntryKind::Directory => {
-                archive.directory(&format!("./{path}/"), entry.mode, &entry.owner)?;
-                listing.installed_size += 1;
-            }
             EntryKind::Symlink(target) => {
                 archive.symlink(&name, target, &entry.owner)?;
                 listing.installed_size += (target.len() as u64).div_ceil(1024);
@@ -88,8 +83,8 @@ pub(super) fn write(tree: &Tree, time: u64, output: &mut impl Write) -> io::Resu
                     first_names.insert(file, (path, checksum));
                 }
             }
-            // `resolve` left none: the tree was checked.
-            EntryKind::HardLink(_) => {}
+            // Folders are there, and `resolve` left no links: the tree was checked.
+            EntryKind::Directory | EntryKind::HardLink(_) => {}
         }
     }
     archive.finish()?;
@@ -102,22 +97,28 @@ impl Listing {
     }
 }
 
-/// The entries with everything below a folder right behind it: tar sets a folder's time when it
-/// meets the next path outside, and in plain order `a-b` stands between `a` and `a/c`.
-fn depth_first(tree: &Tree) -> Vec<(&str, &Entry)> {
-    let mut entries: Vec<(&str, &Entry)> = tree.iter().collect();
-    entries.sort_by(|(one, _), (other, _)| one.split('/').cmp(other.split('/')));
-    entries
+/// The folders with their modes and owners, sorted: those of the tree and those above its entries.
+fn folders(tree: &Tree) -> BTreeMap<&str, (u32, Owner)> {
+    let mut folders = BTreeMap::new();
+    for (path, entry) in tree.iter() {
+        for parent in check::parents(path) {
+            folders.entry(parent).or_insert((0o755, Owner::default()));
+        }
+        if matches!(entry.kind, EntryKind::Directory) {
+            folders.insert(path, (entry.mode, entry.owner.clone()));
+        }
+    }
+    folders
 }
 
-/// A tar archive whose entries have one time.
+/// A tar archive.
 pub(super) struct Archive<W: Write> {
     builder: tar::Builder<W>,
     time: u64,
 }
 
 impl<W: Write> Archive<W> {
-    /// An archive whose entries all have this time, in seconds since 1970.
+    /// An archive whose entries have this time, in seconds since 1970.
     pub(super) fn new(output: W, time: u64) -> Self {
         Self {
             builder: tar::Builder::new(output),

@@ -54,10 +54,10 @@ fn every_entry_is_roots_and_named_as_dpkg_deb_names_it() {
             "drwxr-xr-x root/root 0 2024-01-02 03:04 ./",
             "drwxr-xr-x root/root 0 2024-01-02 03:04 ./opt/",
             "drwxr-xr-x root/root 0 2024-01-02 03:04 ./opt/a/",
-            "-rw-r--r-- root/root 0 2024-01-02 03:04 ./opt/a/b",
-            "-rwxr-xr-x root/root 5 2024-01-02 03:04 ./opt/a-b",
             "drwxr-xr-x root/root 0 2024-01-02 03:04 ./usr/",
             "drwxr-xr-x root/root 0 2024-01-02 03:04 ./usr/bin/",
+            "-rwxr-xr-x root/root 5 2024-01-02 03:04 ./opt/a-b",
+            "-rw-r--r-- root/root 0 2024-01-02 03:04 ./opt/a/b",
             "lrwxrwxrwx root/root 0 2024-01-02 03:04 ./usr/bin/a -> /opt/a-b",
         ]
     );
@@ -299,6 +299,30 @@ fn fields_that_would_forge_others_are_refused() {
     refused(&|spec| spec.depends = vec![forged()], "dependency");
     refused(&|spec| spec.description = "a\0b".into(), "description");
     refused(&|spec| spec.epoch = LAST_TIME + 1, "time");
+}
+
+#[test]
+fn any_time_from_1970_to_2242_is_written_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = fixture::tree(folder.path());
+    // 3000000000 is in 2065.
+    for (epoch, day) in [
+        (0, "1970-01-01"),
+        (3_000_000_000, "2065-01-24"),
+        (LAST_TIME, "2242-03-16"),
+    ] {
+        let spec = PackageSpec {
+            epoch,
+            ..fixture::spec(Codec::Zstd)
+        };
+        let path = written(folder.path(), &spec, &tree);
+        let listing = run("dpkg-deb", &["-c", path.to_str().unwrap()]);
+        let of = |name: &str| listing.lines().find(|line| line.contains(name)).unwrap();
+        assert!(of("usr/bin/acme-tool ").contains(day), "{listing}");
+        // What comes from a layer is never later than the package, but may be earlier.
+        let layer = if epoch == 0 { day } else { "2024-01-02 02:47" };
+        assert!(of("lib/data").contains(layer), "{listing}");
+    }
 }
 
 #[test]

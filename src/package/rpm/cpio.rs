@@ -1,7 +1,8 @@
 //! The payload: a cpio archive in the `newc` format, as rpm has it.
 //!
-//! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). Every file has its own inode number, which
-//! its hard links share; the last of its names has the content.
+//! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). The order is not the header's, which is
+//! sorted: rpm finds an entry's place in the header by its name. Every file has its own inode number,
+//! which its hard links share; the last of its names has the content.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,15 +10,16 @@ use std::io::{self, Write};
 use sha2::Sha256;
 
 use crate::error::{Error, Kind, Result};
+use crate::package::segment::segments;
 use crate::package::spool::HashingReader;
 use crate::tree::{ContentReader, Entry, EntryKind, Tree};
 
 /// What the header has to know of the payload.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
-    /// The SHA-256 digest of each entry's content, empty for what is no file.
+    /// The SHA-256 digest of each entry's content, empty for what is no file; sorted by path.
     pub(super) digests: Vec<String>,
-    /// The inode number of each entry.
+    /// The inode number of each entry, sorted by path.
     pub(super) inodes: Vec<u32>,
     /// The uncompressed length in bytes.
     pub(super) size: u64,
@@ -42,6 +44,11 @@ pub(super) fn size(entry: &Entry) -> u64 {
     }
 }
 
+/// The time of an entry in a package of this time.
+pub(super) fn time(entry: &Entry, package: u32) -> u32 {
+    u32::try_from(entry.time(u64::from(package))).unwrap_or(package)
+}
+
 /// Refuses files above the 4 GiB that the format's eight digits can tell.
 pub(super) fn check_sizes(tree: &Tree) -> Result<()> {
     let large = tree
@@ -63,18 +70,22 @@ pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Resu
     let mut archive = Archive::default();
     let mut reader = ContentReader::default();
     let names_of = tree.hard_links();
-    // Of the files with several names: the inode number, and where their first names stand.
-    let mut begun: BTreeMap<&str, (u32, Vec<usize>)> = BTreeMap::new();
-    for (number, (path, entry)) in (1..).zip(tree.iter()) {
+    let mut entries = BTreeMap::new();
+    // Of the files with several names: the inode number, and their first names.
+    let mut begun: BTreeMap<&str, (u32, Vec<&str>)> = BTreeMap::new();
+    let segments = segments(tree);
+    let all = segments.iter().flat_map(|segment| &segment.entries);
+    for (number, (path, entry)) in (1..).zip(all) {
         let file = match &entry.kind {
             EntryKind::HardLink(target) => target,
-            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => path,
+            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => *path,
         };
         let entry = tree.resolve(entry);
+        let time = self::time(entry, time);
         let links = names_of.get(file).map_or(1, Vec::len);
         let (inode, before) = begun.entry(file).or_insert((number, Vec::new()));
         let inode = *inode;
-        before.push(archive.digests.len());
+        before.push(path);
         let complete = before.len() == links;
         let size = if complete { size(entry) } else { 0 };
         let header = Member {
@@ -86,7 +97,6 @@ pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Resu
             size,
         };
         archive.size += header.write(output)?;
-        archive.inodes.push(inode);
         let digest = match &entry.kind {
             EntryKind::File { content, .. } if complete => {
                 let named = |error: io::Error| {
@@ -105,17 +115,18 @@ pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Resu
             EntryKind::Directory | EntryKind::File { .. } | EntryKind::HardLink(_) => String::new(),
         };
         archive.size += size + pad(output, size)?;
-        archive.digests.push(digest.clone());
+        entries.insert(*path, (inode, digest.clone()));
         if complete {
             for name in begun
                 .remove(file)
                 .map(|(_, names)| names)
                 .unwrap_or_default()
             {
-                archive.digests[name].clone_from(&digest);
+                entries.insert(name, (inode, digest.clone()));
             }
         }
     }
+    (archive.inodes, archive.digests) = entries.into_values().unzip();
     let trailer = Member {
         name: "TRAILER!!!",
         inode: 0,

@@ -200,7 +200,10 @@ fn add_scripts(header: &mut Header, spec: &PackageSpec) {
 /// One entry, of this version. rpm's tools take the day, at noon in UTC.
 fn add_changelog(header: &mut Header, spec: &PackageSpec, time: u32) {
     const DAY: u32 = 86_400;
-    header.int32s(tag::CHANGELOG_TIME, [time - time % DAY + DAY / 2]);
+    header.int32s(
+        tag::CHANGELOG_TIME,
+        [(time - time % DAY).saturating_add(DAY / 2)],
+    );
     let version = full_version(&spec.version);
     let who = format!("{} - {version}", spec.maintainer.trim());
     header.strings(tag::CHANGELOG_NAME, [who]);
@@ -259,7 +262,7 @@ fn file_flags(role: Role) -> u32 {
     }
 }
 
-/// One value of each array for each file, in the order of the payload, which is that of the paths.
+/// One value of each array for each file, in the order of the paths, as rpm looks them up.
 pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, time: u32) {
     header.size(tag::SIZE, tag::LONG_SIZE, tree.installed_size());
     if tree.is_empty() {
@@ -296,7 +299,8 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, tim
     let modes = entries().map(|entry| u16::try_from(cpio::mode(entry)).unwrap_or(u16::MAX));
     header.int16s(tag::FILE_MODES, modes);
     header.int16s(tag::FILE_RDEVS, std::iter::repeat_n(0, tree.len()));
-    header.int32s(tag::FILE_MTIMES, same(time));
+    let times = entries().map(|entry| cpio::time(entry, time));
+    header.int32s(tag::FILE_MTIMES, times);
     header.strings(tag::FILE_DIGESTS, &archive.digests);
     header.int32s(tag::FILE_DIGEST_ALGORITHM, [SHA256]);
     let targets = entries().map(|entry| match &entry.kind {

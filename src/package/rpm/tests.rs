@@ -107,6 +107,31 @@ fn rpm_installs_verifies_and_removes_it_in_every_codec() {
 }
 
 #[test]
+fn any_time_from_1970_to_2106_is_written_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = fixture::tree(folder.path());
+    for epoch in [0, u64::from(u32::MAX)] {
+        let spec = PackageSpec {
+            epoch,
+            ..fixture::spec(Codec::Zstd)
+        };
+        let path = written(folder.path(), &spec, &tree);
+        let times = query(&path, "[%{FILENAMES} %{FILEMTIMES}\n]");
+        // What comes from a layer is never later than the package, but may be earlier.
+        let layer = epoch.min(EPOCH - 1000);
+        for line in [
+            format!("/usr/bin/acme-tool {epoch}"),
+            format!("/opt/acme-tool/lib/data {layer}"),
+        ] {
+            assert!(times.lines().any(|found| found == line), "{times}");
+        }
+        let root = Root::new();
+        root.install(&path);
+        assert_eq!(root.rpm(&["-V", "acme-tool"]), "");
+    }
+}
+
+#[test]
 fn changed_files_are_found_by_verification() {
     let folder = tempfile::tempdir().unwrap();
     let tree = fixture::tree(folder.path());
