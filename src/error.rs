@@ -37,7 +37,7 @@ pub enum Kind {
     Network,
     /// Two wheels own one file, or a wheel is malformed.
     Conflict,
-    /// An entry of a cache, or a file to fill one from, is damaged.
+    /// An entry of a cache, a file to fill one from, or a package file is damaged.
     Damaged,
     /// Another run uses what has to be used alone.
     Busy,
@@ -107,7 +107,7 @@ impl Kind {
             Self::Version => "a version is not PEP 440, or has no native equivalent",
             Self::Network => "a base image, mirror or index can't be reached",
             Self::Conflict => "two wheels own one file, or a wheel is malformed",
-            Self::Damaged => "a wheel cache, or a file to fill one from, is damaged",
+            Self::Damaged => "a wheel cache, a file to fill one from, or a package file is damaged",
             Self::Busy => "another run uses what has to be used alone",
             Self::Interrupted => "stopped by the user",
         }

@@ -10,6 +10,7 @@ pub mod deb;
 #[cfg(test)]
 mod fixture;
 mod gzip;
+pub mod read;
 pub mod rpm;
 mod segment;
 mod spool;
