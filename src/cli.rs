@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Access, CacheOverrides, Overrides};
+use crate::config::{Access, CacheOverrides, Overrides, SigningOverrides};
 use crate::error::Kind;
 
 /// Ship a Python application as native packages, built in containers.
@@ -96,6 +96,9 @@ pub struct Common {
         value_name = "NAME"
     )]
     pub cache_scope: Option<String>,
+    /// Leave packages unsigned, whatever the configuration says.
+    #[arg(long, global = true)]
+    pub no_sign: bool,
     /// Write events and results as JSON, one object a line.
     #[arg(long, global = true)]
     pub json: bool,
@@ -245,6 +248,12 @@ pub struct Environment {
     pub cache: Option<PathBuf>,
     /// `OMNIBUILD_CACHE_KEY_FILE`: the key that manifests in a remote cache are signed with.
     pub cache_key_file: Option<PathBuf>,
+    /// `OMNIBUILD_SIGNING_KEY`: a key of gpg's agent that signs packages.
+    pub signing_key: Option<String>,
+    /// `OMNIBUILD_SIGNING_KEY_FILE`: the file of such a key.
+    pub signing_key_file: Option<PathBuf>,
+    /// `OMNIBUILD_SIGNING_PASSPHRASE_FILE`: the file of its passphrase.
+    pub signing_passphrase_file: Option<PathBuf>,
     /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
     pub access: Access,
 }
@@ -278,6 +287,9 @@ impl Environment {
             ci: set("CI").is_some(),
             cache,
             cache_key_file: set("OMNIBUILD_CACHE_KEY_FILE").map(PathBuf::from),
+            signing_key: set("OMNIBUILD_SIGNING_KEY"),
+            signing_key_file: set("OMNIBUILD_SIGNING_KEY_FILE").map(PathBuf::from),
+            signing_passphrase_file: set("OMNIBUILD_SIGNING_PASSPHRASE_FILE").map(PathBuf::from),
             access: Access::new(access.collect()),
         }
     }
@@ -312,6 +324,12 @@ impl Common {
                 scope: self.cache_scope.clone().filter(|scope| !scope.is_empty()),
                 key_file: given(&environment.cache_key_file).map(from_here),
                 access: environment.access.clone(),
+            },
+            signing: SigningOverrides {
+                never: self.no_sign,
+                key: environment.signing_key.clone(),
+                key_file: given(&environment.signing_key_file).map(from_here),
+                passphrase_file: given(&environment.signing_passphrase_file).map(from_here),
             },
         }
     }
@@ -360,7 +378,8 @@ fn exit_codes() -> String {
          Environment: SYSBASE, WHEEL_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
          OMNIBUILD_NETWORK, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
-         (object stores), PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\
+         (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\
+         OMNIBUILD_SIGNING_PASSPHRASE_FILE, PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\
          proxy variables.",
         codes.concat()
     )

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::engine::{ContainerSpec, Engine, Network, Session};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::plan::NetworkPlan;
 use crate::report::PlatformReporter;
 use crate::wheels::Remote;
@@ -126,4 +126,13 @@ impl Context<'_> {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// Runs what only computes, reads or writes beside the other platforms' work.
+pub async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
 }

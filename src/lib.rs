@@ -69,6 +69,7 @@
 //! | [`tree`] | one sorted, normalised list of what a package installs |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
+//! | [`signing`] | OpenPGP signatures by a key in a file, gpg's agent or a command |
 //! | [`version`] | PEP 440 and `git describe` to versions that dpkg and rpm order alike |
 //! | [`platform`] | validated words: platform, architecture, format, package name, image |
 //! | [`error`] | the one error type, its kinds with their exit codes, its hints |
@@ -81,7 +82,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
@@ -180,6 +181,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod platform;
 pub mod report;
+pub mod signing;
 pub mod state;
 pub mod steps;
 pub mod tree;

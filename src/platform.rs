@@ -146,6 +146,16 @@ pub enum Format {
     Rpm,
 }
 
+impl Format {
+    /// Whether it is usual to sign each package: rpm checks them, apt checks repositories.
+    pub fn signs_packages(self) -> bool {
+        match self {
+            Self::Deb => false,
+            Self::Rpm => true,
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
+use crate::context::{Context, in_background};
 use crate::digest::{Digest, KeyBuilder};
 use crate::engine::Image;
 use crate::error::{Error, Kind, Result};
@@ -230,9 +230,7 @@ async fn bootstrap_root(context: &Context<'_>, plan: &BasePlan, place: &Place) -
             .run(plan.arch, plan.mirror.as_deref(), &cache, &root, &mut log)
             .map_err(|error| error.context(format!("base image of {}", plan.platform)))
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    in_background(work).await
 }
 
 async fn import(

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{self, ArchiveWriter};
-use crate::context::Context;
+use crate::context::{Context, in_background};
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::engine::{Container, Exec, with_container};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::image::BuilderImage;
 use crate::report::{StageHandle, Unit};
 use crate::steps::step_script;
@@ -409,15 +409,6 @@ async fn make_skeleton(
         })
     })
     .await
-}
-
-/// Runs what only computes beside the other platforms' work.
-async fn in_background<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
 }
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ mod package;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;
+mod signing;
 mod toml_error;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::package::{PackageConfig, PerFamily};
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, Overrides, PyProject};
+pub use self::signing::{SigningConfig, SigningOverrides};
 pub(crate) use self::toml_error::parse as parse_toml;

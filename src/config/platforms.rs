@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
+use crate::signing::KeyRules;
 
 use super::toml_error;
 
@@ -42,6 +43,7 @@ struct RawPlatform {
     python_depends: Option<Vec<String>>,
     suffix: Option<String>,
     codec: Option<Codec>,
+    signing_keys: Option<KeyRules>,
     /// Take everything that is not said here from this platform, its Dockerfile too.
     like: Option<PlatformId>,
     bootstrap: Option<Bootstrap>,
@@ -70,6 +72,8 @@ pub struct Platform {
     pub suffix: String,
     /// What its oldest package tool reads fastest.
     pub codec: Codec,
+    /// Which signatures its package manager can check.
+    pub signing_keys: KeyRules,
     /// How to make the base image where no registry answers.
     pub bootstrap: Option<Bootstrap>,
     /// The folder of its Dockerfile below `images/`.
@@ -214,6 +218,7 @@ impl RawPlatform {
             python_depends: self.python_depends.or(under.python_depends),
             suffix: self.suffix.or(under.suffix),
             codec: self.codec.or(under.codec),
+            signing_keys: self.signing_keys.or(under.signing_keys),
             like: self.like.or(under.like),
             bootstrap: self.bootstrap.or(under.bootstrap),
         }
@@ -271,6 +276,7 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
             .ok_or_else(|| missing("python-depends"))?,
         suffix: raw.suffix.ok_or_else(|| missing("suffix"))?,
         codec: raw.codec.ok_or_else(|| missing("codec"))?,
+        signing_keys: raw.signing_keys.unwrap_or_default(),
         bootstrap: raw.bootstrap,
         image_folder,
     })

@@ -15,6 +15,7 @@ use crate::wheel;
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
+use super::signing::{RawSigning, SigningConfig, SigningOverrides};
 use super::{ca_bundle, toml_error};
 
 /// The file that wins over pyproject.toml.
@@ -52,6 +53,7 @@ struct RawConfig {
     network: Option<String>,
     wheels: Option<wheel::Policy>,
     cache: Option<RawCache>,
+    signing: Option<RawSigning>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -121,6 +123,8 @@ pub struct Overrides {
     pub proxies: BTreeMap<String, String>,
     /// Of the remote cache.
     pub cache: CacheOverrides,
+    /// Of signing.
+    pub signing: SigningOverrides,
 }
 
 /// The checked configuration of a project.
@@ -186,6 +190,8 @@ pub struct Config {
     pub proxies: BTreeMap<String, String>,
     /// The remote cache of wheels, when one is named.
     pub remote: Option<RemoteConfig>,
+    /// Who signs the packages; `None`: nobody.
+    pub signing: Option<SigningConfig>,
 }
 
 impl Config {
@@ -327,6 +333,7 @@ impl RawConfig {
                 (Some(own), Some(under)) => Some(own.over(under)),
                 (own, under) => own.or(under),
             },
+            signing: self.signing.or(under.signing),
         }
     }
 }
@@ -387,6 +394,7 @@ fn check(
     ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
     let cache = raw.cache.unwrap_or_default();
     let remote = RemoteConfig::check(&root, cache, overrides.cache)?;
+    let signing = SigningConfig::check(&root, raw.signing.unwrap_or_default(), overrides.signing)?;
     Ok(Config {
         has_source,
         name,
@@ -423,6 +431,7 @@ fn check(
         wheels: raw.wheels.unwrap_or_default(),
         proxies: overrides.proxies,
         remote,
+        signing,
         pyproject,
         root,
     })

@@ -12,10 +12,16 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
 use super::{Built, PackageSpec, Relations, Scripts, packager};
+use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
-/// Writes the packages of a platform into a folder.
-pub fn write(plan: &PlatformPlan, bundle: &Bundle, folder: &Path) -> Result<Vec<Built>> {
+/// Writes the packages of a platform into a folder, signed when there is a signer.
+pub fn write(
+    plan: &PlatformPlan,
+    bundle: &Bundle,
+    signer: Option<&Signer>,
+    folder: &Path,
+) -> Result<Vec<Built>> {
     let mut built = Vec::new();
     for package in &plan.packages {
         let links = links(package, bundle)?;
@@ -29,7 +35,11 @@ pub fn write(plan: &PlatformPlan, bundle: &Bundle, folder: &Path) -> Result<Vec<
         let spec = spec(plan, package);
         let writer = packager(plan.format);
         let path = folder.join(writer.file_name(&spec));
-        let artifact = writer.write(&spec, &tree, &path)?;
+        let written = writer.write(&spec, &tree, &path)?;
+        let artifact = match signer {
+            Some(signer) => writer.sign(&path, &written.file_name, signer)?,
+            None => written,
+        };
         built.push(Built {
             name: package.name.clone(),
             artifact,

@@ -13,6 +13,8 @@ mod gzip;
 pub mod read;
 pub mod rpm;
 mod segment;
+#[cfg(test)]
+mod sign_tests;
 mod spool;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use crate::error::Result;
 use crate::platform::{Arch, Codec, Format, PackageName};
 use crate::version::NativeVersion;
 
+use crate::signing::Signer;
 use crate::tree::Tree;
 
 /// What stands in a package's header, the same for every format.
@@ -133,6 +136,9 @@ pub trait Packager {
 
     /// Writes the package to `path` by the commit primitive: whole, or not at all.
     fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact>;
+
+    /// Puts a signature into the finished package at `path`, as its format has it.
+    fn sign(&self, path: &Path, file_name: &str, signer: &Signer) -> Result<Artifact>;
 }
 
 /// The writer of a format.

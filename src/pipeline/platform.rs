@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::{self, BaseImage};
 use crate::bundle::{self, Bundle, assemble};
 use crate::cli::BuildOptions;
-use crate::context::Context;
+use crate::context::{Context, in_background};
 use crate::engine::{Container, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::image::{self, BuilderImage};
@@ -16,6 +16,7 @@ use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
+use crate::signing::Signer;
 use crate::state::BuildRecord;
 use crate::verify;
 use crate::wheels::application::{self, BUILD_PREFIX};
@@ -75,6 +76,8 @@ impl PlatformBuild<'_> {
         }
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
+        // First, since a key that is missing is known in a moment and was needed after minutes.
+        let signer = self.signer(plan).await?;
         let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
 
@@ -86,7 +89,7 @@ impl PlatformBuild<'_> {
                 self.bundle(&context, plan, &builder, wheels).await
             })
             .await?;
-        let packages = self.packages(plan, bundle).await?;
+        let packages = self.packages(plan, bundle, signer).await?;
         let files = packages.iter().map(file_of).collect();
         if self.options.verify {
             self.verify(&context, plan, &base, packages.clone()).await?;
@@ -321,17 +324,34 @@ impl PlatformBuild<'_> {
         .hint("list what it needs in `[build-system] requires`"))
     }
 
-    async fn packages(&self, plan: &PlatformPlan, bundle: Bundle) -> Result<Vec<Built>> {
+    /// Who signs the platform's packages.
+    async fn signer(&self, plan: &PlatformPlan) -> Result<Option<Signer>> {
+        let Some(signing) = plan.signing.clone() else {
+            return Ok(None);
+        };
+        let epoch = plan.packages.first().map_or(0, |package| package.epoch);
+        in_background(move || Signer::open(&signing.key, signing.rules, epoch))
+            .await
+            .map(Some)
+    }
+
+    async fn packages(
+        &self,
+        plan: &PlatformPlan,
+        bundle: Bundle,
+        signer: Option<Signer>,
+    ) -> Result<Vec<Built>> {
         let stage = self.report.stage(Stage::Package);
         let folder = self.project.state.packages(&plan.id);
         let owned = Arc::new(plan.clone());
-        let packages =
-            tokio::task::spawn_blocking(move || package::assemble::write(&owned, &bundle, &folder))
-                .await
-                .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+        let ending = if signer.is_some() { ", signed" } else { "" };
+        let packages = in_background(move || {
+            package::assemble::write(&owned, &bundle, signer.as_ref(), &folder)
+        })
+        .await?;
         let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();
         stage.finished(&format!(
-            "{} packages, {}",
+            "{} packages, {}{ending}",
             packages.len(),
             crate::report::human_size(bytes)
         ));

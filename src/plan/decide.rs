@@ -11,9 +11,11 @@ use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
 use super::metadata::ProjectMetadata;
+use crate::signing::SigningKey;
+
 use super::{
     ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, NetworkPlan, PackageContent,
-    PackagePlan, Plan, PlatformPlan, Target,
+    PackagePlan, Plan, PlatformPlan, SigningPlan, Target,
 };
 
 /// What the project's maintainer is when nothing says it.
@@ -195,6 +197,28 @@ impl Project<'_> {
                     .depends
                     .unwrap_or_else(|| of_family(&self.config.depends)),
             )?,
+            signing: self.signing(platform),
+        })
+    }
+
+    /// Rpm checks packages; apt checks repositories, so debs are signed only where that was said.
+    fn signing(&self, platform: &Platform) -> Option<SigningPlan> {
+        let config = self.config.signing.as_ref()?;
+        if !platform.format.signs_packages() && !config.deb {
+            return None;
+        }
+        let identity = match &config.key {
+            SigningKey::Agent { key, .. } => format!("agent {key}"),
+            SigningKey::File { .. } => match &self.inputs.signing_key {
+                Some(digest) => format!("file {digest}"),
+                None => "file that is missing".to_owned(),
+            },
+            SigningKey::Command { argv } => format!("command {argv:?}"),
+        };
+        Some(SigningPlan {
+            key: config.key.clone(),
+            rules: platform.signing_keys,
+            identity,
         })
     }
 

@@ -14,6 +14,7 @@ use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 
 use crate::platform::PlatformId;
+use crate::signing::SigningKey;
 
 use super::pylock::{self, Pylock};
 use super::requirements::{self, LockFile, LockKind, RequirementSet};
@@ -73,6 +74,8 @@ pub struct Inputs {
     pub locks: BTreeMap<String, Pylock>,
     /// The lock files of other tools among them.
     pub lock_files: BTreeMap<String, LockFile>,
+    /// The digest of the file of the signing key, when it is one and there.
+    pub signing_key: Option<Digest>,
 }
 
 impl Inputs {
@@ -124,6 +127,7 @@ impl Inputs {
             requirement_files,
             locks: locks(&config.root)?,
             lock_files,
+            signing_key: signing_key(config)?,
         })
     }
 
@@ -131,6 +135,14 @@ impl Inputs {
     pub fn lock(&self, platform: &PlatformId) -> Option<&Pylock> {
         let own = self.locks.get(&pylock::platform_file(platform));
         own.or_else(|| self.locks.get(pylock::FILE))
+    }
+}
+
+/// What the file of the signing key is; a build says when it is missing, other commands need none.
+fn signing_key(config: &Config) -> Result<Option<Digest>> {
+    match config.signing.as_ref().map(|signing| &signing.key) {
+        Some(SigningKey::File { path, .. }) if path.is_file() => Digest::of_file(path).map(Some),
+        _ => Ok(None),
     }
 }
 

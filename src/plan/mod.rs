@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use crate::config::Platform;
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
+use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
 
 use self::inputs::Source;
@@ -68,6 +69,19 @@ pub struct PlatformPlan {
     pub bundle: BundlePlan,
     /// The packages, the omnibus first.
     pub packages: Vec<PackagePlan>,
+    /// Who signs them; `None`: nobody.
+    pub signing: Option<SigningPlan>,
+}
+
+/// The signatures of the packages.
+#[derive(Debug, Clone)]
+pub struct SigningPlan {
+    /// The key.
+    pub key: SigningKey,
+    /// What the platform's package manager can check.
+    pub rules: KeyRules,
+    /// What the key is, for the packages' key: its name, the digest of its file, the command.
+    pub identity: String,
 }
 
 /// Where the base image comes from.
@@ -251,6 +265,9 @@ impl PlatformPlan {
                     .iter()
                     .map(|package| (&package.name, format!("{package:?}"))),
             );
+        if let Some(signing) = &self.signing {
+            key = key.field("signature", &signing.identity);
+        }
         if let Some(application) = &self.application {
             key = key
                 .fields("application ", application.key().finish().fields)

@@ -295,6 +295,7 @@ impl World {
             requirement_files: names.map(read).collect(),
             lock_files: BTreeMap::new(),
             locks: BTreeMap::new(),
+            signing_key: None,
         };
         let metadata = ProjectMetadata {
             requires: vec![format!("declared>={}", self.declared)],

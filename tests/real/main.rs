@@ -26,5 +26,6 @@ mod rebuild;
 mod sample;
 mod several;
 mod shared;
+mod signed;
 mod stopping;
 mod wheels;

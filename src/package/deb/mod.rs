@@ -5,6 +5,7 @@
 
 mod control;
 mod data;
+mod sign;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,11 +18,15 @@ use crate::version::NativeVersion;
 
 use super::spool::Spool;
 use super::{Artifact, PackageSpec, Packager, check};
+use crate::signing::Signer;
 use crate::tree::Tree;
 
 /// The writer of deb packages.
 #[derive(Debug)]
 pub struct Deb;
+
+/// What an `ar` archive begins with.
+const MAGIC: &[u8; 8] = b"!<arch>\n";
 
 /// The largest member of an `ar` archive in bytes: its size is ten decimal digits.
 const LARGEST_MEMBER: u64 = 9_999_999_999;
@@ -62,7 +67,7 @@ impl Packager for Deb {
             check_member(data.size)?;
             let mut output = DigestWriter::new(output);
             let mut write = || {
-                output.write_all(b"!<arch>\n")?;
+                output.write_all(MAGIC)?;
                 member(&mut output, "debian-binary", 4, spec.epoch)?;
                 output.write_all(b"2.0\n")?;
                 member(
@@ -86,6 +91,10 @@ impl Packager for Deb {
                 digest,
             })
         })
+    }
+
+    fn sign(&self, path: &Path, file_name: &str, signer: &Signer) -> Result<Artifact> {
+        sign::sign(path, file_name, signer)
     }
 }
 

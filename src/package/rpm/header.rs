@@ -20,6 +20,10 @@ const I18N_STRING: u32 = 9;
 
 /// The tags of the signature header.
 pub(super) mod signature {
+    /// A signature over the header by every algorithm but RSA.
+    pub(in super::super) const DSA: u32 = 267;
+    /// An RSA signature over the header.
+    pub(in super::super) const RSA: u32 = 268;
     pub(in super::super) const SHA1: u32 = 269;
     pub(in super::super) const LONG_SIZE: u32 = 270;
     pub(in super::super) const LONG_ARCHIVE_SIZE: u32 = 271;
@@ -179,6 +183,47 @@ impl Header {
         }
     }
 
+    /// The length of a header in bytes, by its first sixteen; `None` when it is none.
+    pub(super) fn length(intro: &[u8]) -> Option<usize> {
+        let rest = intro.strip_prefix(&MAGIC)?;
+        let number = |at: usize| {
+            let bytes = rest.get(at..at + 4)?.try_into().ok()?;
+            usize::try_from(u32::from_be_bytes(bytes)).ok()
+        };
+        let index = number(0)?.checked_mul(ENTRY)?;
+        index.checked_add(number(4)?)?.checked_add(MAGIC.len() + 8)
+    }
+
+    /// What `encode` made, without its region; `None` when it doesn't fit together.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |bytes: &[u8], at: usize| {
+            let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+            Some(u32::from_be_bytes(bytes))
+        };
+        let at = MAGIC.len() + 8;
+        let index = usize::try_from(number(bytes, MAGIC.len())?)
+            .ok()?
+            .checked_mul(ENTRY)?;
+        let (index, store) = bytes.get(at..)?.split_at_checked(index)?;
+        let mut header = Self::default();
+        // The region is made anew with the index.
+        for entry in index.chunks_exact(ENTRY).skip(1) {
+            let (tag, kind, count) = (number(entry, 0)?, number(entry, 4)?, number(entry, 12)?);
+            let store = store.get(usize::try_from(number(entry, 8)?).ok()?..)?;
+            let count = usize::try_from(count).ok()?;
+            let length = match kind {
+                BINARY => count,
+                INT16 => count.checked_mul(2)?,
+                INT32 => count.checked_mul(4)?,
+                INT64 => count.checked_mul(8)?,
+                STRING => store.iter().position(|byte| *byte == 0)? + 1,
+                _ => return None,
+            };
+            header.put(tag, kind, count, store.get(..length)?.to_vec());
+        }
+        Some(header)
+    }
+
     /// The header with its magic. The region's entry stands first in the index, its data, which
     /// says how far back the index begins, last in the store.
     pub(super) fn encode(&self, region: Region) -> Vec<u8> {
@@ -227,6 +272,23 @@ fn length(length: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_is_read_as_it_was_written() {
+        let mut header = Header::default();
+        header.int32s(1000, [7]);
+        header.string(269, "abc");
+        header.binary(1004, &[1, 2, 3]);
+        header.size(270, 271, 1 << 33);
+        let bytes = header.encode(Region::Signatures);
+        assert_eq!(Header::length(&bytes[..16]), Some(bytes.len()));
+        let read = Header::decode(&bytes).unwrap();
+        assert_eq!(read.encode(Region::Signatures), bytes);
+        for length in 0..bytes.len() - ENTRY {
+            assert!(Header::decode(&bytes[..length]).is_none(), "{length}");
+        }
+        assert_eq!(Header::length(b"no header at all"), None);
+    }
 
     #[test]
     fn values_are_aligned_and_the_region_spans_them() {

@@ -8,6 +8,7 @@ mod dependency;
 mod header;
 mod metadata;
 mod sha1;
+mod sign;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::version::NativeVersion;
 use self::header::{Header, Region};
 use super::spool::Spool;
 use super::{Artifact, PackageSpec, Packager, check};
+use crate::signing::Signer;
 use crate::tree::Tree;
 
 /// The writer of rpm packages.
@@ -79,6 +81,10 @@ impl Packager for Rpm {
                 digest,
             })
         })
+    }
+
+    fn sign(&self, path: &Path, file_name: &str, signer: &Signer) -> Result<Artifact> {
+        sign::sign(path, file_name, signer)
     }
 }
 

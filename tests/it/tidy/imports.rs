@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 11] = [
     "error",
     "digest",
     "fsutil",
@@ -15,6 +15,7 @@ const WORDS: [&str; 10] = [
     "interpreter",
     "steps",
     "tree",
+    "signing",
     "wheel",
     "version",
 ];

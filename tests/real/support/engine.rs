@@ -332,7 +332,7 @@ impl Container {
         }
     }
 
-    fn yum(&self) -> &'static str {
+    pub(crate) fn yum(&self) -> &'static str {
         if self.has("/usr/bin/dnf") {
             "dnf"
         } else {

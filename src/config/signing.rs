@@ -1,0 +1,163 @@
+//! `[signing]`: who signs the packages, as the files, the command line and the environment say.
+//!
+//! Checks words; reads no key.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::signing::SigningKey;
+
+/// `[signing]` as it stands in a file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawSigning {
+    key: Option<String>,
+    key_file: Option<PathBuf>,
+    command: Option<Vec<String>>,
+    passphrase_file: Option<PathBuf>,
+    deb: Option<bool>,
+}
+
+/// What the command line and the environment say of signing.
+#[derive(Debug, Clone, Default)]
+pub struct SigningOverrides {
+    /// `--no-sign`: packages are left unsigned whatever the files say.
+    pub never: bool,
+    /// `OMNIBUILD_SIGNING_KEY`: a key of gpg's agent.
+    pub key: Option<String>,
+    /// `OMNIBUILD_SIGNING_KEY_FILE`.
+    pub key_file: Option<PathBuf>,
+    /// `OMNIBUILD_SIGNING_PASSPHRASE_FILE`.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// Who signs, checked.
+#[derive(Debug, Clone)]
+pub struct SigningConfig {
+    /// The key.
+    pub key: SigningKey,
+    /// Whether deb packages are signed too; apt checks repositories, not packages.
+    pub deb: bool,
+}
+
+impl SigningConfig {
+    /// Checks what was said; `None` when packages stay unsigned.
+    pub(super) fn check(
+        root: &Path,
+        raw: RawSigning,
+        overrides: SigningOverrides,
+    ) -> Result<Option<Self>> {
+        if overrides.never {
+            return Ok(None);
+        }
+        let passphrase_file = overrides
+            .passphrase_file
+            .or(raw.passphrase_file.map(|path| root.join(path)));
+        // What the environment says stands in place of the files' key, whatever kind that is.
+        let (key, key_file, command) = if overrides.key.is_some() || overrides.key_file.is_some() {
+            (overrides.key, overrides.key_file, None)
+        } else {
+            let key_file = raw.key_file.map(|path| root.join(path));
+            (raw.key, key_file, raw.command)
+        };
+        let key = match (key, key_file, command) {
+            (None, None, None) => return Ok(None),
+            (Some(key), None, None) => {
+                check_word(&key)?;
+                SigningKey::Agent {
+                    key,
+                    passphrase_file,
+                }
+            }
+            (None, Some(path), None) => SigningKey::File {
+                path,
+                passphrase_file,
+            },
+            (None, None, Some(argv)) => {
+                if argv.first().is_none_or(String::is_empty) {
+                    return Err(wrong("signing.command is empty").hint(
+                        "write the command word by word, such as `[\"/usr/local/bin/sign\"]`",
+                    ));
+                }
+                SigningKey::Command { argv }
+            }
+            _ => {
+                return Err(wrong("[signing] names more than one key")
+                    .hint("keep one of `key`, `key-file` and `command`"));
+            }
+        };
+        Ok(Some(Self {
+            key,
+            deb: raw.deb.unwrap_or_default(),
+        }))
+    }
+}
+
+fn check_word(key: &str) -> Result<()> {
+    if !key.trim().is_empty() && !key.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(wrong("signing.key is no name of a key")
+        .hint("write the key's fingerprint: `gpg --list-secret-keys`"))
+}
+
+fn wrong(message: &str) -> Error {
+    Error::new(Kind::Config, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, overrides: SigningOverrides) -> Result<Option<SigningConfig>> {
+        SigningConfig::check(
+            Path::new("/project"),
+            toml::from_str(text).unwrap(),
+            overrides,
+        )
+    }
+
+    #[test]
+    fn one_key_signs() {
+        let none = SigningOverrides::default();
+        assert!(check("", none.clone()).unwrap().is_none());
+        let file = check("key-file = \"k.asc\"\ndeb = true", none.clone())
+            .unwrap()
+            .unwrap();
+        let expect = SigningKey::File {
+            path: "/project/k.asc".into(),
+            passphrase_file: None,
+        };
+        assert_eq!((file.key, file.deb), (expect, true));
+        for bad in [
+            "key = \"A\"\nkey-file = \"b\"",
+            "command = []",
+            "key = \"\"",
+        ] {
+            assert_eq!(
+                check(bad, none.clone()).unwrap_err().kind(),
+                Kind::Config,
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_and_no_sign_over_all() {
+        let mut overrides = SigningOverrides {
+            key: Some("ABC".into()),
+            passphrase_file: Some("/secret".into()),
+            ..SigningOverrides::default()
+        };
+        let text = "command = [\"x\"]";
+        let expect = SigningKey::Agent {
+            key: "ABC".into(),
+            passphrase_file: Some("/secret".into()),
+        };
+        assert_eq!(check(text, overrides.clone()).unwrap().unwrap().key, expect);
+        overrides.never = true;
+        assert!(check(text, overrides).unwrap().is_none());
+    }
+}
