@@ -66,6 +66,8 @@
 //! | [`interpreter`] | what a platform's Python says of itself |
 //! | [`steps`] | the scripts that run in containers |
 //! | [`wheel`] | a wheel as a file: name, tags, frame, members, RECORD, entry points, all checked before use |
+//! | [`elf`] | what an ELF file says of itself: machine, libraries it needs, versions and symbols of them |
+//! | [`audit`] | what a package may not hold: permissions, links, paths of the builder, foreign machines |
 //! | [`tree`] | one sorted, normalised list of what a package installs |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
@@ -82,7 +84,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
@@ -165,12 +167,14 @@
 //! another machine's.
 
 pub mod archive;
+pub mod audit;
 pub mod base;
 pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod context;
 pub mod digest;
+pub mod elf;
 pub mod engine;
 pub mod error;
 pub mod fsutil;

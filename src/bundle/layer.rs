@@ -8,24 +8,27 @@
 //!
 //! All entries have one time, the layer's, also the byte code that refers to its source by time; a
 //! package that is older than the layer clamps it, so the data file leaves the place open. A layer
-//! is not trusted blindly when read: what does not fit together is as good as absent. May not know
-//! what a wheel is, nor where layers are kept.
+//! is not trusted blindly when read: what does not fit together is as good as absent. What an audit
+//! wants to know of a file's content is read when the layer is made and kept in layer.json, so that
+//! a bundle of kept layers is audited without reading a file. May not know what a wheel is, nor
+//! where layers are kept.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Facts;
 use crate::bundle::distribution::InstalledWheel;
 use crate::digest::{Digest, DigestWriter};
 use crate::error::{Error, Kind, Result};
 use crate::tree::{Content, ContentReader, Entry, EntryKind, LayerIdentity, Tree, is_plain_path};
 
 /// The version of the format.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 const MANIFEST_FILE: &str = "layer.json";
 const DATA_FILE: &str = "data";
 
@@ -85,6 +88,9 @@ pub enum LayerEntryKind {
         /// written into a package.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         time_field: Option<u64>,
+        /// What its content says.
+        #[serde(default, skip_serializing_if = "Facts::is_empty")]
+        facts: Facts,
     },
 }
 
@@ -286,6 +292,7 @@ impl LayerWriter {
             offset,
             sha256: sha256.clone(),
             time_field,
+            facts: Facts::default(),
         };
         self.entries.insert(path, (mode, kind));
         Ok((sha256, size))
@@ -323,6 +330,7 @@ impl LayerWriter {
         self.data
             .flush()
             .map_err(|error| Error::io("write", &self.folder, &error))?;
+        self.read_facts()?;
         let entries = self.entries.into_iter();
         let manifest = Manifest {
             schema: SCHEMA,
@@ -344,6 +352,33 @@ impl LayerWriter {
         Ok(fs::write(self.folder.join(MANIFEST_FILE), text)?)
     }
 
+    /// Reads what the files' contents say. Byte code says nothing.
+    fn read_facts(&mut self) -> Result<()> {
+        let data = BufReader::new(fs::File::open(self.folder.join(DATA_FILE))?);
+        let mut section = Section {
+            data,
+            start: 0,
+            size: 0,
+            place: 0,
+        };
+        for (path, (_, kind)) in &mut self.entries {
+            if let LayerEntryKind::File {
+                size,
+                offset,
+                time_field: None,
+                facts,
+                ..
+            } = kind
+            {
+                section.start = *offset;
+                section.size = *size;
+                *facts = Facts::read(path, &mut section)
+                    .map_err(|error| Error::io("read the layer's file", Path::new(path), &error))?;
+            }
+        }
+        Ok(())
+    }
+
     fn free_path(&self, path: &str) -> Result<String> {
         let path = path.trim_matches('/');
         if !is_plain_path(path) {
@@ -360,6 +395,39 @@ impl LayerWriter {
             .hint("build the wheel again, or use another version of it"));
         }
         Ok(path.to_owned())
+    }
+}
+
+/// One file of the data file, to be read as if it were alone.
+struct Section {
+    data: BufReader<fs::File>,
+    start: u64,
+    size: u64,
+    place: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.size.saturating_sub(self.place);
+        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.data.read(&mut buffer[..wanted])?;
+        self.place += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Section {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.place.checked_add_signed(by),
+        };
+        let place = place.ok_or(io::ErrorKind::InvalidInput)?;
+        self.data
+            .seek(SeekFrom::Start(self.start.saturating_add(place)))?;
+        self.place = place;
+        Ok(place)
     }
 }
 
@@ -421,6 +489,43 @@ mod tests {
             contents,
             [byte_code, ("opt/x/lib/b.py", "print(1)\n".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_contents_say_is_kept_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LayerWriter::create(folder.path(), "one.whl").unwrap();
+        let program = fs::read("/bin/true").unwrap();
+        let files: [(&str, &[u8]); 4] = [
+            ("opt/x/a.py", b"print(1)\n"),
+            ("opt/x/b.so", &program),
+            ("opt/x/c", b"#!/omnibuild/build/bin/python\n"),
+            ("opt/x/d.so", &program[..100]),
+        ];
+        for (path, content) in files {
+            writer
+                .add_file(path, 0o644, &mut &content[..], None)
+                .unwrap();
+        }
+        writer.finish().unwrap();
+        let layer = Layer::open(folder.path()).unwrap();
+        let facts: Vec<&Facts> = layer
+            .manifest()
+            .entries
+            .iter()
+            .map(|entry| match &entry.kind {
+                LayerEntryKind::File { facts, .. } => facts,
+                kind => panic!("{kind:?}"),
+            })
+            .collect();
+        assert!(facts[0].is_empty());
+        let elf = facts[1].elf.as_ref().unwrap();
+        assert!(elf.needed.contains(&"libc.so.6".to_owned()) && !elf.undefined.is_empty());
+        assert_eq!(
+            facts[2].build_path.as_deref(),
+            Some("/omnibuild/build/bin/python")
+        );
+        assert!(facts[3].damaged_elf.is_some());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 13] = [
     "error",
     "digest",
     "fsutil",
@@ -14,6 +14,8 @@ const WORDS: [&str; 11] = [
     "archive",
     "interpreter",
     "steps",
+    "elf",
+    "audit",
     "tree",
     "signing",
     "wheel",
