@@ -41,13 +41,15 @@ pub enum Kind {
     Damaged,
     /// Another run uses what has to be used alone.
     Busy,
+    /// The bundle holds what may not be shipped, or needs what the platform has not.
+    Audit,
     /// Stopped by the user.
     Interrupted,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Internal,
         Self::Config,
         Self::Engine,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Conflict,
         Self::Damaged,
         Self::Busy,
+        Self::Audit,
         Self::Interrupted,
     ];
 
@@ -86,6 +89,7 @@ impl Kind {
             Self::Conflict => 14,
             Self::Damaged => 15,
             Self::Busy => 16,
+            Self::Audit => 17,
             Self::Interrupted => 130,
         }
     }
@@ -109,6 +113,9 @@ impl Kind {
             Self::Conflict => "two wheels own one file, or a wheel is malformed",
             Self::Damaged => "a wheel cache, a file to fill one from, or a package file is damaged",
             Self::Busy => "another run uses what has to be used alone",
+            Self::Audit => {
+                "the bundle holds what may not be shipped, or needs what the platform has not"
+            }
             Self::Interrupted => "stopped by the user",
         }
     }

@@ -52,14 +52,14 @@ impl Facts {
             shebang: head.strip_prefix(b"#!").map(first_line),
             ..Self::default()
         };
-        let pth = path.strip_suffix(".pth").is_some();
+        let adds_folders = path.strip_suffix(".pth").is_some();
         let mut window = head;
         let mut rest = content.take(u64::MAX);
         loop {
             if facts.build_path.is_none() {
                 facts.build_path = named_path(&window);
             }
-            if pth && facts.absolute_pth.is_none() {
+            if adds_folders && facts.absolute_pth.is_none() {
                 facts.absolute_pth = window
                     .split(|byte| *byte == b'\n')
                     .find(|line| line.starts_with(b"/"))

@@ -25,7 +25,6 @@ impl Audit<'_> {
         let path = item.path.trim_start_matches('/');
         let in_bundle = is_below(path, self.prefix());
         match self.follow(path, target) {
-            End::There => {}
             End::Circle => {
                 let what = format!("is a link to `{target}`, which leads back to it");
                 self.found(Check::DanglingLink, item, what);
@@ -43,7 +42,7 @@ impl Audit<'_> {
                 let what = format!("is a link out of the bundle, to {how} `{target}`");
                 self.found(Check::ForeignLink, item, what);
             }
-            End::Outside(_) => {}
+            End::There | End::Outside(_) => {}
         }
     }
 

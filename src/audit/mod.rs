@@ -110,9 +110,8 @@ impl Check {
                 "build the wheel so that it keeps no path of its build, or leave the file out"
             }
             Self::Shebang => "make it an entry point of the project, or begin it with `#!python`",
-            Self::EntryPoint => "build the wheel that brings it again",
             Self::LibraryPath => "link without an absolute `-rpath`: use `$ORIGIN`, or auditwheel",
-            Self::DamagedElf => "build the wheel that brings it again",
+            Self::EntryPoint | Self::DamagedElf => "build the wheel that brings it again",
             Self::ForeignMachine => {
                 "leave files for other machines out of the wheel, or use a wheel for this one"
             }

@@ -578,7 +578,7 @@ mod tests {
         let text = fs::read_to_string(&manifest).unwrap();
         let damages = [
             text[..text.len() / 2].to_owned(),
-            text.replace("\"schema\":2", "\"schema\":1"),
+            text.replace("\"schema\":3", "\"schema\":2"),
             text.replace("opt/x/lib64", "../x/lib64"),
             text.replace("opt/x/empty", "opt/x/zoo"),
             text.replace("\"time_field\":4", "\"time_field\":9"),

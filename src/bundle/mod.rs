@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod distribution;
 pub mod install;
+mod items;
 pub mod layer;
 pub mod store;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Deserialize;
 
+use crate::audit;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{ImageRef, PlatformId};
 use crate::wheel;
@@ -52,6 +53,7 @@ struct RawConfig {
     mirror: Option<String>,
     network: Option<String>,
     wheels: Option<wheel::Policy>,
+    audit: Option<audit::Policy>,
     cache: Option<RawCache>,
     signing: Option<RawSigning>,
 }
@@ -186,6 +188,8 @@ pub struct Config {
     pub network: Option<String>,
     /// What to do about things in wheels that are no defects.
     pub wheels: wheel::Policy,
+    /// What the audit of a bundle may find.
+    pub audit: audit::Policy,
     /// Proxy variables, as they are to be set in stages with a network.
     pub proxies: BTreeMap<String, String>,
     /// The remote cache of wheels, when one is named.
@@ -329,6 +333,7 @@ impl RawConfig {
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
             wheels: self.wheels.or(under.wheels),
+            audit: self.audit.or(under.audit),
             cache: match (self.cache, under.cache) {
                 (Some(own), Some(under)) => Some(own.over(under)),
                 (own, under) => own.or(under),
@@ -392,6 +397,8 @@ fn check(
         .ca_bundle
         .or(raw.ca_bundle.map(|path| root.join(path)));
     ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
+    let audit = raw.audit.unwrap_or_default();
+    audit.check()?;
     let cache = raw.cache.unwrap_or_default();
     let remote = RemoteConfig::check(&root, cache, overrides.cache)?;
     let signing = SigningConfig::check(&root, raw.signing.unwrap_or_default(), overrides.signing)?;
@@ -429,6 +436,7 @@ fn check(
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),
         wheels: raw.wheels.unwrap_or_default(),
+        audit,
         proxies: overrides.proxies,
         remote,
         signing,

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod doctor;
 pub mod forecast;
 pub mod init;
+mod inspect;
 pub mod lock;
 pub mod matrix;
 mod platform;

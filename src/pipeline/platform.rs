@@ -23,7 +23,7 @@ use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
-use super::{Project, Run};
+use super::{Project, Run, inspect};
 
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
 /// makes it need.
@@ -89,6 +89,8 @@ impl PlatformBuild<'_> {
                 self.bundle(&context, plan, &builder, wheels).await
             })
             .await?;
+        let findings = inspect::findings(plan, &builder, &bundle);
+        inspect::judge(&self.report, plan, findings)?;
         let packages = self.packages(plan, bundle, signer).await?;
         let files = packages.iter().map(file_of).collect();
         if self.options.verify {

@@ -191,6 +191,7 @@ impl Project<'_> {
                 prefix: self.prefix(),
                 name: self.name.to_owned(),
             },
+            audit: self.config.audit.clone(),
             packages: self.packages(
                 platform,
                 &over

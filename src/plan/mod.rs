@@ -16,6 +16,7 @@ mod wheels;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::audit;
 use crate::config::Platform;
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
@@ -67,6 +68,8 @@ pub struct PlatformPlan {
     pub application: Option<ApplicationPlan>,
     /// The bundle.
     pub bundle: BundlePlan,
+    /// What the audit of the bundle may find.
+    pub audit: audit::Policy,
     /// The packages, the omnibus first.
     pub packages: Vec<PackagePlan>,
     /// Who signs them; `None`: nobody.
@@ -268,6 +271,11 @@ impl PlatformPlan {
         if let Some(signing) = &self.signing {
             key = key.field("signature", &signing.identity);
         }
+        let allowances = self.audit.allow.iter();
+        key = key.fields(
+            "audit ",
+            allowances.map(|it| (format!("{} {:?}", it.path, it.check), "")),
+        );
         if let Some(application) = &self.application {
             key = key
                 .fields("application ", application.key().finish().fields)
