@@ -19,6 +19,7 @@
 //!                image   -> BuilderImage   reused by content key, or built from the Dockerfile
 //!                wheels  -> WheelSet       from a cache; only what none has is fetched or built
 //!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
+//!                inventory -> Inventory    what it holds; the bill of materials is one more layer
 //!                package -> Built          omnibus and meta-packages, written in process
 //!                verify  -> Verified       installed, run, removed in a clean container
 //! ```
@@ -58,6 +59,7 @@
 //! | [`image`] | builder images |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
+//! | [`inventory`] | what a bundle holds: licences, bill of materials, provenance |
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them |
 //! | [`verify`] | the packages in a clean container |
 //! | [`state`] | what a project's folder remembers |
@@ -89,7 +91,7 @@
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
 //! | records | state | words, and types of what it records |
-//! | stages | base, image, wheels, bundle, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | stages | base, image, wheels, bundle, inventory, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error |
 //!
@@ -180,6 +182,7 @@ pub mod error;
 pub mod fsutil;
 pub mod image;
 pub mod interpreter;
+pub mod inventory;
 pub mod package;
 pub mod pipeline;
 pub mod plan;

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! .omnibuild/state/<platform>.json    the last good build: key, artifacts
+//! .omnibuild/state/inventory/<platform>.json
+//!                                     what is in its bundle, with the texts of licences
 //! .omnibuild/state/metadata.json      the metadata of a source whose backend decides it
 //! .omnibuild/state/failed.json        platforms that failed last time
 //! .omnibuild/logs/<platform>.log      everything its commands printed
-//! packages/<platform>/                the packages
+//! packages/<platform>/                the packages, and for each what is told of it
 //! ```
 //!
 //! A record is trusted only while the digests in it hold. Knows nothing of stages.
@@ -17,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, Key};
 use crate::error::Result;
 use crate::fsutil;
-use crate::package::Built;
+use crate::inventory::Inventory;
+use crate::package::{Artifact, Built};
 use crate::plan::metadata::ProjectMetadata;
 use crate::platform::PlatformId;
 
@@ -31,6 +34,9 @@ pub struct BuildRecord {
     pub key: Key,
     /// Its packages.
     pub packages: Vec<Built>,
+    /// What is told of them, in files beside them; records of old have none.
+    #[serde(default)]
+    pub documents: Vec<Artifact>,
     /// Whether they passed verification; records of old don't say.
     #[serde(default)]
     pub verified: bool,
@@ -87,28 +93,42 @@ impl State {
         platform: &PlatformId,
         key: Key,
         packages: Vec<Built>,
+        documents: Vec<Artifact>,
         verified: bool,
     ) -> Result<()> {
         let record = BuildRecord {
             schema: SCHEMA,
             key,
             packages,
+            documents,
             verified,
         };
         fsutil::commit_json(&self.state(platform.as_str()), &record)
     }
 
-    /// Whether every package of a record is there with the digest it had.
+    /// Whether every package of a record, and what is told of them, is there with the digest it had.
     pub fn holds(&self, platform: &PlatformId, record: &BuildRecord) -> bool {
         let folder = self.packages(platform);
-        record
-            .packages
-            .iter()
-            .map(|package| &package.artifact)
-            .all(|artifact| {
+        let packages = record.packages.iter().map(|package| &package.artifact);
+        !record.documents.is_empty()
+            && packages.chain(&record.documents).all(|artifact| {
                 Digest::of_file(&folder.join(&artifact.file_name))
                     .is_ok_and(|digest| digest == artifact.digest)
             })
+    }
+
+    /// What the bundle of a platform's last build holds.
+    pub fn inventory(&self, platform: &PlatformId) -> Option<Inventory> {
+        fsutil::read_json(&self.inventory_path(platform)).filter(Inventory::is_current)
+    }
+
+    /// Records what the bundle of a platform holds.
+    pub fn put_inventory(&self, inventory: &Inventory) -> Result<()> {
+        fsutil::commit_json(&self.inventory_path(&inventory.platform), inventory)
+    }
+
+    fn inventory_path(&self, platform: &PlatformId) -> PathBuf {
+        self.state(&format!("inventory/{platform}"))
     }
 
     /// The metadata that was read from the wheel of this source.

@@ -48,6 +48,8 @@ pub struct Bundle {
     pub name: String,
     /// The skeleton, then one layer for each wheel.
     pub layers: Vec<Layer>,
+    /// The wheels that are in it.
+    pub wheels: Vec<Wheel>,
     /// How many layers were not in the store.
     pub made: usize,
 }
@@ -124,10 +126,12 @@ pub async fn bundle(
         .into_iter()
         .chain(layers.into_iter().flatten())
         .collect();
+    let wheels = request.wheels.into_iter().chain(request.application);
     Ok(Bundle {
         prefix: request.prefix,
         name: request.name,
         layers,
+        wheels: wheels.collect(),
         made,
     })
 }

@@ -195,6 +195,24 @@ impl Layer {
         Ok(())
     }
 
+    /// The bytes of a file of this layer, at most `limit` of them; none for what is no file.
+    pub fn read(&self, entry: &LayerEntry, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        if let LayerEntryKind::File {
+            size,
+            offset,
+            time_field,
+            ..
+        } = &entry.kind
+        {
+            let content = self.slice(*offset, *time_field);
+            let mut reader = ContentReader::default();
+            let content = reader.read(&content, *size, 0)?;
+            content.take(limit).read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
     fn slice(&self, offset: u64, time_field: Option<u64>) -> Content {
         Content::Slice {
             path: Arc::clone(&self.data),
@@ -526,6 +544,20 @@ mod tests {
             Some("/omnibuild/build/bin/python")
         );
         assert!(facts[3].damaged_elf.is_some());
+    }
+
+    #[test]
+    fn one_file_can_be_read_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let layer = example(folder.path());
+        let read = |path: &str, limit| {
+            let entries = &layer.manifest().entries;
+            let entry = entries.iter().find(|entry| entry.path == path).unwrap();
+            layer.read(entry, limit).unwrap()
+        };
+        assert_eq!(read("opt/x/lib/b.py", 100), b"print(1)\n");
+        assert_eq!(read("opt/x/lib/b.py", 5), b"print");
+        assert!(read("opt/x/empty", 100).is_empty() && read("opt/x/lib64", 100).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod cache;
 pub mod doctor;
+mod documents;
 pub mod forecast;
 pub mod init;
 mod inspect;

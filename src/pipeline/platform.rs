@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::base::{self, BaseImage};
+use crate::bundle::store::LayerStore;
 use crate::bundle::{self, Bundle, assemble};
 use crate::cli::BuildOptions;
 use crate::context::{Context, in_background};
@@ -23,6 +24,7 @@ use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
+use super::documents::Documents;
 use super::{Project, Run, inspect};
 
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
@@ -91,7 +93,9 @@ impl PlatformBuild<'_> {
             .await?;
         let findings = inspect::findings(plan, &builder, &bundle);
         inspect::judge(&self.report, plan, findings)?;
+        let (documents, bundle) = self.inventory(plan, bundle, &builder).await?;
         let packages = self.packages(plan, bundle, signer).await?;
+        let documents = documents.write(&self.project.state, &packages)?;
         let files = packages.iter().map(file_of).collect();
         if self.options.verify {
             self.verify(&context, plan, &base, packages.clone()).await?;
@@ -100,7 +104,7 @@ impl PlatformBuild<'_> {
         let key = plan.key(&base.identity);
         self.project
             .state
-            .put_build(&plan.id, key, packages, self.options.verify)?;
+            .put_build(&plan.id, key, packages, documents, self.options.verify)?;
         Ok(Done {
             outcome: Outcome::Built,
             reused,
@@ -326,6 +330,19 @@ impl PlatformBuild<'_> {
         .hint("list what it needs in `[build-system] requires`"))
     }
 
+    /// Reads what the bundle holds, and adds the bill of materials to it.
+    async fn inventory(
+        &self,
+        plan: &PlatformPlan,
+        bundle: Bundle,
+        builder: &BuilderImage,
+    ) -> Result<(Documents, Bundle)> {
+        let store = LayerStore::new(&self.project.caches.layers());
+        let (plan, interpreter) = (plan.clone(), builder.interpreter.clone());
+        let work = move || Documents::of_bundle(&plan, bundle, &interpreter, &store);
+        in_background(work).await
+    }
+
     /// Who signs the platform's packages.
     async fn signer(&self, plan: &PlatformPlan) -> Result<Option<Signer>> {
         let Some(signing) = plan.signing.clone() else {
@@ -400,9 +417,13 @@ impl PlatformBuild<'_> {
         let files = record.packages.iter().map(file_of).collect();
         self.verify(&context, plan, &base, record.packages.clone())
             .await?;
-        self.project
-            .state
-            .put_build(&plan.id, record.key, record.packages, true)?;
+        self.project.state.put_build(
+            &plan.id,
+            record.key,
+            record.packages,
+            record.documents,
+            true,
+        )?;
         Ok(Done {
             outcome: Outcome::Built,
             reused: vec!["packages".to_owned()],

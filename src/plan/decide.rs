@@ -190,6 +190,7 @@ impl Project<'_> {
             bundle: BundlePlan {
                 prefix: self.prefix(),
                 name: self.name.to_owned(),
+                version: self.version.clone(),
             },
             audit: self.config.audit.clone(),
             packages: self.packages(

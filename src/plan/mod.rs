@@ -159,6 +159,8 @@ pub struct BundlePlan {
     pub prefix: String,
     /// The distribution it is named for.
     pub name: String,
+    /// The version in Python's words.
+    pub version: PythonVersion,
 }
 
 /// A package.

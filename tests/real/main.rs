@@ -21,6 +21,7 @@ mod support {
 mod bad_input;
 mod full_disk;
 mod identical;
+mod inventory;
 mod kinds;
 mod rebuild;
 mod sample;

@@ -27,8 +27,16 @@ const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter.
 const PORTS: [&str; 2] = ["engine", "context"];
-const STAGES: [&str; 8] = [
-    "base", "image", "wheels", "bundle", "package", "verify", "publish", "runtime",
+const STAGES: [&str; 9] = [
+    "base",
+    "image",
+    "wheels",
+    "bundle",
+    "inventory",
+    "package",
+    "verify",
+    "publish",
+    "runtime",
 ];
 /// What a project's folder remembers of its builds; only the pipeline asks it.
 const RECORDS: &str = "state";

@@ -123,8 +123,15 @@ impl Project {
             .join(file_name)
     }
 
-    /// The names in the folder of a platform's packages; none when there is no such folder.
+    /// The names of a platform's packages; none when there is no folder for them.
     pub(crate) fn packages(&self, platform_id: &str) -> Vec<String> {
+        let mut names = self.artifacts(platform_id);
+        names.retain(|name| matches!(name.rsplit('.').next(), Some("deb" | "rpm")));
+        names
+    }
+
+    /// The names in the folder of a platform's packages: these, and what is told of them.
+    pub(crate) fn artifacts(&self, platform_id: &str) -> Vec<String> {
         let Ok(entries) = fs_err::read_dir(self.root().join("packages").join(platform_id)) else {
             return Vec::new();
         };

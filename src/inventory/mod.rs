@@ -1,0 +1,117 @@
+//! What is in a bundle: its distributions, their licences and what they are made from.
+//!
+//! [`collect`](collect::collect) reads it from the layers once, and everything else here is made
+//! from that record: the bill of materials ([`sbom`]), the statement of provenance
+//! ([`provenance`]), texts and rules of licences ([`notice`], [`policy`]). Asks no engine and no
+//! network, and reads no clock: the same bundle gives the same bytes.
+
+pub mod collect;
+pub mod license;
+pub mod notice;
+pub mod people;
+pub mod sbom;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::plan::normalised_name;
+use crate::platform::PlatformId;
+
+pub use self::license::{License, LicenseSource};
+pub use self::people::Person;
+
+/// The version of the record.
+const SCHEMA: u32 = 1;
+
+/// What a platform's bundle holds, as it is recorded beside the build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    schema: u32,
+    /// The distribution that the bundle is named for, normalised (PEP 503).
+    pub name: String,
+    /// Its version (PEP 440).
+    pub version: String,
+    /// The omnibus package.
+    pub package: String,
+    /// The platform.
+    pub platform: PlatformId,
+    /// The architecture, as the kernel names it.
+    pub architecture: String,
+    /// The version of the platform's Python.
+    pub python: String,
+    /// Its C library.
+    pub libc: String,
+    /// Where the bundle is.
+    pub prefix: String,
+    /// Time of everything in the packages, in seconds since 1970.
+    pub epoch: u64,
+    /// What the application asks for itself, normalised and sorted: the project, its requirements,
+    /// and what nothing else needs.
+    pub roots: Vec<String>,
+    /// The distributions, sorted by normalised name.
+    pub distributions: Vec<Distribution>,
+    /// The texts of licence files, by the digest of the file.
+    pub texts: BTreeMap<Digest, String>,
+}
+
+/// A distribution of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// The name as its metadata writes it.
+    pub name: String,
+    /// The version as its metadata writes it.
+    pub version: String,
+    /// One line.
+    pub summary: Option<String>,
+    /// Its home page.
+    pub homepage: Option<String>,
+    /// `Author` and `Author-email`.
+    pub authors: Vec<Person>,
+    /// `Maintainer` and `Maintainer-email`.
+    pub maintainers: Vec<Person>,
+    /// The file name of its wheel.
+    pub wheel: String,
+    /// The digest of its wheel.
+    pub digest: Digest,
+    /// Its licence.
+    pub license: License,
+    /// Its licence files, sorted by path.
+    pub license_files: Vec<InstalledFile>,
+    /// The bills of materials that came with it (PEP 770), sorted by path.
+    pub sboms: Vec<InstalledFile>,
+    /// What it needs of the bundle, normalised and sorted.
+    pub depends: Vec<String>,
+}
+
+/// A file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstalledFile {
+    /// Its absolute path.
+    pub path: String,
+    /// The digest of its content.
+    pub digest: Digest,
+}
+
+impl Inventory {
+    /// Whether this version of omnibuild wrote it.
+    pub fn is_current(&self) -> bool {
+        self.schema == SCHEMA
+    }
+}
+
+impl Distribution {
+    /// The name as PEP 503 normalises it.
+    pub fn normalised_name(&self) -> String {
+        normalised_name(&self.name)
+    }
+
+    /// `name version`, for messages.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+}
