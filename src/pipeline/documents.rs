@@ -13,10 +13,11 @@ use fs_err as fs;
 
 use crate::bundle::Bundle;
 use crate::bundle::store::LayerStore;
+use crate::context::in_background;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::fsutil;
-use crate::interpreter::Interpreter;
+use crate::image::BuilderImage;
 use crate::inventory::{Inventory, collect, sbom};
 use crate::package::{Artifact, Built};
 use crate::plan::PlatformPlan;
@@ -33,16 +34,20 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Reads what a bundle holds; answers the bundle with its bill of materials as one more layer.
-    pub(super) fn of_bundle(
+    pub(super) async fn of_bundle(
         plan: &PlatformPlan,
         mut bundle: Bundle,
-        interpreter: &Interpreter,
-        store: &LayerStore,
+        builder: &BuilderImage,
+        store: LayerStore,
     ) -> Result<(Self, Bundle)> {
-        let inventory = collect::collect(plan, &bundle, interpreter)?;
-        let sbom = sbom::document(&inventory)?;
-        bundle.layers.push(sbom::layer(store, &inventory, &sbom)?);
-        Ok((Self { inventory, sbom }, bundle))
+        let (plan, interpreter) = (plan.clone(), builder.interpreter.clone());
+        in_background(move || {
+            let inventory = collect::collect(&plan, &bundle, &interpreter)?;
+            let sbom = sbom::document(&inventory)?;
+            bundle.layers.push(sbom::layer(&store, &inventory, &sbom)?);
+            Ok((Self { inventory, sbom }, bundle))
+        })
+        .await
     }
 
     /// Writes the files beside these packages, and removes those of packages that are gone.

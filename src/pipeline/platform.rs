@@ -93,7 +93,8 @@ impl PlatformBuild<'_> {
             .await?;
         let findings = inspect::findings(plan, &builder, &bundle);
         inspect::judge(&self.report, plan, findings)?;
-        let (documents, bundle) = self.inventory(plan, bundle, &builder).await?;
+        let store = LayerStore::new(&context.caches.layers());
+        let (documents, bundle) = Documents::of_bundle(plan, bundle, &builder, store).await?;
         let packages = self.packages(plan, bundle, signer).await?;
         let documents = documents.write(&self.project.state, &packages)?;
         let files = packages.iter().map(file_of).collect();
@@ -328,19 +329,6 @@ impl PlatformBuild<'_> {
             "the project's backend asks for more requirements each time it gets them",
         )
         .hint("list what it needs in `[build-system] requires`"))
-    }
-
-    /// Reads what the bundle holds, and adds the bill of materials to it.
-    async fn inventory(
-        &self,
-        plan: &PlatformPlan,
-        bundle: Bundle,
-        builder: &BuilderImage,
-    ) -> Result<(Documents, Bundle)> {
-        let store = LayerStore::new(&self.project.caches.layers());
-        let (plan, interpreter) = (plan.clone(), builder.interpreter.clone());
-        let work = move || Documents::of_bundle(&plan, bundle, &interpreter, &store);
-        in_background(work).await
     }
 
     /// Who signs the platform's packages.
