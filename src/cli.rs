@@ -122,12 +122,27 @@ pub struct BuildOptions {
     /// Only the platforms that failed last time.
     #[arg(long, global = true)]
     pub failed: bool,
-    /// Install, run and remove the packages in a clean container.
-    #[arg(long, global = true)]
+    /// Leave the packages unverified: don't install, run, upgrade and remove them in a clean container.
+    #[arg(long, global = true, env = "OMNIBUILD_NO_VERIFY", value_parser = FalseyValueParser::new())]
+    pub no_verify: bool,
+    /// What builds do since verification is the default; accepted for one release.
+    #[arg(long, global = true, hide = true)]
     pub verify: bool,
     /// Look for newer base images, in place of those that were recorded.
     #[arg(long, global = true)]
     pub refresh_base: bool,
+}
+
+/// Options of `omnibuild verify`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct VerifyOptions {
+    /// Verify again what a record says is verified.
+    #[arg(long)]
+    pub again: bool,
+    /// A folder with the packages of an earlier version to upgrade from [default: the last good build
+    /// of another version].
+    #[arg(long, value_name = "FOLDER")]
+    pub previous: Option<PathBuf>,
 }
 
 /// The commands.
@@ -137,8 +152,11 @@ pub enum Command {
     Build,
     /// Say what a build would do on each platform, and why.
     Plan,
-    /// Install, run and remove the packages that were built last, in clean containers.
-    Verify,
+    /// Install, run, upgrade and remove the packages that were built last, in clean containers.
+    ///
+    /// A record beside the packages says what was checked; while their digests hold and the same would
+    /// be asked, they are not verified again.
+    Verify(VerifyOptions),
     /// Write down every distribution of the platforms' closures with its URL and SHA-256 (PEP 751).
     ///
     /// Builds take what `pylock.toml` says and nothing else. A platform whose closure differs has
@@ -295,6 +313,13 @@ impl Environment {
     }
 }
 
+impl BuildOptions {
+    /// Whether a build verifies its packages; `--verify` wins over the environment.
+    pub fn verifies(&self) -> bool {
+        self.verify || !self.no_verify
+    }
+}
+
 impl Common {
     /// The platforms that were named; an empty `SYSBASE` names none.
     pub fn platforms(&self) -> Vec<&str> {
@@ -376,7 +401,7 @@ fn exit_codes() -> String {
         "Exit codes:\n    0  everything that was asked for is done\n{}\n\
          When platforms fail for different reasons, the code is that of the first in the table.\n\n\
          Environment: SYSBASE, WHEEL_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
-         OMNIBUILD_NETWORK, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
+         OMNIBUILD_NETWORK, OMNIBUILD_NO_VERIFY, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
          (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\
          OMNIBUILD_SIGNING_PASSPHRASE_FILE, PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\

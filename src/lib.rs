@@ -141,7 +141,9 @@
 //!     has its digest before it has a name, and no trouble with it fails a build. (`tests/it/remote`)
 //! 11. No script of a dependency runs while a bundle is made: wheels are unpacked here, and the
 //!     container, which has no network, makes the virtualenv's skeleton and compiles byte code.
-//! 12. Nobody gets a [`verify::Verified`] but from [`verify::verify`].
+//! 12. Nobody gets a [`verify::Verified`] but from [`verify::verify`], or from the record it left of files
+//!     that have the same digests still. (`a_record_holds_for_what_was_verified_and_nothing_else`,
+//!     `an_edited_record_is_not_believed`)
 //!
 //! # Cross-cutting
 //!

@@ -7,7 +7,8 @@
 //! .omnibuild/state/metadata.json      the metadata of a source whose backend decides it
 //! .omnibuild/state/failed.json        platforms that failed last time
 //! .omnibuild/logs/<platform>.log      everything its commands printed
-//! packages/<platform>/                the packages, and for each what is told of it
+//! packages/<platform>/                the packages, what is told of each, and the record of their
+//!                                     verification
 //! ```
 //!
 //! A record is trusted only while the digests in it hold. Knows nothing of stages.
@@ -37,9 +38,13 @@ pub struct BuildRecord {
     /// What is told of them, in files beside them; records of old have none.
     #[serde(default)]
     pub documents: Vec<Artifact>,
-    /// Whether they passed verification; records of old don't say.
+    /// Whether they passed verification: the record beside the packages decides whether that holds,
+    /// this only which build was good enough to upgrade from.
     #[serde(default)]
-    pub verified: bool,
+    verified: bool,
+    /// The packages of the last good build of another version.
+    #[serde(default)]
+    previous: Vec<Built>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -87,34 +92,60 @@ impl State {
         (record.schema == SCHEMA).then_some(record)
     }
 
-    /// Records a good build.
+    /// Records a good build, not verified yet.
     pub fn put_build(
         &self,
         platform: &PlatformId,
         key: Key,
         packages: Vec<Built>,
         documents: Vec<Artifact>,
-        verified: bool,
     ) -> Result<()> {
+        let names = |packages: &[Built]| -> Vec<String> {
+            let names = packages.iter();
+            names
+                .map(|built| built.artifact.file_name.clone())
+                .collect()
+        };
+        let previous = match self.build(platform) {
+            None => Vec::new(),
+            Some(last) if names(&last.packages) == names(&packages) => last.previous,
+            Some(last) if last.verified || last.previous.is_empty() => last.packages,
+            Some(last) => last.previous,
+        };
         let record = BuildRecord {
             schema: SCHEMA,
             key,
             packages,
             documents,
-            verified,
+            verified: false,
+            previous,
         };
         fsutil::commit_json(&self.state(platform.as_str()), &record)
+    }
+
+    /// Records that the packages of a build passed verification.
+    pub fn put_verified(&self, platform: &PlatformId, mut record: BuildRecord) -> Result<()> {
+        record.verified = true;
+        fsutil::commit_json(&self.state(platform.as_str()), &record)
+    }
+
+    /// The packages of the last good build of another version, when all are there as they were.
+    pub fn previous(&self, platform: &PlatformId, record: &BuildRecord) -> Vec<PathBuf> {
+        let folder = self.packages(platform);
+        let artifacts = record.previous.iter().map(|built| &built.artifact);
+        if !hold(&folder, artifacts.clone()) {
+            return Vec::new();
+        }
+        artifacts
+            .map(|artifact| folder.join(&artifact.file_name))
+            .collect()
     }
 
     /// Whether every package of a record, and what is told of them, is there with the digest it had.
     pub fn holds(&self, platform: &PlatformId, record: &BuildRecord) -> bool {
         let folder = self.packages(platform);
         let packages = record.packages.iter().map(|package| &package.artifact);
-        !record.documents.is_empty()
-            && packages.chain(&record.documents).all(|artifact| {
-                Digest::of_file(&folder.join(&artifact.file_name))
-                    .is_ok_and(|digest| digest == artifact.digest)
-            })
+        !record.documents.is_empty() && hold(&folder, packages.chain(&record.documents))
     }
 
     /// What the bundle of a platform's last build holds.
@@ -166,4 +197,11 @@ impl State {
     pub fn put_failed(&self, platforms: &[PlatformId]) -> Result<()> {
         fsutil::commit_json(&self.state("failed"), &platforms)
     }
+}
+
+fn hold<'a>(folder: &Path, mut artifacts: impl Iterator<Item = &'a Artifact>) -> bool {
+    artifacts.all(|artifact| {
+        Digest::of_file(&folder.join(&artifact.file_name))
+            .is_ok_and(|digest| digest == artifact.digest)
+    })
 }

@@ -9,6 +9,7 @@ pub mod project;
 pub mod pyproject;
 mod signing;
 mod toml_error;
+mod verify;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::package::{PackageConfig, PerFamily};
@@ -16,3 +17,4 @@ pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, Overrides, PyProject};
 pub use self::signing::{SigningConfig, SigningOverrides};
 pub(crate) use self::toml_error::parse as parse_toml;
+pub use self::verify::VerifyConfig;

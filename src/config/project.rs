@@ -17,6 +17,7 @@ use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
+use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
 /// The file that wins over pyproject.toml.
@@ -56,6 +57,7 @@ struct RawConfig {
     audit: Option<audit::Policy>,
     cache: Option<RawCache>,
     signing: Option<RawSigning>,
+    verify: Option<RawVerify>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -196,6 +198,8 @@ pub struct Config {
     pub remote: Option<RemoteConfig>,
     /// Who signs the packages; `None`: nobody.
     pub signing: Option<SigningConfig>,
+    /// What verification does beside what it always does.
+    pub verify: VerifyConfig,
 }
 
 impl Config {
@@ -339,6 +343,10 @@ impl RawConfig {
                 (own, under) => own.or(under),
             },
             signing: self.signing.or(under.signing),
+            verify: match (self.verify, under.verify) {
+                (Some(own), Some(under)) => Some(own.over(under)),
+                (own, under) => own.or(under),
+            },
         }
     }
 }
@@ -440,6 +448,7 @@ fn check(
         proxies: overrides.proxies,
         remote,
         signing,
+        verify: VerifyConfig::check(raw.verify.unwrap_or_default())?,
         pyproject,
         root,
     })

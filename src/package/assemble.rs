@@ -44,6 +44,7 @@ pub fn write(
             name: package.name.clone(),
             artifact,
             links,
+            depends: native_depends(package),
         });
     }
     Ok(built)
@@ -56,6 +57,18 @@ pub fn file_names(plan: &PlatformPlan) -> Vec<String> {
         .iter()
         .map(|package| writer.file_name(&spec(plan, package)))
         .collect()
+}
+
+/// What a package needs from the distribution.
+fn native_depends(package: &PackagePlan) -> Vec<String> {
+    let native = package
+        .depends
+        .iter()
+        .filter_map(|dependency| match dependency {
+            Dependency::Native(text) => Some(text.clone()),
+            Dependency::Exactly(_) => None,
+        });
+    native.collect()
 }
 
 fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {

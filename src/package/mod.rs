@@ -124,6 +124,9 @@ pub struct Built {
     pub artifact: Artifact,
     /// The links it has, as absolute paths.
     pub links: Vec<String>,
+    /// What it needs beside the packages of the same build, in the words of its format.
+    #[serde(default)]
+    pub depends: Vec<String>,
 }
 
 /// A writer of one package format.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 
-use crate::cli::{BuildOptions, Common, Environment};
+use crate::cli::{BuildOptions, Common, Environment, VerifyOptions};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::plan::metadata::ProjectMetadata;
@@ -40,6 +40,7 @@ pub async fn build(
 pub async fn verify(
     common: &Common,
     options: &BuildOptions,
+    asked: &VerifyOptions,
     environment: &Environment,
     reporter: &Reporter,
 ) -> Result<()> {
@@ -48,13 +49,13 @@ pub async fn verify(
         for target in project.targets(common, options.failed)? {
             reporter.note(
                 Some(&target.platform.id),
-                "would install, run and remove its packages",
+                "would install, run, upgrade and remove its packages",
             );
         }
         return Ok(());
     }
     run_platforms(common, options, &project, reporter, async |build, plan| {
-        build.verify_again(plan).await
+        build.verify_again(plan, asked).await
     })
     .await
 }

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod matrix;
 mod platform;
 mod run;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -215,7 +216,9 @@ pub async fn execute(
         Command::Build if common.dry_run => forecast::plan(common, options, environment, reporter),
         Command::Plan => forecast::plan(common, options, environment, reporter),
         Command::Build => build::build(common, options, environment, reporter).await,
-        Command::Verify => build::verify(common, options, environment, reporter).await,
+        Command::Verify(asked) => {
+            build::verify(common, options, &asked, environment, reporter).await
+        }
         Command::Lock { upgrade } => {
             lock::lock(common, options, environment, reporter, upgrade).await
         }

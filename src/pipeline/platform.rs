@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::{self, BaseImage};
 use crate::bundle::store::LayerStore;
 use crate::bundle::{self, Bundle, assemble};
-use crate::cli::BuildOptions;
+use crate::cli::{BuildOptions, VerifyOptions};
 use crate::context::{Context, in_background};
 use crate::engine::{Container, with_container};
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,6 @@ use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
 use crate::signing::Signer;
 use crate::state::BuildRecord;
-use crate::verify;
 use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
@@ -64,10 +63,10 @@ impl PlatformBuild<'_> {
     /// Base, image, wheels, bundle, packages, verification.
     pub(super) async fn platform(&self, plan: &PlatformPlan) -> Result<Done> {
         if !self.options.refresh_base
-            && let Some((_, record)) = up_to_date(self.project, plan)
+            && let Some((base, record)) = up_to_date(self.project, plan)
         {
-            if self.options.verify && !record.verified {
-                return self.verify_again(plan).await;
+            if self.options.verifies() && !self.is_verified(plan, &base, &record) {
+                return self.verify_again(plan, &VerifyOptions::default()).await;
             }
             let files = record.packages.iter().map(file_of).collect();
             return Ok(Done {
@@ -98,14 +97,16 @@ impl PlatformBuild<'_> {
         let packages = self.packages(plan, bundle, signer).await?;
         let documents = documents.write(&self.project.state, &packages)?;
         let files = packages.iter().map(file_of).collect();
-        if self.options.verify {
-            self.verify(&context, plan, &base, packages.clone()).await?;
-        }
-        // Last, so that a build that was stopped is no good build.
+        // Before the verification: what failed it need not be packed again to try it again.
         let key = plan.key(&base.identity);
         self.project
             .state
-            .put_build(&plan.id, key, packages, documents, self.options.verify)?;
+            .put_build(&plan.id, key, packages, documents)?;
+        if self.options.verifies()
+            && let Some(record) = self.project.state.build(&plan.id)
+        {
+            self.verify(&context, plan, &base, record, None).await?;
+        }
         Ok(Done {
             outcome: Outcome::Built,
             reused,
@@ -113,7 +114,7 @@ impl PlatformBuild<'_> {
         })
     }
 
-    fn context<'c>(
+    pub(super) fn context<'c>(
         &'c self,
         plan: &'c PlatformPlan,
         engine: &'c dyn crate::engine::Engine,
@@ -365,60 +366,6 @@ impl PlatformBuild<'_> {
         Ok(packages)
     }
 
-    async fn verify(
-        &self,
-        context: &Context<'_>,
-        plan: &PlatformPlan,
-        base: &BaseImage,
-        packages: Vec<Built>,
-    ) -> Result<verify::Verified> {
-        let stage = self.report.stage(Stage::Verify);
-        let folder = self.project.state.packages(&plan.id);
-        let verified = verify::verify(context, plan, base, packages, &folder).await?;
-        stage.finished(&format!(
-            "installed, {} commands run, removed",
-            verified.commands
-        ));
-        Ok(verified)
-    }
-
-    /// Verifies the packages that are there.
-    pub(super) async fn verify_again(&self, plan: &PlatformPlan) -> Result<Done> {
-        let Some((base, record)) = up_to_date(self.project, plan) else {
-            return Err(Error::new(
-                Kind::Verify,
-                format!("{}: the packages are absent or out of date", plan.id),
-            )
-            .hint(format!(
-                "build them first: `omnibuild --sysbase {} --verify`",
-                plan.id
-            )));
-        };
-        let (engine, session) = self.run.engine().await?;
-        let context = self.context(plan, engine.as_ref(), session);
-        let (base, _) = {
-            let stage = self.report.stage(Stage::Base);
-            let found = base::ensure(&context, &stage, &plan.base, false).await?;
-            stage.reused(&base.describe());
-            found
-        };
-        let files = record.packages.iter().map(file_of).collect();
-        self.verify(&context, plan, &base, record.packages.clone())
-            .await?;
-        self.project.state.put_build(
-            &plan.id,
-            record.key,
-            record.packages,
-            record.documents,
-            true,
-        )?;
-        Ok(Done {
-            outcome: Outcome::Built,
-            reused: vec!["packages".to_owned()],
-            files,
-        })
-    }
-
     /// Base, image, wheels; answers what the wheels are made from. Without `upgrade` what an
     /// earlier lock or build chose stays where it will do.
     pub(super) async fn lock(&self, plan: &PlatformPlan, upgrade: bool) -> Result<Pylock> {
@@ -480,7 +427,7 @@ impl PlatformBuild<'_> {
     }
 }
 
-fn file_of(package: &Built) -> SummaryFile {
+pub(super) fn file_of(package: &Built) -> SummaryFile {
     let artifact = &package.artifact;
     SummaryFile {
         name: artifact.file_name.clone(),

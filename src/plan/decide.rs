@@ -15,7 +15,7 @@ use crate::signing::SigningKey;
 
 use super::{
     ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, NetworkPlan, PackageContent,
-    PackagePlan, Plan, PlatformPlan, SigningPlan, Target,
+    PackagePlan, Plan, PlatformPlan, SigningPlan, Target, VerifyPlan,
 };
 
 /// What the project's maintainer is when nothing says it.
@@ -200,6 +200,10 @@ impl Project<'_> {
                     .unwrap_or_else(|| of_family(&self.config.depends)),
             )?,
             signing: self.signing(platform),
+            verify: VerifyPlan {
+                commands: self.config.verify.commands.clone(),
+                skip_imports: self.config.verify.skip_imports.clone(),
+            },
         })
     }
 

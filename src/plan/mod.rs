@@ -74,6 +74,8 @@ pub struct PlatformPlan {
     pub packages: Vec<PackagePlan>,
     /// Who signs them; `None`: nobody.
     pub signing: Option<SigningPlan>,
+    /// What verification does beside what it always does; in no key of what is built.
+    pub verify: VerifyPlan,
 }
 
 /// The signatures of the packages.
@@ -161,6 +163,15 @@ pub struct BundlePlan {
     pub name: String,
     /// The version in Python's words.
     pub version: PythonVersion,
+}
+
+/// What verification does beside what it always does.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyPlan {
+    /// Commands of the project, each with the exit status it must have.
+    pub commands: Vec<(Vec<String>, i32)>,
+    /// Modules that are not imported, with the reason.
+    pub skip_imports: BTreeMap<String, String>,
 }
 
 /// A package.

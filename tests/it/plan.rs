@@ -340,7 +340,7 @@ fn a_dry_run_changes_nothing_on_any_command() {
             "--dry-run",
             "-s",
             "debian-12",
-            "--verify",
+            "--no-verify",
             "--refresh-base",
         ],
         &["plan", "--dry-run", "--all"],

@@ -72,8 +72,10 @@ fn sample_on(id: &str) {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let run = run
         .said(&files)
-        .said(&["verify: installed, 3 commands run, removed"]);
+        .said(&["verify: installed, 3 commands run, 11 modules imported, removed"]);
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    let record = project.package(platform, "verification.json");
+    assert!(record.is_file(), "verification leaves a record");
 
     let container = Container::start(&base_of(platform), platform.manager);
     container.update();

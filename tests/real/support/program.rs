@@ -51,6 +51,8 @@ pub(crate) fn program(folder: &Path) -> Command {
         .current_dir(folder)
         .env_clear()
         .env("OMNIBUILD_CACHE_DIR", cache())
+        // Tests that want it say `--verify`; the others look for themselves.
+        .env("OMNIBUILD_NO_VERIFY", "yes")
         .env("CI", "yes");
     for name in KEPT.iter().chain(&PROXIES) {
         if let Some(value) = std::env::var_os(name) {

@@ -1,0 +1,423 @@
+"""verify_bundle.py SETTINGS LISTED: what only the installed bundle itself can tell.
+
+Run as root by the bundle's own Python; looks at the files in LISTED, then becomes a user without
+rights, runs the commands, imports every module, and prints what the distributions require. Speaks
+in the lines of verify.sh. Runs on Python 3.5 and later, with the standard library only.
+"""
+
+import configparser
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+
+COMMAND_SECONDS = 30
+IMPORT_SECONDS = 60
+NOBODY = 65534
+BUILD_FOLDER = b"/omnibuild/build"
+LARGEST_TEXT = 4 << 20
+SCRIPT_KEYS = ("ExecStart", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost", "ExecCondition")
+
+
+def say(kind, text):
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    sys.stdout.write("verify: %s %s\n" % (kind, text.replace("\n", "\\n")))
+    sys.stdout.flush()
+
+
+def fault(text):
+    say("fault", text)
+
+
+def shown(names, limit=5):
+    more = " and %d more" % (len(names) - limit) if len(names) > limit else ""
+    return ", ".join("`%s`" % name for name in names[:limit]) + more
+
+
+def last_line(text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing"
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+def listed_files(path):
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        names = [line.rstrip("\n") for line in file]
+    return [(name, os.lstat(name)) for name in names if name != "/" and os.path.lexists(name)]
+
+
+def check_modes(files):
+    """Permissions and kinds that no package of an application needs."""
+    for name, status in files:
+        mode = status.st_mode
+        if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+            fault("`%s` is setuid or setgid (%04o)" % (name, stat.S_IMODE(mode)))
+        if not stat.S_ISLNK(mode) and mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+            fault("`%s` is world-writable (%04o)" % (name, stat.S_IMODE(mode)))
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            fault("`%s` is neither file, folder nor link" % name)
+        if stat.S_ISLNK(mode) and not os.path.exists(name):
+            fault("the link `%s` leads to `%s`, which does not exist" % (name, os.readlink(name)))
+
+
+def check_contents(files, prefix):
+    """Byte code of another Python, scripts whose interpreter is missing, folders of the builder."""
+    magic = importlib.util.MAGIC_NUMBER
+    other = []
+    for name, status in files:
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        with open(name, "rb") as file:
+            head = file.read(256)
+            if name.endswith(".pyc"):
+                if head[:4] != magic:
+                    other.append(name)
+                continue
+            if head[:2] == b"#!" and status.st_mode & 0o111:
+                words = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").split()
+                program = words[0] if words else ""
+                if not os.access(program, os.X_OK):
+                    fault("the interpreter of `%s` is missing: `%s`" % (name, program))
+            if b"\0" in head or status.st_size > LARGEST_TEXT or not name.startswith(prefix + "/"):
+                continue
+            if BUILD_FOLDER in head + file.read():
+                fault("`%s` holds a path of the builder (`%s`)" % (name, BUILD_FOLDER.decode("ascii")))
+    if other:
+        fault("byte code of another Python than %s: %s" % (sys.version.split()[0], shown(other)))
+
+
+def unit_settings(path):
+    """Sections with lists of values; systemd repeats keys, so configparser can't read units."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = re.sub(r"\\\n", " ", file.read())
+    for line in text.splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith(("#", ";")):
+            yield key.strip(), value.strip()
+
+
+def declared_users(files):
+    """Accounts that a package has systemd-sysusers make."""
+    users = set()
+    for name, _ in files:
+        if "/sysusers.d/" in name and name.endswith(".conf"):
+            with open(name, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    words = line.split()
+                    if len(words) > 1 and words[0].rstrip("!") in ("u", "g", "m"):
+                        users.add(words[1])
+    return users
+
+
+def exists_user(name):
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def check_units(files):
+    users = declared_users(files)
+    for name, _ in files:
+        if not (name.endswith(".service") and "/systemd/" in name):
+            continue
+        settings = list(unit_settings(name))
+        dynamic = ("DynamicUser", "yes") in settings or ("DynamicUser", "true") in settings
+        for key, value in settings:
+            if key in SCRIPT_KEYS and value:
+                words = value.lstrip("@-:+!|").split()
+                program = words[0] if words else ""
+                if "%" not in program and not shutil.which(program):
+                    fault("the unit `%s` starts `%s`, which does not exist" % (name, program))
+            if key == "User" and value and "%" not in value and not dynamic:
+                if value not in users and not value.isdigit() and not exists_user(value):
+                    fault("the unit `%s` runs as `%s`, a user that nothing makes" % (name, value))
+
+
+# --- commands ---------------------------------------------------------------------------------------
+
+
+def become_nobody():
+    """Nothing after this needs rights, and nothing may depend on them. A home folder of its own."""
+    home = tempfile.mkdtemp(prefix="omnibuild-verify-")
+    os.chown(home, NOBODY, NOBODY)
+    os.chdir("/")
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ.clear()
+    os.environ.update({"HOME": home, "PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": home, "USER": "nobody"})
+
+
+def run(argv):
+    """Runs a command; answers its status (None: none in time) and what it printed."""
+    try:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        return 127 if isinstance(error, FileNotFoundError) else 126, "it can't be started: %s" % error
+    try:
+        output = process.communicate(timeout=COMMAND_SECONDS)[0]
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, status = process.communicate()[0], None
+    return status, output.decode("utf-8", "replace")
+
+
+def why_not_started(status, output):
+    """Why a command that ended so did not even start; None when it did."""
+    if status is None:
+        return "it does not end within %d seconds" % COMMAND_SECONDS
+    if status < 0:
+        return "it dies of signal %d" % -status
+    if status in (126, 127):
+        return last_line(output)
+    if status != 0 and "Traceback (most recent call last)" in output:
+        return "it ends with an uncaught exception: " + last_line(output)
+    return None
+
+
+def check_command(path):
+    """`--version`, or else `--help`, is answered; a command that knows neither must start."""
+    for option in ("--version", "--help"):
+        status, output = run([path, option])
+        if status == 0:
+            return
+        why = why_not_started(status, output)
+        if why and "uncaught exception" not in why:
+            break
+    if why:
+        print(output)
+        fault("`%s %s` does not run: %s" % (path, option, why))
+    else:
+        say("note", "`%s` starts, and knows neither --version nor --help: name a command in `[verify] commands`" % path)
+
+
+def check_commands(links, commands):
+    """The project's own commands; each link that none of them runs, by its options."""
+    tried = set()
+    for command in commands:
+        argv, expected = command["command"], command["status"]
+        tried.add(os.path.basename(argv[0]))
+        status, output = run(argv)
+        if status != expected:
+            print(output)
+            why = why_not_started(status, output) or "it ends with status %d in place of %d: %s" % (status, expected, last_line(output))
+            fault("`%s`: %s" % (" ".join(argv), why))
+    for link in links:
+        if os.path.basename(link) not in tried:
+            check_command(link)
+    say("count", "commands %d" % (len(commands) + sum(os.path.basename(link) not in tried for link in links)))
+
+
+# --- distributions ----------------------------------------------------------------------------------
+
+
+def distributions(prefix):
+    for folder in sorted(path for path in sys.path if path.startswith(prefix + "/") and os.path.isdir(path)):
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".dist-info"):
+                yield folder, os.path.join(folder, name)
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def metadata(info):
+    """Name, version and requirements of core metadata's header."""
+    name, version, requires = "", "", []
+    for line in read(os.path.join(info, "METADATA")).splitlines():
+        if not line:
+            break
+        key, _, value = line.partition(":")
+        key, value = key.lower(), value.strip()
+        if key == "name":
+            name = value
+        elif key == "version":
+            version = value
+        elif key == "requires-dist":
+            requires.append(value)
+    return {"name": name, "version": version, "requires": requires}
+
+
+def recorded(info):
+    """The paths in RECORD, relative to site-packages."""
+    import csv
+
+    lines = read(os.path.join(info, "RECORD")).splitlines()
+    return [row[0] for row in csv.reader(lines) if row]
+
+
+def top_level_modules(paths):
+    """The names to import: top-level modules, and the outermost of those below a namespace."""
+    suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
+    packages, modules = set(), set()
+    for path in paths:
+        parts = path.split("/")
+        if ".." in parts or parts[0].endswith((".dist-info", ".data")) or "__pycache__" in parts:
+            continue
+        suffix = next((suffix for suffix in suffixes if parts[-1].endswith(suffix)), None)
+        if suffix is None or suffix == ".pyc":
+            continue
+        parts[-1] = parts[-1][: -len(suffix)]
+        if not all(part.isidentifier() for part in parts):
+            continue
+        if parts[-1] == "__init__" and len(parts) > 1:
+            packages.add(".".join(parts[:-1]))
+        elif parts[-1] not in ("__init__", "__main__"):
+            modules.add(".".join(parts))
+    names = packages | modules
+
+    def has_parent(name):
+        return any(name[:end] in packages for end in (i for i, letter in enumerate(name) if letter == "."))
+
+    return sorted(name for name in names if not has_parent(name))
+
+
+def entry_points(info):
+    """Commands that an entry point makes: name, module and attribute."""
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str
+    try:
+        parser.read_string(read(os.path.join(info, "entry_points.txt")))
+    except configparser.Error:
+        return
+    for section in ("console_scripts", "gui_scripts"):
+        if parser.has_section(section):
+            for name, value in parser.items(section):
+                if "[" not in value:
+                    module, _, attribute = value.partition(":")
+                    yield name, module.strip(), attribute.strip()
+
+
+def child(job, output):
+    """Does one import in a process of its own; never returns."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(IMPORT_SECONDS)
+    os.dup2(output.fileno(), 1)
+    os.dup2(output.fileno(), 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = [""]
+    status = 1
+    try:
+        module = importlib.import_module(job["module"])
+        for name in filter(None, job.get("attribute", "").split(".")):
+            module = getattr(module, name)
+        status = 0
+    except SystemExit as error:
+        os.write(2, ("\nSystemExit: it ends the process (%s)\n" % error).encode("utf-8", "replace"))
+    except BaseException:
+        import traceback
+
+        os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)
+
+
+def import_all(jobs):
+    """Each job in a process that has imported nothing of the bundle; answers why it failed."""
+    waiting, running = list(reversed(jobs)), {}
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            job, output = waiting.pop(), tempfile.TemporaryFile()
+            sys.stdout.flush()
+            process = os.fork()
+            if process == 0:
+                child(job, output)
+            running[process] = (job, output)
+        process, status = os.wait()
+        if process not in running:
+            continue
+        job, output = running.pop(process)
+        if status == 0:
+            continue
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+        if os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            slow = "it takes more than %d seconds" % IMPORT_SECONDS
+            yield job, slow if number == signal.SIGALRM else "it dies of signal %d" % number, text
+        else:
+            yield job, last_line(text), text
+
+
+def check_imports(found, skips, application):
+    jobs, skipped = [], []
+    for info, data, modules in found:
+        for module in modules:
+            if module in skips or module.split(".")[0] in skips:
+                skipped.append(module)
+            else:
+                jobs.append({"module": module, "of": data["name"]})
+        if data["name"] and normalised(data["name"]) == application:
+            for name, module, attribute in entry_points(info):
+                jobs.append({"module": module, "attribute": attribute, "entry": name, "of": data["name"]})
+    for module in skipped:
+        say("note", "`%s` is not imported: %s" % (module, skips.get(module) or skips.get(module.split(".")[0])))
+    for module in sorted(set(skips) - set(skipped) - set(name.split(".")[0] for name in skipped)):
+        say("note", "`[verify] skip-imports` names `%s`, which is not in the bundle" % module)
+    for job, why, text in import_all(jobs):
+        print(text)
+        if "entry" in job:
+            fault("the entry point `%s` of `%s` leads to `%s:%s`: %s" % (job["entry"], job["of"], job["module"], job["attribute"], why))
+        else:
+            fault("`import %s` (of `%s`) fails: %s" % (job["module"], job["of"], why))
+    say("count", "modules %d" % len(jobs))
+
+
+def normalised(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        settings = json.load(file)
+    prefix = settings["prefix"]
+    files = listed_files(sys.argv[2])
+    check_modes(files)
+    check_contents(files, prefix)
+    check_units(files)
+    facts = subprocess.check_output([sys.executable, "-I", "-B", "/omnibuild/interpreter.py"])
+    say("interpreter", json.dumps(json.loads(facts.decode("utf-8")), sort_keys=True))
+
+    become_nobody()
+    say("check", "commands")
+    check_commands(settings["links"], settings["commands"])
+
+    say("check", "imports")
+    importlib.invalidate_caches()
+    found = [(info, metadata(info), top_level_modules(recorded(info))) for _, info in distributions(prefix)]
+    check_imports(found, settings["skip_imports"], settings["distribution"])
+
+    say("check", "requirements")
+    for _, data, _ in found:
+        say("distribution", json.dumps(data, sort_keys=True))
+    say("done-bundle", "")
+
+
+if __name__ == "__main__":
+    main()

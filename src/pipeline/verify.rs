@@ -1,0 +1,123 @@
+//! One platform's verification: of what was just built, or of what was built last.
+//!
+//! Decides what is verified and upgraded from; how is [`crate::verify`]'s.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::{self, BaseImage};
+use crate::cli::VerifyOptions;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::plan::PlatformPlan;
+use crate::report::{Outcome, Stage};
+use crate::state::BuildRecord;
+use crate::verify::{self, Verified};
+
+use super::platform::{Done, PlatformBuild, file_of, up_to_date};
+
+impl PlatformBuild<'_> {
+    pub(super) fn is_verified(
+        &self,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        record: &BuildRecord,
+    ) -> bool {
+        let folder = self.project.state.packages(&plan.id);
+        Verified::recall(&folder, &record.packages)
+            .is_some_and(|verified| verified.is_current(plan, base))
+    }
+
+    pub(super) async fn verify(
+        &self,
+        context: &Context<'_>,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        record: BuildRecord,
+        previous: Option<&Path>,
+    ) -> Result<Verified> {
+        let stage = self.report.stage(Stage::Verify);
+        let folder = self.project.state.packages(&plan.id);
+        let previous = match previous {
+            Some(folder) => packages_in(folder, plan)?,
+            None => self.project.state.previous(&plan.id, &record),
+        };
+        let request = verify::Request {
+            packages: record.packages.clone(),
+            folder: &folder,
+            previous,
+        };
+        let verified = verify::verify(context, &stage, plan, base, request).await?;
+        self.project.state.put_verified(&plan.id, record)?;
+        stage.finished(&verified.describe());
+        Ok(verified)
+    }
+
+    /// Verifies the packages that are there, unless a record says it of them.
+    pub(super) async fn verify_again(
+        &self,
+        plan: &PlatformPlan,
+        asked: &VerifyOptions,
+    ) -> Result<Done> {
+        let Some((base, record)) = up_to_date(self.project, plan) else {
+            return Err(Error::new(
+                Kind::Verify,
+                format!("{}: the packages are absent or out of date", plan.id),
+            )
+            .hint(format!(
+                "build them first: `omnibuild --sysbase {}`",
+                plan.id
+            )));
+        };
+        let files = record.packages.iter().map(file_of).collect();
+        if !asked.again && asked.previous.is_none() && self.is_verified(plan, &base, &record) {
+            let stage = self.report.stage(Stage::Verify);
+            stage.reused("these packages passed before; `omnibuild verify --again` does it again");
+            return Ok(Done {
+                outcome: Outcome::UpToDate,
+                reused: vec!["everything".to_owned()],
+                files,
+            });
+        }
+        let (engine, session) = self.run.engine().await?;
+        let context = self.context(plan, engine.as_ref(), session);
+        let (base, _) = {
+            let stage = self.report.stage(Stage::Base);
+            let found = base::ensure(&context, &stage, &plan.base, false).await?;
+            stage.reused(&base.describe());
+            found
+        };
+        self.verify(&context, plan, &base, record, asked.previous.as_deref())
+            .await?;
+        Ok(Done {
+            outcome: Outcome::Built,
+            reused: vec!["packages".to_owned()],
+            files,
+        })
+    }
+}
+
+/// The packages of a platform's format in a folder.
+fn packages_in(folder: &Path, plan: &PlatformPlan) -> Result<Vec<PathBuf>> {
+    let ending = plan.format.to_string();
+    let mut found: Vec<PathBuf> = fs_err::read_dir(folder)
+        .map_err(|error| {
+            Error::from(error)
+                .of_kind(Kind::Config)
+                .context("--previous")
+        })?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == ending.as_str()))
+        .collect();
+    found.sort();
+    if found.is_empty() {
+        return Err(Error::new(
+            Kind::Config,
+            format!(
+                "--previous: there is no {ending} package in `{}`",
+                folder.display()
+            ),
+        )
+        .hint("name a folder with the packages of one earlier version, and nothing else"));
+    }
+    Ok(found)
+}

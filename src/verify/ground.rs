@@ -1,0 +1,83 @@
+//! Where packages are verified: the platform's base image with what they need from the
+//! distribution, kept under a key of its content.
+//!
+//! Fetching package lists and installing Python takes longer than all checks together. Nothing of
+//! ours is ever in such an image, and the distribution's own package manager made it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::archive::ArchiveWriter;
+use crate::base::BaseImage;
+use crate::context::Context;
+use crate::digest::KeyBuilder;
+use crate::engine::{BuildSpec, Network};
+use crate::error::Result;
+use crate::package::Built;
+use crate::plan::PlatformPlan;
+use crate::steps::step_script;
+
+const KEY_LABEL: &str = "org.omnibuild.verify-key";
+const SCRIPT: &str = "install_needs.sh";
+const DOCKERFILE: &str = "verify.Dockerfile";
+
+/// What packages need beside each other, sorted, one a line.
+pub(super) fn needs(packages: &[Built]) -> String {
+    let needs: BTreeSet<&String> = packages
+        .iter()
+        .flat_map(|package| &package.depends)
+        .collect();
+    needs
+        .into_iter()
+        .fold(String::new(), |text, need| text + need + "\n")
+}
+
+/// The image to verify in; the base itself when the needs can't be installed, so that the check
+/// which finds that says so.
+pub(super) async fn ensure(
+    context: &Context<'_>,
+    plan: &PlatformPlan,
+    base: &BaseImage,
+    needs: &str,
+) -> Result<String> {
+    let (script, dockerfile) = (step_script(SCRIPT), step_script(DOCKERFILE));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let key = KeyBuilder::new("verify", 1)
+        .field("base image", base.identity.as_str())
+        .field("architecture", plan.arch.machine())
+        .field("needs", needs)
+        .field("script", text(&script))
+        .field("Dockerfile", text(&dockerfile))
+        .finish()
+        .digest;
+    let tag = format!("omnibuild/verify:{}", key.short());
+    if let Some(image) = context.engine.image(&tag).await?
+        && image.labels.get(KEY_LABEL).map(String::as_str) == Some(key.as_str())
+    {
+        return Ok(tag);
+    }
+    let mut archive = ArchiveWriter::new(0)?;
+    archive.bytes("Dockerfile", 0o644, &dockerfile)?;
+    archive.bytes(SCRIPT, 0o755, &script)?;
+    archive.bytes("needs", 0o644, needs.as_bytes())?;
+    archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
+    let archive = archive.finish()?;
+    let mut args = context.network.proxies.clone();
+    args.insert("BASE".to_owned(), base.reference.clone());
+    args.insert("FAMILY".to_owned(), plan.family.to_string());
+    let spec = BuildSpec {
+        context: &archive,
+        args,
+        labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.to_string())]),
+        tag: &tag,
+        arch: plan.arch,
+        network: Network::Named(context.network.name.clone()),
+    };
+    let output = |line: &str| context.report.output_line(line);
+    match context.engine.build(&spec, &output).await {
+        Ok(_) => Ok(tag),
+        Err(error) => {
+            context.report.output_line(error.message());
+            Ok(base.reference.clone())
+        }
+    }
+}
