@@ -166,6 +166,24 @@ pub enum Command {
         #[arg(long)]
         upgrade: bool,
     },
+    /// Say what two packages, two folders of packages or two versions have differently.
+    ///
+    /// Distributions, files, scripts, dependencies, fields and sizes; times of files are left out.
+    /// In folders packages are matched by name, the highest version counts. Versions are looked up
+    /// in the project's `packages` (with --sysbase only in those platforms'). With --all nothing is
+    /// left out of long lists. Identical packages are said to be so.
+    Diff {
+        /// A package, a folder of packages, or a version.
+        old: String,
+        /// What to compare it with.
+        new: String,
+        /// Fail with exit code 18 on these changes; repeat it or write a comma list.
+        ///
+        /// added, removed, changed, downgraded (distributions and packages), scripts, depends,
+        /// files, permissions, and growth: size+20%, size+5M, installed-size+10%.
+        #[arg(long, value_name = "CHANGE", value_delimiter = ',')]
+        fail_on: Vec<String>,
+    },
     /// Write a commented configuration for the project.
     Init,
     /// Check the engine, disk, mirror, index and certificates, and say what to do.

@@ -43,13 +43,15 @@ pub enum Kind {
     Busy,
     /// The bundle holds what may not be shipped, or needs what the platform has not.
     Audit,
+    /// Packages differ in what a release may not change.
+    Difference,
     /// Stopped by the user.
     Interrupted,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Internal,
         Self::Config,
         Self::Engine,
@@ -67,6 +69,7 @@ impl Kind {
         Self::Damaged,
         Self::Busy,
         Self::Audit,
+        Self::Difference,
         Self::Interrupted,
     ];
 
@@ -90,6 +93,7 @@ impl Kind {
             Self::Damaged => 15,
             Self::Busy => 16,
             Self::Audit => 17,
+            Self::Difference => 18,
             Self::Interrupted => 130,
         }
     }
@@ -116,6 +120,7 @@ impl Kind {
             Self::Audit => {
                 "the bundle holds what may not be shipped, or needs what the platform has not"
             }
+            Self::Difference => "packages differ in what a release may not change",
             Self::Interrupted => "stopped by the user",
         }
     }

@@ -60,7 +60,7 @@
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
 //! | [`inventory`] | what a bundle holds: licences, bill of materials, provenance |
-//! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them |
+//! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them, [`package::compare`] compares them |
 //! | [`verify`] | the packages in a clean container |
 //! | [`state`] | what a project's folder remembers |
 //! | [`report`] | events as terminal lines, plain lines or JSON; logs; secrets taken out |

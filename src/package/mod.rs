@@ -5,6 +5,7 @@
 
 pub mod assemble;
 mod check;
+pub mod compare;
 mod compress;
 pub mod deb;
 #[cfg(test)]

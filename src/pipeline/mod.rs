@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod cache;
+mod diff;
 pub mod doctor;
 mod documents;
 pub mod forecast;
@@ -223,6 +224,7 @@ pub async fn execute(
             lock::lock(common, options, environment, reporter, upgrade).await
         }
         Command::Init => init::init(common, reporter),
+        Command::Diff { old, new, fail_on } => diff::diff(common, (&old, &new), &fail_on, reporter),
         Command::Doctor => doctor::doctor(common, environment, reporter).await,
         Command::Cache { command } => {
             cache::execute(command, common, options, environment, reporter).await

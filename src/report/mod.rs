@@ -34,7 +34,7 @@ pub use self::platform::{CommandOutput, PlatformReporter, StageHandle};
 use self::sink::Sink;
 pub use self::sink::Stream;
 use self::table::Look;
-pub use self::table::{Summary, SummaryFile, SummaryRow};
+pub use self::table::{Summary, SummaryFile, SummaryRow, listing};
 pub use self::text::{human_duration, human_size, quote_command};
 
 /// How a run is shown.

@@ -185,7 +185,7 @@ const GAP: u16 = 2;
 const HEADER_LINES: usize = 2;
 
 /// Rows under column names, for `platforms` and its like; without a line end.
-pub(super) fn listing(columns: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String {
+pub fn listing(columns: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String {
     let rows = rows
         .iter()
         .map(|row| row.iter().map(|cell| one_line(cell)).collect());

@@ -9,6 +9,7 @@
 mod bad_input;
 mod cache;
 mod commands;
+mod diff;
 mod engine_absent;
 mod engine_fake;
 mod hostile;

@@ -16,6 +16,7 @@ mod tar;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -146,6 +147,18 @@ impl Package {
         let dash = if revision.is_empty() { "" } else { "-" };
         let upstream = &self.version.upstream;
         format!("{}{upstream}{dash}{revision}", epoch.unwrap_or_default())
+    }
+
+    /// Compares the versions as the package manager of the format does.
+    pub fn compare_version(&self, other: &Self) -> Ordering {
+        let (one, two) = (self.full_version(), other.full_version());
+        match self.format {
+            Format::Deb => {
+                let parsed = |version: &str| debversion::Version::parse_lenient(version).ok();
+                parsed(&one).cmp(&parsed(&two))
+            }
+            Format::Rpm => rpm_version::rpm_evr_compare(&one, &two),
+        }
     }
 
     /// What stands at an absolute path.

@@ -1,0 +1,275 @@
+//! `omnibuild diff`: what two packages, two folders of packages or two versions have differently.
+//!
+//! Reads packages, builds nothing; asks no engine and, unless versions are named, no project.
+
+mod gate;
+mod text;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::Common;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::package::compare::{Comparison, compare};
+use crate::package::read::{self, Difference, Package};
+use crate::report::Reporter;
+
+use self::gate::Gate;
+
+/// Two packages that belong together, or one that has no counterpart.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+enum Pair {
+    /// Only the new side has it.
+    Added {
+        package: String,
+        version: String,
+        file: String,
+    },
+    /// Only the old side has it.
+    Removed {
+        package: String,
+        version: String,
+        file: String,
+    },
+    /// The same bytes.
+    Identical {
+        package: String,
+        version: String,
+        digest: Digest,
+    },
+    /// Both have it.
+    Compared {
+        #[serde(flatten)]
+        comparison: Box<Comparison>,
+        /// Where nothing that a package says differs: which bytes do.
+        bytes: Vec<Difference>,
+    },
+}
+
+/// Prints what differs, and fails with [`Kind::Difference`] where a gate says so.
+pub(super) fn diff(
+    common: &Common,
+    (old, new): (&str, &str),
+    fail_on: &[String],
+    reporter: &Reporter,
+) -> Result<()> {
+    let gates: Vec<Gate> = fail_on
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_>>()?;
+    let (old, new) = (side(common, old)?, side(common, new)?);
+    let pairs = pairs(old, new)?;
+    reporter.print_result("diff", &text::render(&pairs, common.all), &pairs)?;
+    let mut broken: Vec<String> = gates
+        .iter()
+        .flat_map(|gate| pairs.iter().flat_map(|pair| gate.broken_by(pair)))
+        .collect();
+    broken.dedup();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let error = Error::new(
+        Kind::Difference,
+        format!(
+            "the packages differ in what may not change: {}",
+            broken.join("; ")
+        ),
+    );
+    Err(error.hint(
+        "look at the differences above; if they are wanted, release without that word of --fail-on",
+    ))
+}
+
+/// The package files that an argument names: a file, a folder, or a version in the project's packages.
+fn side(common: &Common, named: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(named);
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if path.is_dir() {
+        let files = packages_in(path)?;
+        if files.is_empty() {
+            return Err(
+                Error::new(Kind::Missing, format!("there is no package in `{named}`"))
+                    .hint("name a folder with .deb or .rpm files, such as packages/debian-12"),
+            );
+        }
+        return Ok(files);
+    }
+    if named.contains('/') || !named.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(Error::new(Kind::Missing, format!("there is no file or folder `{named}`"))
+            .hint("name two package files, two folders of packages, or two versions in the project's `packages`"));
+    }
+    versions(common, named)
+}
+
+/// The packages of a version that are still in `packages/<platform>/`.
+fn versions(common: &Common, version: &str) -> Result<Vec<PathBuf>> {
+    let root = common.project.join("packages");
+    let wanted = common.platforms();
+    let mut files = Vec::new();
+    if root.is_dir() {
+        for entry in fs_err::read_dir(&root)? {
+            let entry = entry?;
+            let platform = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() && (wanted.is_empty() || wanted.contains(&platform.as_str())) {
+                files.extend(packages_in(&entry.path())?);
+            }
+        }
+    }
+    // The name of a file says the version, and reading all of a long history takes long.
+    files.retain(|file| {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let bare = version.split_once(':').map_or(version, |(_, bare)| bare);
+        name.contains(&format!("_{bare}")) || name.contains(&format!("-{bare}"))
+    });
+    let mut found = Vec::new();
+    for file in files {
+        let package = read::read(&file)?;
+        let native = &package.version;
+        if [
+            &native.upstream,
+            &native.without_epoch(),
+            &package.full_version(),
+        ]
+        .contains(&&version.to_owned())
+        {
+            found.push(file);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::new(Kind::Missing, format!("no package of version `{version}` is in `{}`", root.display()))
+            .hint("versions are looked up in the project's `packages` folder only: build that version, or fetch its packages and name their files or folder"));
+    }
+    Ok(found)
+}
+
+fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("deb" | "rpm")) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// A package is the same one by its name, and, where several platforms are in one side, by its folder's.
+type Identity = (String, String, String);
+
+/// Reads the packages; where one side has several versions of one, the highest counts.
+fn by_name(files: Vec<PathBuf>) -> Result<BTreeMap<Identity, Package>> {
+    let mut packages: BTreeMap<Identity, Package> = BTreeMap::new();
+    let folders: std::collections::BTreeSet<Option<PathBuf>> = files
+        .iter()
+        .map(|file| file.parent().map(Path::to_owned))
+        .collect();
+    for file in files {
+        let package = read::read(&file)?;
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+        let folder = if folders.len() > 1 {
+            folder.to_string_lossy().into_owned()
+        } else {
+            String::new()
+        };
+        let identity = (folder, package.name.clone(), package.format.to_string());
+        match packages.get(&identity) {
+            Some(there) if there.compare_version(&package).is_ge() => {}
+            _ => {
+                packages.insert(identity, package);
+            }
+        }
+    }
+    Ok(packages)
+}
+
+fn pairs(old: Vec<PathBuf>, new: Vec<PathBuf>) -> Result<Vec<Pair>> {
+    let single = old.len() == 1 && new.len() == 1;
+    let (mut old, mut new) = (by_name(old)?, by_name(new)?);
+    // Two files that were named are compared whatever they are called.
+    if single
+        && old.keys().ne(new.keys())
+        && let (Some((_, one)), Some((_, other))) = (old.pop_first(), new.pop_first())
+    {
+        if one.format != other.format {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "`{}` is {} and `{}` is {}",
+                    one.path.display(),
+                    one.format,
+                    other.path.display(),
+                    other.format
+                ),
+            )
+            .hint("compare two packages of one format"));
+        }
+        return Ok(vec![pair(&one, &other)?]);
+    }
+    let names: std::collections::BTreeSet<Identity> =
+        old.keys().chain(new.keys()).cloned().collect();
+    let mut pairs = Vec::new();
+    for name in names {
+        let alone = |package: &Package| {
+            (
+                package.name.clone(),
+                package.full_version(),
+                package.path.display().to_string(),
+            )
+        };
+        match (old.get(&name), new.get(&name)) {
+            (Some(one), Some(other)) => pairs.push(pair(one, other)?),
+            (Some(one), None) => {
+                let (package, version, file) = alone(one);
+                pairs.push(Pair::Removed {
+                    package,
+                    version,
+                    file,
+                });
+            }
+            (None, Some(other)) => {
+                let (package, version, file) = alone(other);
+                pairs.push(Pair::Added {
+                    package,
+                    version,
+                    file,
+                });
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(pairs)
+}
+
+fn pair(old: &Package, new: &Package) -> Result<Pair> {
+    let digest = Digest::of_file(&new.path)?;
+    if digest == Digest::of_file(&old.path)? {
+        return Ok(Pair::Identical {
+            package: new.name.clone(),
+            version: new.full_version(),
+            digest,
+        });
+    }
+    let comparison = compare(old, new);
+    let says_the_same = comparison.is_empty() && comparison.old.version == comparison.new.version;
+    let bytes = if says_the_same {
+        read::explain_difference(&old.path, &new.path)?
+    } else {
+        Vec::new()
+    };
+    Ok(Pair::Compared {
+        comparison: Box::new(comparison),
+        bytes,
+    })
+}
