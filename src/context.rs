@@ -17,6 +17,7 @@ use crate::wheels::Remote;
 /// v1/bases/<platform>-<arch>.json .tar    which base image a platform has, and a bootstrapped one
 /// v1/builders/<key>.json                  the interpreter of a builder image
 /// v1/layers/<2 digits>/<key>/             installed wheels with byte code
+/// v1/libraries/<key>.json                which packages of a builder have the libraries of a bundle
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/sessions/<session>.lock              who is alive
 /// ```
@@ -48,6 +49,11 @@ impl Caches {
     /// Layers.
     pub fn layers(&self) -> PathBuf {
         self.root.join("layers")
+    }
+
+    /// Which packages have which libraries.
+    pub fn libraries(&self) -> PathBuf {
+        self.root.join("libraries")
     }
 
     /// Programs that work in builders.

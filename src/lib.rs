@@ -20,6 +20,7 @@
 //!                wheels  -> WheelSet       from a cache; only what none has is fetched or built
 //!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
 //!                inventory -> Inventory    what it holds; the bill of materials is one more layer
+//!                libraries -> Libraries what the bundle needs of the platform; the audit refuses the rest
 //!                package -> Built          omnibus and meta-packages, written in process
 //!                verify  -> Verified       installed, run, removed in a clean container
 //! ```
@@ -60,6 +61,7 @@
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
 //! | [`inventory`] | what a bundle holds: licences, bill of materials, provenance |
+//! | [`libraries`] | what ELF files need: found in the bundle, or dependencies on the platform's packages |
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them, [`package::compare`] compares them |
 //! | [`verify`] | the packages in a clean container |
 //! | [`state`] | what a project's folder remembers |
@@ -91,7 +93,7 @@
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
 //! | records | state | words, and types of what it records |
-//! | stages | base, image, wheels, bundle, inventory, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | stages | base, image, wheels, bundle, inventory, libraries, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error |
 //!
@@ -185,6 +187,7 @@ pub mod fsutil;
 pub mod image;
 pub mod interpreter;
 pub mod inventory;
+pub mod libraries;
 pub mod package;
 pub mod pipeline;
 pub mod plan;

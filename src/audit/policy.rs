@@ -68,22 +68,6 @@ impl Policy {
             .try_for_each(|allowance| allowance.matcher().map(|_| ()))
     }
 
-    /// The paths (from `/` on) that a check is not for.
-    pub fn allows(&self, check: Check, path: &str) -> Result<bool> {
-        for allowance in &self.allow {
-            let about = allowance.check.is_none_or(|one| one == check);
-            if about
-                && allowance
-                    .matcher()?
-                    .matched_path_or_any_parents(path, false)
-                    .is_ignore()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Tells findings apart.
     pub fn judge(&self, findings: Vec<Finding>) -> Result<Judged> {
         let matchers = self
@@ -149,12 +133,6 @@ mod tests {
         assert_eq!((judged.allowed.len(), judged.refused.len()), (1, 2));
         assert_eq!(judged.unused.len(), 1);
         assert_eq!(judged.unused[0].path, "never");
-        assert!(
-            policy
-                .allows(Check::ForeignMachine, "/opt/x/lib/data/a.so")
-                .unwrap()
-        );
-        assert!(!policy.allows(Check::ForeignMachine, "/opt/x/a.so").unwrap());
     }
 
     #[test]

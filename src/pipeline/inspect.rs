@@ -1,21 +1,84 @@
-//! The bundle before it is packed: the audit, and what of its findings the project allows.
+//! The bundle before it is packed: what it needs of the platform, the audit, and what of the
+//! findings the project allows.
 
 use crate::audit::{self, Finding, Judged, Scope};
 use crate::bundle::Bundle;
+use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
-use crate::plan::PlatformPlan;
+use crate::libraries::{self, Libraries};
+use crate::plan::{Dependency, PackageContent, PlatformPlan};
 use crate::report::PlatformReporter;
 
 /// How many findings an error tells; the log has all.
 const MOST_TOLD: usize = 12;
 
-/// Everything that the audit finds in a bundle.
-pub(super) fn findings(
+/// The plan with the dependencies that the bundle's files have; an error when the bundle may not be
+/// shipped or could not run.
+pub(super) async fn needs(
+    context: &Context<'_>,
     plan: &PlatformPlan,
     builder: &BuilderImage,
     bundle: &Bundle,
-) -> Vec<Finding> {
+) -> Result<PlatformPlan> {
+    let mut libraries = libraries::ensure(context, plan, builder, bundle).await?;
+    let mut findings = audited(plan, builder, bundle);
+    findings.append(&mut libraries.findings);
+    judge(context.report, plan, findings)?;
+    let mut plan = plan.clone();
+    for package in &mut plan.packages {
+        if !matches!(package.content, PackageContent::Bundle) {
+            continue;
+        }
+        let configured = package
+            .depends
+            .iter()
+            .filter_map(|dependency| match dependency {
+                Dependency::Native(text) => Some(text.clone()),
+                Dependency::Exactly(_) => None,
+            });
+        let configured: Vec<String> = configured.collect();
+        let added = libraries::beside(&configured, &libraries.depends);
+        tell_needs(context.report, &libraries, &added);
+        package
+            .depends
+            .extend(added.into_iter().map(Dependency::Native));
+    }
+    Ok(plan)
+}
+
+/// The log has why; the terminal the packages alone.
+fn tell_needs(report: &PlatformReporter, libraries: &Libraries, added: &[String]) {
+    for reason in &libraries.reasons {
+        let others = match reason.files {
+            1 => String::new(),
+            files => format!(" and {} more files", files - 1),
+        };
+        report.output_line(&format!(
+            "needs: `{}` of `{}`{others} -> {} -> {}",
+            reason.file, reason.origin, reason.library, reason.package
+        ));
+    }
+    for dependency in added {
+        report.output_line(&format!("depends: {dependency}"));
+    }
+    let mut packages: Vec<&str> = libraries
+        .reasons
+        .iter()
+        .map(|reason| reason.package.as_str())
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if !packages.is_empty() {
+        report.note(&format!(
+            "libraries of the platform: {}",
+            packages.join(", ")
+        ));
+    }
+}
+
+/// Everything that the audit finds in a bundle.
+fn audited(plan: &PlatformPlan, builder: &BuilderImage, bundle: &Bundle) -> Vec<Finding> {
     let commands = bundle.entry_points();
     let scope = Scope {
         prefix: &bundle.prefix,
@@ -27,11 +90,7 @@ pub(super) fn findings(
 }
 
 /// Tells the findings; what nobody allows and no distribution would take is an error.
-pub(super) fn judge(
-    report: &PlatformReporter,
-    plan: &PlatformPlan,
-    findings: Vec<Finding>,
-) -> Result<()> {
+fn judge(report: &PlatformReporter, plan: &PlatformPlan, findings: Vec<Finding>) -> Result<()> {
     let judged = plan.audit.judge(findings)?;
     tell(report, &judged);
     let Some(first) = judged.refused.first() else {

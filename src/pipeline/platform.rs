@@ -90,11 +90,10 @@ impl PlatformBuild<'_> {
                 self.bundle(&context, plan, &builder, wheels).await
             })
             .await?;
-        let findings = inspect::findings(plan, &builder, &bundle);
-        inspect::judge(&self.report, plan, findings)?;
+        let needs = inspect::needs(&context, plan, &builder, &bundle).await?;
         let store = LayerStore::new(&context.caches.layers());
         let (documents, bundle) = Documents::of_bundle(plan, bundle, &builder, store).await?;
-        let packages = self.packages(plan, bundle, signer).await?;
+        let packages = self.packages(&needs, bundle, signer).await?;
         let documents = documents.write(&self.project.state, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.

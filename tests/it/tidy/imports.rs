@@ -27,12 +27,13 @@ const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter.
 const PORTS: [&str; 2] = ["engine", "context"];
-const STAGES: [&str; 9] = [
+const STAGES: [&str; 10] = [
     "base",
     "image",
     "wheels",
     "bundle",
     "inventory",
+    "libraries",
     "package",
     "verify",
     "publish",
