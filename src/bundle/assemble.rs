@@ -50,6 +50,8 @@ pub struct Bundle {
     pub layers: Vec<Layer>,
     /// The wheels that are in it.
     pub wheels: Vec<Wheel>,
+    /// What decided the project's own wheel, where there is one.
+    pub application: Option<Key>,
     /// How many layers were not in the store.
     pub made: usize,
 }
@@ -65,6 +67,13 @@ impl Bundle {
                 (!name.contains('/')).then_some(name)
             })
         })
+    }
+
+    /// The bundle with what decided the project's own wheel.
+    #[must_use]
+    pub fn of_application(mut self, key: Key) -> Self {
+        self.application = Some(key);
+        self
     }
 
     /// The console scripts of the distribution that the bundle is named for, sorted.
@@ -132,6 +141,7 @@ pub async fn bundle(
         name: request.name,
         layers,
         wheels: wheels.collect(),
+        application: None,
         made,
     })
 }

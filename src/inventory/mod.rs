@@ -9,6 +9,8 @@ pub mod collect;
 pub mod license;
 pub mod notice;
 pub mod people;
+pub mod policy;
+pub mod provenance;
 pub mod sbom;
 
 use std::collections::BTreeMap;

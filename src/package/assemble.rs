@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
-use super::{Built, PackageSpec, Relations, Scripts, packager};
+use super::{Built, PackageSpec, Packager, Relations, Scripts, packager};
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
@@ -32,8 +32,11 @@ pub fn write(
                 links_tree(package, &links, &bundle.prefix)?
             }
         };
-        let spec = spec(plan, package);
+        let mut spec = spec(plan, package);
         let writer = packager(plan.format);
+        if matches!(package.content, PackageContent::Bundle) {
+            spec.relations.provides.extend(bundled(writer, bundle));
+        }
         let path = folder.join(writer.file_name(&spec));
         let written = writer.write(&spec, &tree, &path)?;
         let artifact = match signer {
@@ -94,6 +97,15 @@ fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
         codec: package.codec,
         epoch: package.epoch,
     }
+}
+
+/// What the package provides for the distributions in it, sorted.
+fn bundled(writer: &dyn Packager, bundle: &Bundle) -> BTreeSet<String> {
+    let layers = bundle.layers.iter();
+    layers
+        .filter_map(|layer| layer.manifest().distribution.as_ref())
+        .filter_map(|wheel| writer.bundled(&wheel.name, &wheel.version))
+        .collect()
 }
 
 fn bundle_tree(bundle: &Bundle) -> Result<Tree> {

@@ -138,6 +138,10 @@ pub trait Packager {
     /// A dependency on exactly this version of a package of the same format.
     fn exactly(&self, name: &PackageName, version: &NativeVersion) -> String;
 
+    /// What a package provides that carries a Python distribution inside, where the format has a
+    /// way to say so.
+    fn bundled(&self, name: &str, version: &str) -> Option<String>;
+
     /// Writes the package to `path` by the commit primitive: whole, or not at all.
     fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact>;
 

@@ -5,31 +5,44 @@
 //! packages/<platform>/
 //!     <package file>                the omnibus package
 //!     <package file>.cdx.json       its bill of materials, the same file that is installed
+//!     <package file>.intoto.jsonl   of each package: what it was made from, and how
 //! ```
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use fs_err as fs;
 
+use crate::base::BaseImage;
 use crate::bundle::Bundle;
 use crate::bundle::store::LayerStore;
+use crate::config::project::{OWN_FILE, PYPROJECT};
 use crate::context::in_background;
-use crate::digest::Digest;
+use crate::digest::{Digest, Key};
 use crate::error::Result;
 use crate::fsutil;
 use crate::image::BuilderImage;
-use crate::inventory::{Inventory, collect, sbom};
+use crate::inventory::provenance::{Commit, Materials};
+use crate::inventory::{Inventory, collect, provenance, sbom};
 use crate::package::{Artifact, Built};
-use crate::plan::PlatformPlan;
-use crate::state::State;
+use crate::plan::{PlatformPlan, inputs};
+use crate::wheels::Wheel;
+
+use super::Project;
 
 /// The ends of the names of these files.
-const SUFFIXES: [&str; 1] = [sbom::SUFFIX];
+const SUFFIXES: [&str; 2] = [sbom::SUFFIX, provenance::SUFFIX];
+
+/// The project's own platforms.
+const PLATFORMS: &str = "platforms.toml";
 
 /// What is to be told of a platform's packages.
 pub(super) struct Documents {
     inventory: Inventory,
     sbom: Vec<u8>,
+    builder: BuilderImage,
+    wheels: Vec<Wheel>,
+    application: Option<Key>,
 }
 
 impl Documents {
@@ -40,20 +53,53 @@ impl Documents {
         builder: &BuilderImage,
         store: LayerStore,
     ) -> Result<(Self, Bundle)> {
-        let (plan, interpreter) = (plan.clone(), builder.interpreter.clone());
+        let (plan, builder) = (plan.clone(), builder.clone());
         in_background(move || {
-            let inventory = collect::collect(&plan, &bundle, &interpreter)?;
+            let inventory = collect::collect(&plan, &bundle, &builder.interpreter)?;
             let sbom = sbom::document(&inventory)?;
             bundle.layers.push(sbom::layer(&store, &inventory, &sbom)?);
-            Ok((Self { inventory, sbom }, bundle))
+            let documents = Self {
+                inventory,
+                sbom,
+                builder,
+                wheels: bundle.wheels.clone(),
+                application: bundle.application.clone(),
+            };
+            Ok((documents, bundle))
         })
         .await
     }
 
     /// Writes the files beside these packages, and removes those of packages that are gone.
-    pub(super) fn write(self, state: &State, packages: &[Built]) -> Result<Vec<Artifact>> {
-        let folder = state.packages(&self.inventory.platform);
+    pub(super) fn write(
+        self,
+        project: &Project,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        packages: &[Built],
+    ) -> Result<Vec<Artifact>> {
+        let folder = project.state.packages(&self.inventory.platform);
+        let configuration = configuration(project)?;
+        let commit = inputs::commit(&project.config.root);
+        let commit = commit.map(|(id, is_clean)| Commit { id, is_clean });
+        let materials = Materials {
+            plan,
+            base,
+            builder: &self.builder,
+            wheels: &self.wheels,
+            application: self.application.as_ref(),
+            configuration: &configuration,
+            commit: commit.as_ref(),
+        };
         let mut documents = Vec::new();
+        for package in packages {
+            let Artifact {
+                file_name, digest, ..
+            } = &package.artifact;
+            let statement = provenance::statement(&materials, file_name, digest)?;
+            let name = format!("{file_name}{}", provenance::SUFFIX);
+            documents.push(put(&folder, name, &statement)?);
+        }
         let omnibus = packages
             .iter()
             .find(|package| package.name.as_str() == self.inventory.package);
@@ -62,9 +108,27 @@ impl Documents {
             documents.push(put(&folder, name, &self.sbom)?);
         }
         remove_stale(&folder)?;
-        state.put_inventory(&self.inventory)?;
+        project.state.put_inventory(&self.inventory)?;
         Ok(documents)
     }
+}
+
+/// The files that a project is configured by, by path relative to it, sorted.
+fn configuration(project: &Project) -> Result<Vec<(String, Digest)>> {
+    let inputs = &project.inputs;
+    let own = [OWN_FILE, PYPROJECT, PLATFORMS].map(str::to_owned);
+    let sets = inputs.requirement_files.values();
+    let included = sets.flat_map(|set| set.files.iter().map(|(path, _)| path.clone()));
+    let locks = inputs.locks.keys().chain(inputs.lock_files.keys()).cloned();
+    let names: BTreeSet<String> = own.into_iter().chain(included).chain(locks).collect();
+    let mut files = Vec::new();
+    for name in names {
+        let path = project.config.root.join(&name);
+        if path.is_file() {
+            files.push((name, Digest::of_file(&path)?));
+        }
+    }
+    Ok(files)
 }
 
 fn put(folder: &Path, file_name: String, bytes: &[u8]) -> Result<Artifact> {
@@ -97,7 +161,13 @@ mod tests {
     #[test]
     fn what_tells_of_a_package_goes_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a.deb", "a.deb.cdx.json", "b.deb.cdx.json", "other.json"] {
+        for name in [
+            "a.deb",
+            "a.deb.cdx.json",
+            "b.deb.cdx.json",
+            "b.deb.intoto.jsonl",
+            "other.json",
+        ] {
             fs::write(folder.path().join(name), b"x").unwrap();
         }
         remove_stale(folder.path()).unwrap();

@@ -94,7 +94,7 @@ impl PlatformBuild<'_> {
         let store = LayerStore::new(&context.caches.layers());
         let (documents, bundle) = Documents::of_bundle(plan, bundle, &builder, store).await?;
         let packages = self.packages(&needs, bundle, signer).await?;
-        let documents = documents.write(&self.project.state, &packages)?;
+        let documents = documents.write(self.project, plan, &base, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.
         let key = plan.key(&base.identity);
@@ -239,7 +239,11 @@ impl PlatformBuild<'_> {
             None => assemble::bundle(context, &stage, builder, request(None), None).await?,
             Some(application) => {
                 let rest = async |set: WheelSet, container: Option<&Container<'_>>| {
-                    assemble::bundle(context, &stage, builder, request(Some(set)), container).await
+                    let key = set.key.clone();
+                    let request = request(Some(set));
+                    let bundle =
+                        assemble::bundle(context, &stage, builder, request, container).await?;
+                    Ok(bundle.of_application(key))
                 };
                 self.with_application(context, &stage, plan, application, builder, rest)
                     .await?

@@ -236,6 +236,17 @@ impl Source {
 }
 
 /// What git prints; nothing where there is no git, no repository, or no answer.
+/// The commit that a project is at, and whether its files are as the commit says; `None` where git
+/// knows none.
+pub fn commit(root: &Path) -> Option<(String, bool)> {
+    let id = git(root, &["rev-parse", "HEAD"])?;
+    let changed = git(
+        root,
+        &["status", "--porcelain", "--untracked-files=no", "--", "."],
+    );
+    Some((id, changed.is_none()))
+}
+
 fn git(root: &Path, words: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .arg("-C")

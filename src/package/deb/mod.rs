@@ -45,6 +45,12 @@ impl Packager for Deb {
         )
     }
 
+    /// Debian has no such relation: a name in `Provides` would be one that apt installs the package
+    /// for, and policy knows no other field. The bill of materials says it.
+    fn bundled(&self, _name: &str, _version: &str) -> Option<String> {
+        None
+    }
+
     fn exactly(&self, name: &PackageName, version: &NativeVersion) -> String {
         format!("{name} (= {})", version.full())
     }

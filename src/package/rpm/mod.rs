@@ -3,6 +3,7 @@
 //! Read by rpm 4.12 and later (with Zstandard: 4.14 and later). Never runs rpmbuild, looks for no
 //! dependencies in the content, and never holds it: the payload goes through a [`Spool`].
 
+mod bundled;
 mod cpio;
 mod dependency;
 mod header;
@@ -45,6 +46,10 @@ impl Packager for Rpm {
 
     fn exactly(&self, name: &PackageName, version: &NativeVersion) -> String {
         format!("{name} = {}", version.full())
+    }
+
+    fn bundled(&self, name: &str, version: &str) -> Option<String> {
+        Some(bundled::capability(name, version))
     }
 
     /// Writes the package. It owns what the tree names, and no folder above that.
