@@ -141,8 +141,21 @@ pub struct VerifyOptions {
     pub again: bool,
     /// A folder with the packages of an earlier version to upgrade from [default: the last good build
     /// of another version].
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "rebuild")]
     pub previous: Option<PathBuf>,
+    /// Build again, elsewhere and otherwise, and compare the packages byte by byte; `=wheels`: make
+    /// the wheels again, too.
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "packages")]
+    pub rebuild: Option<Rebuild>,
+}
+
+/// What is made again to be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rebuild {
+    /// Everything but wheels that are in the cache.
+    Packages,
+    /// The wheels too: finds builds of wheels that give other bytes each time.
+    Wheels,
 }
 
 /// The commands.

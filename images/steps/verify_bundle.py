@@ -6,6 +6,7 @@ in the lines of verify.sh. Runs on Python 3.5 and later, with the standard libra
 """
 
 import configparser
+import csv
 import importlib
 import importlib.machinery
 import importlib.util
@@ -263,8 +264,6 @@ def metadata(info):
 
 def recorded(info):
     """The paths in RECORD, relative to site-packages."""
-    import csv
-
     lines = read(os.path.join(info, "RECORD")).splitlines()
     return [row[0] for row in csv.reader(lines) if row]
 
@@ -293,6 +292,15 @@ def top_level_modules(paths):
         return any(name[:end] in packages for end in (i for i, letter in enumerate(name) if letter == "."))
 
     return sorted(name for name in names if not has_parent(name))
+
+
+def extension_modules(paths):
+    """Compiled modules: what nobody imports at once may lack a library, too."""
+    for path in paths:
+        suffix = next((suffix for suffix in importlib.machinery.EXTENSION_SUFFIXES if path.endswith(suffix)), None)
+        name = path[: -len(suffix)].replace("/", ".") if suffix else ""
+        if name and all(part.isidentifier() for part in name.split(".")):
+            yield name
 
 
 def entry_points(info):
@@ -368,12 +376,15 @@ def import_all(jobs):
 def check_imports(found, skips, application):
     jobs, skipped = [], []
     for info, data, modules in found:
+        own = data["name"] and normalised(data["name"]) == application
+        if own:
+            modules = sorted(set(modules).union(extension_modules(recorded(info))))
         for module in modules:
             if module in skips or module.split(".")[0] in skips:
                 skipped.append(module)
             else:
                 jobs.append({"module": module, "of": data["name"]})
-        if data["name"] and normalised(data["name"]) == application:
+        if own:
             for name, module, attribute in entry_points(info):
                 jobs.append({"module": module, "attribute": attribute, "entry": name, "of": data["name"]})
     for module in skipped:

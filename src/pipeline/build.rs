@@ -49,14 +49,25 @@ pub async fn verify(
         for target in project.targets(common, options.failed)? {
             reporter.note(
                 Some(&target.platform.id),
-                "would install, run, upgrade and remove its packages",
+                if asked.rebuild.is_some() {
+                    "would build its packages again and compare them"
+                } else {
+                    "would install, run, upgrade and remove its packages"
+                },
             );
         }
         return Ok(());
     }
-    run_platforms(common, options, &project, reporter, async |build, plan| {
-        build.verify_again(plan, asked).await
-    })
+    run_platforms(
+        common,
+        options,
+        &project,
+        reporter,
+        async |build, plan| match asked.rebuild {
+            Some(what) => build.rebuild(common, what, plan).await,
+            None => build.verify_again(plan, asked).await,
+        },
+    )
     .await
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 pub mod lock;
 pub mod matrix;
 mod platform;
+mod rebuild;
 mod run;
 mod verify;
 

@@ -20,7 +20,7 @@ use super::pylock::{self, Pylock};
 use super::requirements::{self, LockFile, LockKind, RequirementSet};
 
 /// Folders that omnibuild or Python tools write; never a part of the source.
-const NOT_SOURCE: [&str; 11] = [
+pub const NOT_SOURCE: [&str; 11] = [
     ".git",
     ".hg",
     ".svn",
