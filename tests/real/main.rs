@@ -23,6 +23,7 @@ mod full_disk;
 mod identical;
 mod inventory;
 mod kinds;
+mod libraries;
 mod rebuild;
 mod sample;
 mod several;
