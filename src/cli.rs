@@ -197,6 +197,22 @@ pub enum Command {
         #[arg(long, value_name = "CHANGE", value_delimiter = ',')]
         fail_on: Vec<String>,
     },
+    /// List the licences of what was built last; exit code 19 when one may not be shipped.
+    ///
+    /// Which may be is said by `[licenses]` in the configuration.
+    Licenses {
+        /// A table, or the texts of all licences in one file.
+        #[arg(long, value_enum, default_value_t)]
+        format: LicensesFormat,
+    },
+    /// Look up what was built last in a database of known vulnerabilities; exit code 19 for a hit.
+    ///
+    /// Asks no network. What is known and does no harm is listed in `[[vulnerabilities.ignore]]`.
+    Vulnerabilities {
+        /// Records of the OSV format: a file, a folder, or PyPI's `all.zip`.
+        #[arg(long, value_name = "PATH")]
+        database: PathBuf,
+    },
     /// Write a commented configuration for the project.
     Init,
     /// Check the engine, disk, mirror, index and certificates, and say what to do.
@@ -270,6 +286,16 @@ pub enum CacheCommand {
         /// The platforms; with none those of --sysbase, else the project's.
         platform: Vec<String>,
     },
+}
+
+/// How licences are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LicensesFormat {
+    /// One line for each distribution.
+    #[default]
+    Table,
+    /// A NOTICE file: who has which licence, then every text.
+    Notice,
 }
 
 /// A CI service that has matrices.

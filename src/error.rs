@@ -45,13 +45,15 @@ pub enum Kind {
     Audit,
     /// Packages differ in what a release may not change.
     Difference,
+    /// A licence or a vulnerability is against the project's rules.
+    Policy,
     /// Stopped by the user.
     Interrupted,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Internal,
         Self::Config,
         Self::Engine,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Busy,
         Self::Audit,
         Self::Difference,
+        Self::Policy,
         Self::Interrupted,
     ];
 
@@ -94,6 +97,7 @@ impl Kind {
             Self::Busy => 16,
             Self::Audit => 17,
             Self::Difference => 18,
+            Self::Policy => 19,
             Self::Interrupted => 130,
         }
     }
@@ -121,6 +125,7 @@ impl Kind {
                 "the bundle holds what may not be shipped, or needs what the platform has not"
             }
             Self::Difference => "packages differ in what a release may not change",
+            Self::Policy => "a licence or a known vulnerability is against the project's rules",
             Self::Interrupted => "stopped by the user",
         }
     }

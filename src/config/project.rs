@@ -16,6 +16,7 @@ use crate::wheel;
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
+use super::rules::{RawLicenses, RawVulnerabilities, Rules};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
@@ -57,6 +58,8 @@ struct RawConfig {
     audit: Option<audit::Policy>,
     cache: Option<RawCache>,
     signing: Option<RawSigning>,
+    licenses: Option<RawLicenses>,
+    vulnerabilities: Option<RawVulnerabilities>,
     verify: Option<RawVerify>,
 }
 
@@ -200,6 +203,8 @@ pub struct Config {
     pub signing: Option<SigningConfig>,
     /// What verification does beside what it always does.
     pub verify: VerifyConfig,
+    /// What may be shipped.
+    pub rules: Rules,
 }
 
 impl Config {
@@ -343,6 +348,8 @@ impl RawConfig {
                 (own, under) => own.or(under),
             },
             signing: self.signing.or(under.signing),
+            licenses: self.licenses.or(under.licenses),
+            vulnerabilities: self.vulnerabilities.or(under.vulnerabilities),
             verify: match (self.verify, under.verify) {
                 (Some(own), Some(under)) => Some(own.over(under)),
                 (own, under) => own.or(under),
@@ -407,8 +414,7 @@ fn check(
     ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
     let audit = raw.audit.unwrap_or_default();
     audit.check()?;
-    let cache = raw.cache.unwrap_or_default();
-    let remote = RemoteConfig::check(&root, cache, overrides.cache)?;
+    let remote = RemoteConfig::check(&root, raw.cache.unwrap_or_default(), overrides.cache)?;
     let signing = SigningConfig::check(&root, raw.signing.unwrap_or_default(), overrides.signing)?;
     Ok(Config {
         has_source,
@@ -448,6 +454,7 @@ fn check(
         proxies: overrides.proxies,
         remote,
         signing,
+        rules: Rules::check(raw.licenses, raw.vulnerabilities)?,
         verify: VerifyConfig::check(raw.verify.unwrap_or_default())?,
         pyproject,
         root,

@@ -8,6 +8,7 @@
 pub mod collect;
 pub mod license;
 pub mod notice;
+pub mod osv;
 pub mod people;
 pub mod policy;
 pub mod provenance;

@@ -10,12 +10,14 @@ mod documents;
 pub mod forecast;
 pub mod init;
 mod inspect;
+mod licenses;
 pub mod lock;
 pub mod matrix;
 mod platform;
 mod rebuild;
 mod run;
 mod verify;
+mod vulnerabilities;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ use crate::cli::{Command, Common, Environment};
 use crate::config::{Config, PlatformTable};
 use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
+use crate::inventory::Inventory;
 use crate::plan::inputs::Inputs;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::requirements::{self, RequirementSet};
@@ -86,6 +89,29 @@ impl Project {
     fn prefix(&self, metadata: &ProjectMetadata) -> String {
         let name = self.config.name.as_deref().unwrap_or(&metadata.name);
         plan::prefix(&self.config, &plan::normalised_name(name))
+    }
+
+    /// What the bundles of the last builds hold: of the platforms that are named, else of those of
+    /// the project's that were built.
+    fn inventories(&self, common: &Common) -> Result<Vec<Inventory>> {
+        let named = common.all || !common.platforms().is_empty();
+        let mut inventories = Vec::new();
+        let mut missing = Vec::new();
+        for target in self.targets(common, false)? {
+            let id = &target.platform.id;
+            match self.state.inventory(id) {
+                Some(inventory) => inventories.push(inventory),
+                None => missing.push(id.to_string()),
+            }
+        }
+        if inventories.is_empty() || (named && !missing.is_empty()) {
+            return Err(Error::new(
+                Kind::Missing,
+                format!("nothing was built for {}", missing.join(", ")),
+            )
+            .hint("build it first: this command looks at what the last build shipped"));
+        }
+        Ok(inventories)
     }
 
     /// The platforms to work on: those named, else those that failed, else the project's, else
@@ -223,6 +249,10 @@ pub async fn execute(
         }
         Command::Lock { upgrade } => {
             lock::lock(common, options, environment, reporter, upgrade).await
+        }
+        Command::Licenses { format } => licenses::licenses(common, format, environment, reporter),
+        Command::Vulnerabilities { database } => {
+            vulnerabilities::vulnerabilities(common, &database, environment, reporter)
         }
         Command::Init => init::init(common, reporter),
         Command::Diff { old, new, fail_on } => diff::diff(common, (&old, &new), &fail_on, reporter),

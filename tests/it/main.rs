@@ -13,6 +13,7 @@ mod diff;
 mod engine_absent;
 mod engine_fake;
 mod hostile;
+mod inventory;
 mod key;
 mod plan;
 mod remote;
