@@ -81,8 +81,8 @@
 //! | [`error`] | the one error type, its kinds with their exit codes, its hints |
 //!
 //! Outside of Rust: `platforms.toml` and `images/<id>/` are the platforms, `images/common/` what
-//! their Dockerfiles share, `images/steps/` the scripts that run in containers. All of it is
-//! compiled in.
+//! their Dockerfiles share, `images/steps/` the scripts that run in containers, `images/scripts/`
+//! the functions that maintainer scripts are made of. All of it is compiled in.
 //!
 //! # Who may import whom
 //!

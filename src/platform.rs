@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 macro_rules! checked_word {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -26,18 +25,18 @@ macro_rules! checked_word {
         }
 
         impl TryFrom<String> for $name {
-            type Error = Error;
+            type Error = $crate::error::Error;
 
-            fn try_from(text: String) -> Result<Self> {
+            fn try_from(text: String) -> $crate::error::Result<Self> {
                 $check(&text)?;
                 Ok(Self(text))
             }
         }
 
-        impl FromStr for $name {
-            type Err = Error;
+        impl std::str::FromStr for $name {
+            type Err = $crate::error::Error;
 
-            fn from_str(text: &str) -> Result<Self> {
+            fn from_str(text: &str) -> $crate::error::Result<Self> {
                 Self::try_from(text.to_owned())
             }
         }
@@ -48,13 +47,15 @@ macro_rules! checked_word {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str(&self.0)
             }
         }
     };
 }
+
+pub(crate) use checked_word;
 
 checked_word!(
     /// The name of a platform: distribution and release, such as `debian-12`.

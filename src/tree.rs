@@ -320,6 +320,16 @@ impl<R: Read> Read for Exactly<R> {
     }
 }
 
+/// Whether this can be the name of a user or a group on every platform: useradd(8), and the 31
+/// bytes that fit the field of a tar header.
+pub fn is_account_name(name: &str) -> bool {
+    (1..=31).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+}
+
 /// Whether a path is relative and has no empty, `.` or `..` part.
 pub fn is_plain_path(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | ".."))

@@ -3,7 +3,7 @@
 
 mod ca_bundle;
 mod cache;
-mod package;
+pub mod package;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;

@@ -42,6 +42,7 @@ struct RawPlatform {
     python: Option<String>,
     python_depends: Option<Vec<String>>,
     suffix: Option<String>,
+    unit_folder: Option<String>,
     codec: Option<Codec>,
     signing_keys: Option<KeyRules>,
     /// Take everything that is not said here from this platform, its Dockerfile too.
@@ -70,6 +71,8 @@ pub struct Platform {
     pub python_depends: Vec<String>,
     /// What distinguishes its packages' versions, such as `+deb12` or `.el9`.
     pub suffix: String,
+    /// Where its packages put systemd units.
+    pub unit_folder: String,
     /// What its oldest package tool reads fastest.
     pub codec: Codec,
     /// Which signatures its package manager can check.
@@ -217,12 +220,27 @@ impl RawPlatform {
             python: self.python.or(under.python),
             python_depends: self.python_depends.or(under.python_depends),
             suffix: self.suffix.or(under.suffix),
+            unit_folder: self.unit_folder.or(under.unit_folder),
             codec: self.codec.or(under.codec),
             signing_keys: self.signing_keys.or(under.signing_keys),
             like: self.like.or(under.like),
             bootstrap: self.bootstrap.or(under.bootstrap),
         }
     }
+}
+
+/// Where the distribution's own packages have their units.
+fn unit_folder(id: &PlatformId, named: Option<String>) -> Result<String> {
+    const FOLDERS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
+    let folder = named.unwrap_or_else(|| FOLDERS[0].to_owned());
+    if FOLDERS.contains(&folder.as_str()) {
+        return Ok(folder);
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("platforms.toml: platform.{id}.unit-folder: systemd reads no units of packages in `{folder}`"),
+    )
+    .hint(format!("write one of {}", FOLDERS.join(", "))))
 }
 
 fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<Platform> {
@@ -275,6 +293,7 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
             .python_depends
             .ok_or_else(|| missing("python-depends"))?,
         suffix: raw.suffix.ok_or_else(|| missing("suffix"))?,
+        unit_folder: unit_folder(id, raw.unit_folder)?,
         codec: raw.codec.ok_or_else(|| missing("codec"))?,
         signing_keys: raw.signing_keys.unwrap_or_default(),
         bootstrap: raw.bootstrap,

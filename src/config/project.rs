@@ -14,6 +14,7 @@ use crate::platform::{ImageRef, PlatformId};
 use crate::wheel;
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
@@ -46,6 +47,7 @@ struct RawConfig {
     platforms: Option<Vec<String>>,
     build_depends: Option<PerFamily>,
     depends: Option<PerFamily>,
+    relations: Option<Relations>,
     packages: Option<BTreeMap<String, RawPackage>>,
     platform: Option<BTreeMap<PlatformId, RawPlatformOverride>>,
     wheel_dir: Option<PathBuf>,
@@ -175,6 +177,8 @@ pub struct Config {
     pub build_depends: PerFamily,
     /// System packages to run with.
     pub depends: PerFamily,
+    /// How the omnibus package stands to others.
+    pub relations: Relations,
     /// The meta-packages.
     pub packages: BTreeMap<String, PackageConfig>,
     /// What single platforms change.
@@ -333,6 +337,7 @@ impl RawConfig {
             platforms: self.platforms.or(under.platforms),
             build_depends: self.build_depends.or(under.build_depends),
             depends: self.depends.or(under.depends),
+            relations: self.relations.or(under.relations),
             packages: self.packages.or(under.packages),
             platform: self.platform.or(under.platform),
             wheel_dir: self.wheel_dir.or(under.wheel_dir),
@@ -436,6 +441,7 @@ fn check(
         platforms: raw.platforms.unwrap_or_default(),
         build_depends: raw.build_depends.unwrap_or_default(),
         depends: raw.depends.unwrap_or_default(),
+        relations: raw.relations.unwrap_or_default(),
         packages,
         platform: raw
             .platform

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
-use super::{Built, PackageSpec, Packager, Relations, Scripts, packager};
+use super::{Built, PackageSpec, Packager, contents, packager};
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
@@ -25,13 +25,15 @@ pub fn write(
     let mut built = Vec::new();
     for package in &plan.packages {
         let links = links(package, bundle)?;
-        let tree = match &package.content {
+        contents::check_commands(package, bundle)?;
+        let mut tree = match &package.content {
             PackageContent::Bundle => bundle_tree(bundle)?,
             PackageContent::ConsoleScripts if links.is_empty() => continue,
             PackageContent::Links(_) | PackageContent::ConsoleScripts => {
                 links_tree(package, &links, &bundle.prefix)?
             }
         };
+        contents::add(&mut tree, &package.entries)?;
         let mut spec = spec(plan, package);
         let writer = packager(plan.format);
         if matches!(package.content, PackageContent::Bundle) {
@@ -92,8 +94,8 @@ fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
         homepage: package.homepage.clone(),
         license: package.license.clone(),
         depends: depends.collect(),
-        relations: Relations::default(),
-        scripts: Scripts::default(),
+        relations: package.relations.clone(),
+        scripts: package.scripts.clone(),
         codec: package.codec,
         epoch: package.epoch,
     }

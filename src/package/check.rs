@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Kind, Result};
 
-use crate::tree::{EntryKind, Tree};
+use crate::tree::{EntryKind, Tree, is_account_name};
 
 /// The longest name of a file or folder in bytes: 255 less the nine of `.dpkg-new`, and of rpm's
 /// `;` and eight digits, under which both unpack a file before they rename it.
@@ -109,7 +109,7 @@ pub(super) fn tree(tree: &Tree) -> Result<()> {
             }
         }
         for name in [&entry.owner.user, &entry.owner.group] {
-            if !is_user_name(name) {
+            if !is_account_name(name) {
                 let what = format!(
                     "belongs to `{}`, which can't be a name",
                     name.escape_debug()
@@ -136,16 +136,6 @@ fn malformed(path: &str, origin: &str, what: &str) -> Error {
     .hint(format!(
         "no package format can hold such a path: leave it out of `{origin}`"
     ))
-}
-
-/// Whether this can be the name of a user or a group on every platform: useradd(8), and the 31
-/// bytes that fit the field of a tar header.
-pub(super) fn is_user_name(name: &str) -> bool {
-    (1..=31).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
 }
 
 /// The folders above a path, the nearest first, without `/`.

@@ -7,6 +7,7 @@ pub mod assemble;
 mod check;
 pub mod compare;
 mod compress;
+mod contents;
 pub mod deb;
 #[cfg(test)]
 mod fixture;
@@ -18,7 +19,6 @@ mod segment;
 mod sign_tests;
 mod spool;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ use crate::version::NativeVersion;
 
 use crate::signing::Signer;
 use crate::tree::Tree;
+
+pub use crate::plan::contents::{Moment, Relations, Scripts};
 
 /// What stands in a package's header, the same for every format.
 #[derive(Debug, Clone)]
@@ -64,45 +66,6 @@ pub struct PackageSpec {
     /// Time of the build and of every entry that is not older, in seconds since 1970
     /// (`SOURCE_DATE_EPOCH`).
     pub epoch: u64,
-}
-
-/// How a package stands to others, each in the words of its format (Debian policy 7).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Relations {
-    /// What must be there before its first script runs: `Pre-Depends`, `Requires(pre)`.
-    pub pre_depends: Vec<String>,
-    /// `Provides`.
-    pub provides: Vec<String>,
-    /// `Conflicts`.
-    pub conflicts: Vec<String>,
-    /// `Breaks`, deb only.
-    pub breaks: Vec<String>,
-    /// `Replaces`, deb only.
-    pub replaces: Vec<String>,
-    /// `Obsoletes`, rpm only.
-    pub obsoletes: Vec<String>,
-    /// `Recommends`; an rpm older than 4.12 does not look at it.
-    pub recommends: Vec<String>,
-    /// `Suggests`; an rpm older than 4.12 does not look at it.
-    pub suggests: Vec<String>,
-}
-
-/// Maintainer scripts: the whole text of each, run by `/bin/sh`.
-pub type Scripts = BTreeMap<Moment, String>;
-
-/// When a maintainer script runs. The arguments it gets are its format's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Moment {
-    /// `preinst`, `%pre`.
-    BeforeInstall,
-    /// `postinst`, `%post`.
-    AfterInstall,
-    /// `prerm`, `%preun`.
-    BeforeRemove,
-    /// `postrm`, `%postun`.
-    AfterRemove,
-    /// `%posttrans`; dpkg has no such moment.
-    AfterTransaction,
 }
 
 /// A package file.

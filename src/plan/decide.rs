@@ -2,11 +2,8 @@
 //!
 //! Pure, like the plan itself; the only place that turns what users wrote into names and versions.
 
-use std::collections::BTreeMap;
-
-use crate::config::{Config, PackageConfig, PerFamily, Platform};
+use crate::config::{Config, PerFamily, Platform};
 use crate::error::{Error, Kind, Result};
-use crate::platform::PackageName;
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -14,12 +11,10 @@ use super::metadata::ProjectMetadata;
 use crate::signing::SigningKey;
 
 use super::{
-    ApplicationPlan, BasePlan, BundlePlan, Dependency, ImagePlan, NetworkPlan, PackageContent,
-    PackagePlan, Plan, PlatformPlan, SigningPlan, Target, VerifyPlan,
+    ApplicationPlan, BasePlan, BundlePlan, ImagePlan, NetworkPlan, Plan, PlatformPlan, SigningPlan,
+    Target, VerifyPlan,
 };
 
-/// What the project's maintainer is when nothing says it.
-const UNKNOWN_MAINTAINER: &str = "Unknown maintainer <unknown@localhost.invalid>";
 /// What building a project without `[build-system]` needs (PEP 517, last section).
 const LEGACY_BUILD_REQUIRES: [&str; 2] = ["setuptools", "wheel"];
 
@@ -121,8 +116,8 @@ pub(super) struct Project<'a> {
     pub(super) config: &'a Config,
     pub(super) inputs: &'a Inputs,
     pub(super) metadata: Option<&'a ProjectMetadata>,
-    name: &'a str,
-    version: &'a PythonVersion,
+    pub(super) name: &'a str,
+    pub(super) version: &'a PythonVersion,
 }
 
 impl Project<'_> {
@@ -195,6 +190,7 @@ impl Project<'_> {
             audit: self.config.audit.clone(),
             packages: self.packages(
                 platform,
+                arch,
                 &over
                     .depends
                     .unwrap_or_else(|| of_family(&self.config.depends)),
@@ -228,7 +224,7 @@ impl Project<'_> {
         })
     }
 
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         prefix(self.config, self.name)
     }
 
@@ -265,143 +261,6 @@ impl Project<'_> {
             epoch: self.inputs.epoch,
         })
     }
-
-    fn packages(&self, platform: &Platform, depends: &[String]) -> Result<Vec<PackagePlan>> {
-        let version = version::native(self.version, platform.format, &platform.suffix)?;
-        let vendor = self
-            .config
-            .vendor
-            .as_ref()
-            .map(|vendor| format!("{}-", normalised_name(vendor)))
-            .unwrap_or_default();
-        let omnibus_name: PackageName = format!("{vendor}python-{}", self.name).parse()?;
-        let from_metadata =
-            |field: fn(&ProjectMetadata) -> Option<&String>| self.metadata.and_then(field).cloned();
-        let summary = self
-            .config
-            .summary
-            .clone()
-            .or_else(|| from_metadata(|metadata| metadata.summary.as_ref()))
-            .map_or_else(|| self.name.to_owned(), |text| one_line(&text));
-        let description = self
-            .config
-            .description
-            .clone()
-            .map(|text| format!("{text}\n\n"))
-            .unwrap_or_default();
-        let omnibus = PackagePlan {
-            name: omnibus_name.clone(),
-            version,
-            description: format!(
-                "{description}This package holds the application and everything it needs from Python, in {}.",
-                self.prefix()
-            ),
-            maintainer: self
-                .config
-                .maintainer
-                .clone()
-                .or_else(|| from_metadata(|metadata| metadata.maintainer.as_ref()))
-                .unwrap_or_else(|| UNKNOWN_MAINTAINER.to_owned()),
-            vendor: self.config.vendor.clone(),
-            homepage: self
-                .config
-                .url
-                .clone()
-                .or_else(|| from_metadata(|metadata| metadata.homepage.as_ref())),
-            license: self
-                .config
-                .license
-                .clone()
-                .or_else(|| from_metadata(|metadata| metadata.license.as_ref())),
-            depends: platform
-                .python_depends
-                .iter()
-                .chain(depends)
-                .cloned()
-                .map(Dependency::Native)
-                .collect(),
-            content: PackageContent::Bundle,
-            codec: platform.codec,
-            epoch: self.inputs.epoch,
-            summary,
-        };
-        let mut packages = vec![omnibus];
-        for (key, table) in &self.config.packages {
-            let meta = meta_package(
-                platform,
-                &packages[0],
-                format!("{vendor}{}-{key}", self.name).parse()?,
-                key,
-                table,
-            );
-            packages.push(meta);
-        }
-        check_links(&packages[1..])?;
-        Ok(packages)
-    }
-}
-
-/// A package of links into the bundle.
-fn meta_package(
-    platform: &Platform,
-    omnibus: &PackagePlan,
-    name: PackageName,
-    key: &str,
-    table: &PackageConfig,
-) -> PackagePlan {
-    let depends = table
-        .depends
-        .get(&platform.family)
-        .cloned()
-        .unwrap_or_default();
-    let summary = table
-        .summary
-        .clone()
-        .unwrap_or_else(|| format!("{} ({key})", omnibus.summary));
-    PackagePlan {
-        name,
-        description: table.description.clone().unwrap_or_else(|| {
-            format!(
-                "This package links the commands of {} into the system's path.",
-                omnibus.name
-            )
-        }),
-        summary,
-        depends: std::iter::once(Dependency::Exactly(omnibus.name.clone()))
-            .chain(depends.into_iter().map(Dependency::Native))
-            .collect(),
-        content: table
-            .links
-            .clone()
-            .map_or(PackageContent::ConsoleScripts, PackageContent::Links),
-        ..omnibus.clone()
-    }
-}
-
-/// Two packages can't own one link.
-fn check_links(packages: &[PackagePlan]) -> Result<()> {
-    let mut owners: BTreeMap<String, &PackageName> = BTreeMap::new();
-    for package in packages {
-        let PackageContent::Links(links) = &package.content else {
-            continue;
-        };
-        for (folder, commands) in links {
-            for command in commands {
-                let path = format!("{folder}/{command}");
-                if let Some(other) = owners.insert(path.clone(), &package.name) {
-                    return Err(Error::new(
-                        Kind::Config,
-                        format!(
-                            "`{path}` is linked by both `{other}` and `{}`",
-                            package.name
-                        ),
-                    )
-                    .hint("leave the command in one of the packages' `links`"));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// System packages become build arguments, so they may not be anything but names.
@@ -419,10 +278,6 @@ fn check_system_package(name: &str) -> Result<()> {
         format!("build-depends: `{name}` is not a package name"),
     )
     .hint("name one package of the distribution an entry, such as `libpq-dev`"))
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A version as part of an image tag, which knows neither `+` nor `!`.

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
 use crate::signing::SigningKey;
 
+use super::project_files::ProjectFiles;
 use super::pylock::{self, Pylock};
 use super::requirements::{self, LockFile, LockKind, RequirementSet};
 
@@ -72,6 +73,8 @@ pub struct Inputs {
     pub requirement_files: BTreeMap<String, RequirementSet>,
     /// The lock files (PEP 751) beside the configuration, by file name.
     pub locks: BTreeMap<String, Pylock>,
+    /// The files that packages hold as they are.
+    pub files: ProjectFiles,
     /// The lock files of other tools among them.
     pub lock_files: BTreeMap<String, LockFile>,
     /// The digest of the file of the signing key, when it is one and there.
@@ -126,6 +129,7 @@ impl Inputs {
             epoch,
             requirement_files,
             locks: locks(&config.root)?,
+            files: ProjectFiles::read(config)?,
             lock_files,
             signing_key: signing_key(config)?,
         })

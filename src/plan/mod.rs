@@ -4,9 +4,12 @@
 //! [`plan`] is pure: no input or output, no engine, no clock. A key is completed by the stage it
 //! belongs to with the digest of the stage before, so the plan holds key fields, not keys.
 
+pub mod contents;
 mod decide;
 pub mod inputs;
 pub mod metadata;
+mod packages;
+pub mod project_files;
 pub mod pylock;
 pub mod requirements;
 mod resolver;
@@ -23,6 +26,7 @@ use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageN
 use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
 
+use self::contents::{PlannedEntry, Relations, Scripts};
 use self::inputs::Source;
 
 pub use self::decide::{normalised_name, plan, prefix};
@@ -195,6 +199,14 @@ pub struct PackagePlan {
     pub license: Option<String>,
     /// What it needs.
     pub depends: Vec<Dependency>,
+    /// How it stands to others.
+    pub relations: Relations,
+    /// What runs when it comes and goes.
+    pub scripts: Scripts,
+    /// What it holds beside its content.
+    pub entries: Vec<PlannedEntry>,
+    /// Commands of the bundle that its units run.
+    pub runs: Vec<String>,
     /// What it holds.
     pub content: PackageContent,
     /// How it is compressed.

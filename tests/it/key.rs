@@ -9,6 +9,7 @@ use omnibuild::config::{Config, Overrides, PlatformTable};
 use omnibuild::digest::{Digest, Key, KeyBuilder};
 use omnibuild::plan::inputs::Inputs;
 use omnibuild::plan::metadata::ProjectMetadata;
+use omnibuild::plan::project_files::ProjectFiles;
 use omnibuild::plan::{self, Target, requirements};
 use omnibuild::platform::Arch;
 use omnibuild::wheels::resolve;
@@ -296,6 +297,7 @@ impl World {
             lock_files: BTreeMap::new(),
             locks: BTreeMap::new(),
             signing_key: None,
+            files: ProjectFiles::default(),
         };
         let metadata = ProjectMetadata {
             requires: vec![format!("declared>={}", self.declared)],

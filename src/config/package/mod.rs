@@ -2,12 +2,21 @@
 //!
 //! Checks words; reads nothing.
 
+pub mod daemon;
+mod words;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::platform::Family;
+
+use self::daemon::{Completions, Contents, Directory, File, Relations, Scripts, Unit, User};
+
+pub use self::words::{
+    AccountName, CommandName, FileMode, InstallPath, RealName, Relation, SourcePath, UnitName,
+};
 
 /// System packages for each family of distributions.
 pub type PerFamily = BTreeMap<Family, Vec<String>>;
@@ -20,6 +29,21 @@ pub(super) struct RawPackage {
     depends: Option<PerFamily>,
     summary: Option<String>,
     description: Option<String>,
+    relations: Option<Relations>,
+    units: Option<BTreeMap<UnitName, Unit>>,
+    users: Option<BTreeMap<AccountName, User>>,
+    groups: Option<Vec<AccountName>>,
+    files: Option<BTreeMap<InstallPath, File>>,
+    directories: Option<BTreeMap<InstallPath, Directory>>,
+    tmpfiles: Option<SourcePath>,
+    logrotate: Option<SourcePath>,
+    rsyslog: Option<SourcePath>,
+    firewalld: Option<Vec<SourcePath>>,
+    ufw: Option<SourcePath>,
+    man: Option<Vec<SourcePath>>,
+    completions: Option<BTreeMap<CommandName, Completions>>,
+    scripts: Option<Scripts>,
+    overlay: Option<SourcePath>,
 }
 
 /// A meta-package.
@@ -34,6 +58,10 @@ pub struct PackageConfig {
     pub summary: Option<String>,
     /// Paragraphs.
     pub description: Option<String>,
+    /// How it stands to other packages.
+    pub relations: Relations,
+    /// What it holds beside links.
+    pub contents: Contents,
 }
 
 impl PackageConfig {
@@ -74,6 +102,23 @@ impl PackageConfig {
             depends: raw.depends.unwrap_or_default(),
             summary: raw.summary,
             description: raw.description,
+            relations: raw.relations.unwrap_or_default(),
+            contents: Contents {
+                units: raw.units.unwrap_or_default(),
+                users: raw.users.unwrap_or_default(),
+                groups: raw.groups.unwrap_or_default(),
+                files: raw.files.unwrap_or_default(),
+                directories: raw.directories.unwrap_or_default(),
+                tmpfiles: raw.tmpfiles,
+                logrotate: raw.logrotate,
+                rsyslog: raw.rsyslog,
+                firewalld: raw.firewalld.unwrap_or_default(),
+                ufw: raw.ufw,
+                man: raw.man.unwrap_or_default(),
+                completions: raw.completions.unwrap_or_default(),
+                scripts: raw.scripts.unwrap_or_default(),
+                overlay: raw.overlay,
+            },
         })
     }
 }

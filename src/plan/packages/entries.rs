@@ -1,0 +1,407 @@
+//! The entries of a meta-package: where each file of the project goes, with which mode and owner.
+//!
+//! Pure. Every path is said once: what two keys bring is refused with both names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::config::package::daemon::{Contents, Directory, File, Purge};
+use crate::config::package::{FileMode, InstallPath};
+use crate::config::{PackageConfig, Platform};
+use crate::error::{Error, Kind, Result};
+use crate::plan::contents::{Moment, PlannedContent, PlannedEntry};
+use crate::plan::project_files::{OverlayEntry, ProjectFile, ProjectFiles};
+use crate::platform::{Arch, Family};
+use crate::tree::{Owner, Role};
+
+use super::overlay;
+use super::scripts::Work;
+use super::system_folders::is_system_folder;
+use super::units::{self, Programs};
+
+/// What was made of a package's contents.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// The entries, sorted by path.
+    pub(super) entries: Vec<PlannedEntry>,
+    /// What scripts have to do.
+    pub(super) work: Work,
+    /// The commands of the bundle that units run.
+    pub(super) commands: Vec<String>,
+}
+
+/// Makes the entries of a package.
+pub(super) struct Maker<'a> {
+    /// The platform.
+    pub(super) platform: &'a Platform,
+    /// Its architecture.
+    pub(super) arch: Arch,
+    /// The package's name.
+    pub(super) package: &'a str,
+    /// What was read.
+    pub(super) files: &'a ProjectFiles,
+    /// What the package holds.
+    pub(super) contents: &'a Contents,
+    /// What is there so far.
+    pub(super) entries: BTreeMap<String, PlannedEntry>,
+    /// What scripts have to do so far.
+    pub(super) work: Work,
+}
+
+impl Maker<'_> {
+    /// All of them.
+    pub(super) fn make(
+        mut self,
+        prefix: &str,
+        links: &[String],
+        others: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Made> {
+        self.files()?;
+        self.drop_ins()?;
+        self.manual_pages()?;
+        self.completions()?;
+        self.accounts()?;
+        self.directories()?;
+        let commands = self.units(prefix, links, others)?;
+        self.scripts()?;
+        self.parents()?;
+        for (path, entry) in &self.entries {
+            let below_bundle = path
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if below_bundle {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("{}: `{path}` is in the bundle's folder", entry.origin),
+                )
+                .hint(format!(
+                    "install it outside of `{prefix}`, which is the omnibus package's"
+                )));
+            }
+        }
+        for entry in self.entries.values() {
+            let owner = &entry.owner;
+            if self.platform.family == Family::Debian && *owner != Owner::default() {
+                let owner = format!("{}:{}", owner.user, owner.group);
+                self.work
+                    .owned
+                    .push((entry.path.clone(), owner, entry.mode));
+            }
+        }
+        Ok(Made {
+            entries: self.entries.into_values().collect(),
+            work: self.work,
+            commands,
+        })
+    }
+
+    pub(super) fn add(&mut self, entry: PlannedEntry) -> Result<()> {
+        if let Some(there) = self.entries.get(&entry.path) {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "package `{}`: `{}` comes from both {} and {}",
+                    self.package, entry.path, there.origin, entry.origin
+                ),
+            )
+            .hint("leave one of them out"));
+        }
+        self.entries.insert(entry.path.clone(), entry);
+        Ok(())
+    }
+
+    /// A file that a program of the distribution looks for.
+    pub(super) fn plain(
+        &mut self,
+        path: String,
+        role: Role,
+        content: PlannedContent,
+        origin: &str,
+    ) -> Result<()> {
+        self.add(PlannedEntry {
+            path,
+            mode: 0o644,
+            owner: Owner::default(),
+            role,
+            content,
+            origin: format!("`{origin}`"),
+        })
+    }
+
+    /// `files` and the overlay.
+    fn files(&mut self) -> Result<()> {
+        let contents = self.contents;
+        let overlaid = match &contents.overlay {
+            Some(folder) => {
+                let place = overlay::Place::of(self.platform, self.arch);
+                match self.files.overlays.get(folder.as_str()) {
+                    Some(entries) => overlay::choose(folder.as_str(), entries, &place)?,
+                    None => BTreeMap::new(),
+                }
+            }
+            None => BTreeMap::new(),
+        };
+        let plain = File::default();
+        for (path, entry) in &overlaid {
+            match entry {
+                OverlayEntry::File(file) => {
+                    let said = contents.files.get(path).unwrap_or(&plain);
+                    if said.source.is_some() {
+                        return Err(Error::new(
+                            Kind::Config,
+                            format!(
+                                "package `{}`: `{path}` comes from both `files` and the overlay",
+                                self.package
+                            ),
+                        )
+                        .hint("leave `source` out to say mode and owner of the overlay's file"));
+                    }
+                    self.file(path, said, file, "overlay")?;
+                }
+                OverlayEntry::Link(target) => self.link(path, target)?,
+            }
+        }
+        for (path, said) in &contents.files {
+            match &said.source {
+                Some(source) => {
+                    let file = self.files.get(source.as_str())?;
+                    self.file(path, said, file, "files")?;
+                }
+                None if overlaid.contains_key(path) => {}
+                None if contents.overlay.is_some() => {
+                    // Another platform's folder may have it.
+                }
+                None => {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!(
+                            "package `{}`: files.\"{path}\" has no `source`",
+                            self.package
+                        ),
+                    )
+                    .hint("name a file of the project, or bring one by `overlay`"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: &InstallPath,
+        said: &File,
+        file: &ProjectFile,
+        key: &str,
+    ) -> Result<()> {
+        let below_etc = path.as_str().starts_with("/etc/");
+        let config = said.config.unwrap_or(below_etc);
+        if config && !below_etc {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "package `{}`: `{path}` has `config = true`, but is not below /etc",
+                    self.package
+                ),
+            )
+            .hint("what administrators change belongs below /etc (Debian policy 10.7.2)"));
+        }
+        let default = if file.executable { 0o755 } else { 0o644 };
+        self.add(PlannedEntry {
+            path: path.to_string(),
+            mode: said.mode.map_or(default, FileMode::bits),
+            owner: self.owner(said.owner.as_ref(), said.group.as_ref())?,
+            role: if config {
+                Role::Configuration
+            } else {
+                Role::Plain
+            },
+            content: PlannedContent::File(file.clone()),
+            origin: format!("`{key}`, {}", file.path),
+        })
+    }
+
+    fn link(&mut self, path: &InstallPath, target: &str) -> Result<()> {
+        if target.is_empty() || target.contains(char::is_control) {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "package `{}`: the overlay's link `{path}` says nothing that can be packaged",
+                    self.package
+                ),
+            )
+            .hint("remove the link, or make it lead to a plain path"));
+        }
+        self.add(PlannedEntry {
+            path: path.to_string(),
+            mode: 0o777,
+            owner: Owner::default(),
+            role: Role::Plain,
+            content: PlannedContent::Link(target.to_owned()),
+            origin: "`overlay`".to_owned(),
+        })
+    }
+
+    fn directories(&mut self) -> Result<()> {
+        for (path, said) in &self.contents.directories {
+            let Directory {
+                mode,
+                owner,
+                group,
+                purge,
+            } = said;
+            if is_system_folder(path.as_str()) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!(
+                        "package `{}`: directories.\"{path}\" is the distribution's",
+                        self.package
+                    ),
+                )
+                .hint(format!(
+                    "name a folder of your own below it, such as \"{path}/mytool\""
+                )));
+            }
+            let entry = PlannedEntry {
+                path: path.to_string(),
+                mode: mode.map_or(0o755, FileMode::bits),
+                owner: self.owner(owner.as_ref(), group.as_ref())?,
+                role: Role::Plain,
+                content: PlannedContent::Directory,
+                origin: "`directories`".to_owned(),
+            };
+            self.add(entry)?;
+            if *purge == Purge::Remove {
+                self.work.state.push(path.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn units(
+        &mut self,
+        prefix: &str,
+        links: &[String],
+        others: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<String>> {
+        let (contents, files) = (self.contents, self.files);
+        let family = self.platform.family;
+        let mut commands = Vec::new();
+        let mut preset = String::new();
+        for (name, unit) in &contents.units {
+            let file = files.get(unit.source.as_str())?;
+            let entries = &self.entries;
+            let programs = Programs {
+                prefix,
+                own: &|path| entries.contains_key(path) || links.iter().any(|link| link == path),
+                others,
+            };
+            let (unit_work, runs) = units::check(family, name.as_str(), unit, file, &programs)?;
+            commands.extend(runs);
+            if let Some(enable) = unit.enable {
+                let word = if enable { "enable" } else { "disable" };
+                writeln!(preset, "{word} {name}").expect("a String takes everything");
+            }
+            self.work.units.push(unit_work);
+            let path = format!("{}/{name}", self.platform.unit_folder);
+            self.plain(
+                path,
+                Role::Plain,
+                PlannedContent::File(file.clone()),
+                "units",
+            )?;
+        }
+        let with_presets = match family {
+            Family::Debian => false,
+            Family::Redhat => !preset.is_empty(),
+        };
+        if with_presets {
+            let path = format!("/usr/lib/systemd/system-preset/50-{}.preset", self.package);
+            self.plain(path, Role::Plain, PlannedContent::Text(preset), "units")?;
+        }
+        Ok(commands)
+    }
+
+    /// The project's own parts of maintainer scripts.
+    fn scripts(&mut self) -> Result<()> {
+        let contents = self.contents;
+        let (debian, redhat) = (&contents.scripts.debian, &contents.scripts.redhat);
+        let parts = match self.platform.family {
+            Family::Debian => vec![
+                (Moment::BeforeInstall, &debian.preinst),
+                (Moment::AfterInstall, &debian.postinst),
+                (Moment::BeforeRemove, &debian.prerm),
+                (Moment::AfterRemove, &debian.postrm),
+            ],
+            Family::Redhat => vec![
+                (Moment::BeforeInstall, &redhat.pre),
+                (Moment::AfterInstall, &redhat.post),
+                (Moment::BeforeRemove, &redhat.preun),
+                (Moment::AfterRemove, &redhat.postun),
+                (Moment::AfterTransaction, &redhat.posttrans),
+            ],
+        };
+        for (when, source) in parts {
+            if let Some(source) = source {
+                let text = self.files.get(source.as_str())?.text()?;
+                self.work.own.push((when, format!("{}\n", text.trim_end())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The folders above files that the distribution doesn't have, so that they go with the package.
+    fn parents(&mut self) -> Result<()> {
+        let paths: Vec<String> = self.entries.keys().cloned().collect();
+        for path in paths {
+            let mut folder = path.as_str();
+            while let Some((parent, _)) = folder.rsplit_once('/') {
+                if is_system_folder(parent) {
+                    break;
+                }
+                folder = parent;
+                if !self.entries.contains_key(parent) {
+                    self.add(PlannedEntry {
+                        path: parent.to_owned(),
+                        mode: 0o755,
+                        owner: Owner::default(),
+                        role: Role::Plain,
+                        content: PlannedContent::Directory,
+                        origin: format!("the folder of `{path}`"),
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a package says anything beyond links.
+pub(super) fn is_more_than_links(package: &PackageConfig) -> bool {
+    let Contents {
+        units,
+        users,
+        groups,
+        files,
+        directories,
+        tmpfiles,
+        logrotate,
+        rsyslog,
+        firewalld,
+        ufw,
+        man,
+        completions,
+        scripts: _,
+        overlay,
+    } = &package.contents;
+    let single = [tmpfiles, logrotate, rsyslog, ufw, overlay];
+    let empty = units.is_empty()
+        && users.is_empty()
+        && groups.is_empty()
+        && files.is_empty()
+        && directories.is_empty()
+        && firewalld.is_empty()
+        && man.is_empty()
+        && completions.is_empty()
+        && single.iter().all(|source| source.is_none());
+    !empty
+}

@@ -1,0 +1,356 @@
+//! The packages of a platform: names, versions, fields, relations, and what is in them.
+//!
+//! Pure.
+
+mod accounts;
+mod documents;
+mod drop_ins;
+mod entries;
+mod overlay;
+mod scripts;
+mod system_folders;
+mod units;
+
+use std::collections::BTreeMap;
+
+use crate::config::package::Relation;
+use crate::config::package::daemon::{self, DebianRelations, RedhatRelations};
+use crate::config::{PackageConfig, Platform};
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, Family, PackageName};
+use crate::version;
+
+use super::contents::{PlannedContent, PlannedEntry, Relations, Scripts};
+use super::decide::{Project, normalised_name};
+use super::metadata::ProjectMetadata;
+use super::{Dependency, PackageContent, PackagePlan};
+
+use self::documents::documents;
+use self::entries::{Maker, is_more_than_links};
+use self::scripts::Work;
+
+/// What the project's maintainer is when nothing says it.
+const UNKNOWN_MAINTAINER: &str = "Unknown maintainer <unknown@localhost.invalid>";
+
+impl Project<'_> {
+    /// The packages of a platform, the omnibus first.
+    pub(super) fn packages(
+        &self,
+        platform: &Platform,
+        arch: Arch,
+        depends: &[String],
+    ) -> Result<Vec<PackagePlan>> {
+        let version = version::native(self.version, platform.format, &platform.suffix)?;
+        let vendor = self
+            .config
+            .vendor
+            .as_ref()
+            .map(|vendor| format!("{}-", normalised_name(vendor)))
+            .unwrap_or_default();
+        let omnibus_name: PackageName = format!("{vendor}python-{}", self.name).parse()?;
+        let from_metadata =
+            |field: fn(&ProjectMetadata) -> Option<&String>| self.metadata.and_then(field).cloned();
+        let summary = self
+            .config
+            .summary
+            .clone()
+            .or_else(|| from_metadata(|metadata| metadata.summary.as_ref()))
+            .map_or_else(|| self.name.to_owned(), |text| one_line(&text));
+        let description = self
+            .config
+            .description
+            .clone()
+            .map(|text| format!("{text}\n\n"))
+            .unwrap_or_default();
+        let mut omnibus = PackagePlan {
+            name: omnibus_name.clone(),
+            version,
+            description: format!(
+                "{description}This package holds the application and everything it needs from Python, in {}.",
+                self.prefix()
+            ),
+            maintainer: self
+                .config
+                .maintainer
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.maintainer.as_ref()))
+                .unwrap_or_else(|| UNKNOWN_MAINTAINER.to_owned()),
+            vendor: self.config.vendor.clone(),
+            homepage: self
+                .config
+                .url
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.homepage.as_ref())),
+            license: self
+                .config
+                .license
+                .clone()
+                .or_else(|| from_metadata(|metadata| metadata.license.as_ref())),
+            depends: platform
+                .python_depends
+                .iter()
+                .chain(depends)
+                .cloned()
+                .map(Dependency::Native)
+                .collect(),
+            relations: relations(platform.family, &self.config.relations),
+            scripts: Scripts::default(),
+            entries: Vec::new(),
+            runs: Vec::new(),
+            content: PackageContent::Bundle,
+            codec: platform.codec,
+            epoch: self.inputs.epoch,
+            summary,
+        };
+        let licenses = &self.inputs.files.licenses;
+        omnibus.entries = documents(platform.family, &omnibus, self.name, licenses);
+        let mut packages = vec![omnibus];
+        for (key, table) in &self.config.packages {
+            let name = format!("{vendor}{}-{key}", self.name).parse()?;
+            let meta = meta_package(platform, &packages[0], name, key, table);
+            packages.push(meta);
+        }
+        check_links(&packages[1..])?;
+        let brought: BTreeMap<String, String> = packages[1..]
+            .iter()
+            .flat_map(|package| links(package).map(|link| (link, package.name.to_string())))
+            .collect();
+        for (package, (key, table)) in packages[1..].iter_mut().zip(&self.config.packages) {
+            self.fill(platform, arch, package, table, &brought)
+                .map_err(|error| error.context(format!("packages.{key}")))?;
+        }
+        check_paths(&packages[1..])?;
+        Ok(packages)
+    }
+
+    /// Gives a meta-package what its table says beyond links.
+    fn fill(
+        &self,
+        platform: &Platform,
+        arch: Arch,
+        package: &mut PackagePlan,
+        table: &PackageConfig,
+        brought: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let name = package.name.to_string();
+        let own: Vec<String> = links(package).collect();
+        let documents = documents(
+            platform.family,
+            package,
+            self.name,
+            &self.inputs.files.licenses,
+        );
+        let maker = Maker {
+            platform,
+            arch,
+            package: &name,
+            files: &self.inputs.files,
+            contents: &table.contents,
+            entries: documents
+                .into_iter()
+                .map(|entry| (entry.path.clone(), entry))
+                .collect(),
+            work: Work::default(),
+        };
+        let others = |path: &str| brought.get(path).filter(|owner| **owner != name).cloned();
+        let made = maker.make(&self.prefix(), &own, &others)?;
+        for entry in &made.entries {
+            if let Some(owner) = brought.get(&entry.path) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!(
+                        "`{}` comes from both `links` of `{owner}` and {}",
+                        entry.path, entry.origin
+                    ),
+                )
+                .hint("leave one of them out"));
+            }
+        }
+        if made.work.sysusers.is_some() {
+            match platform.family {
+                Family::Debian => package
+                    .depends
+                    .extend(DEBIAN_ACCOUNT_TOOLS.map(|tool| Dependency::Native(tool.to_owned()))),
+                Family::Redhat => package
+                    .relations
+                    .pre_depends
+                    .extend(REDHAT_ACCOUNT_TOOLS.map(str::to_owned)),
+            }
+        }
+        package.scripts = scripts::scripts(platform.family, &made.work)?;
+        package.entries = made.entries;
+        package.runs = made.commands;
+        Ok(())
+    }
+}
+
+/// What makes users in scripts.
+const DEBIAN_ACCOUNT_TOOLS: [&str; 1] = ["passwd"];
+/// The same, by path, since the packages' names differ.
+const REDHAT_ACCOUNT_TOOLS: [&str; 3] =
+    ["/usr/bin/getent", "/usr/sbin/groupadd", "/usr/sbin/useradd"];
+
+/// A package of links into the bundle, without the rest of its contents.
+fn meta_package(
+    platform: &Platform,
+    omnibus: &PackagePlan,
+    name: PackageName,
+    key: &str,
+    table: &PackageConfig,
+) -> PackagePlan {
+    let depends = table
+        .depends
+        .get(&platform.family)
+        .cloned()
+        .unwrap_or_default();
+    let summary = table
+        .summary
+        .clone()
+        .unwrap_or_else(|| format!("{} ({key})", omnibus.summary));
+    let content = match &table.links {
+        Some(links) => PackageContent::Links(links.clone()),
+        // What brings more than links says which; there is no package without any only where
+        // nothing else was asked for.
+        None if is_more_than_links(table) => PackageContent::Links(BTreeMap::new()),
+        None => PackageContent::ConsoleScripts,
+    };
+    PackagePlan {
+        name,
+        description: table.description.clone().unwrap_or_else(|| {
+            let (does, place) = if table.contents.units.is_empty() {
+                ("links the commands of", "into the system's path")
+            } else {
+                ("runs the services of", "on this system")
+            };
+            format!("This package {does} {} {place}.", omnibus.name)
+        }),
+        summary,
+        depends: std::iter::once(Dependency::Exactly(omnibus.name.clone()))
+            .chain(depends.into_iter().map(Dependency::Native))
+            .collect(),
+        relations: relations(platform.family, &table.relations),
+        content,
+        entries: Vec::new(),
+        ..omnibus.clone()
+    }
+}
+
+/// The relations of a family.
+fn relations(family: Family, said: &daemon::Relations) -> Relations {
+    let texts = |relations: &[Relation]| relations.iter().map(ToString::to_string).collect();
+    match family {
+        Family::Debian => {
+            let DebianRelations {
+                pre_depends,
+                provides,
+                conflicts,
+                breaks,
+                replaces,
+                recommends,
+                suggests,
+            } = &said.debian;
+            Relations {
+                pre_depends: texts(pre_depends),
+                provides: texts(provides),
+                conflicts: texts(conflicts),
+                breaks: texts(breaks),
+                replaces: texts(replaces),
+                obsoletes: Vec::new(),
+                recommends: texts(recommends),
+                suggests: texts(suggests),
+            }
+        }
+        Family::Redhat => {
+            let RedhatRelations {
+                provides,
+                conflicts,
+                obsoletes,
+                recommends,
+                suggests,
+            } = &said.redhat;
+            Relations {
+                provides: texts(provides),
+                conflicts: texts(conflicts),
+                obsoletes: texts(obsoletes),
+                recommends: texts(recommends),
+                suggests: texts(suggests),
+                ..Relations::default()
+            }
+        }
+    }
+}
+
+/// The links that are known before the bundle is.
+fn links(package: &PackagePlan) -> impl Iterator<Item = String> {
+    let folders = match &package.content {
+        PackageContent::Links(folders) => Some(folders),
+        PackageContent::Bundle | PackageContent::ConsoleScripts => None,
+    };
+    folders
+        .into_iter()
+        .flatten()
+        .flat_map(|(folder, commands)| {
+            commands
+                .iter()
+                .map(move |command| format!("{folder}/{command}"))
+        })
+}
+
+/// Two packages may share a folder, if it is the same in both, and nothing else.
+fn check_paths(packages: &[PackagePlan]) -> Result<()> {
+    let mut owners: BTreeMap<&str, (&PackageName, &PlannedEntry)> = BTreeMap::new();
+    for package in packages {
+        for entry in &package.entries {
+            let Some((other, there)) = owners.insert(&entry.path, (&package.name, entry)) else {
+                continue;
+            };
+            let folders = [there, entry]
+                .iter()
+                .all(|entry| matches!(entry.content, PlannedContent::Directory));
+            if !(folders && there.mode == entry.mode && there.owner == entry.owner) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!(
+                        "`{}` is in both `{other}` and `{}`, and differs or is no folder",
+                        entry.path, package.name
+                    ),
+                )
+                .hint("leave it in one of the packages; a folder that both have needs the same mode and owner in both"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Two packages can't own one link.
+fn check_links(packages: &[PackagePlan]) -> Result<()> {
+    let mut owners: BTreeMap<String, &PackageName> = BTreeMap::new();
+    for package in packages {
+        let PackageContent::Links(links) = &package.content else {
+            continue;
+        };
+        for (folder, commands) in links {
+            for command in commands {
+                let path = format!("{folder}/{command}");
+                if let Some(other) = owners.insert(path.clone(), &package.name) {
+                    return Err(Error::new(
+                        Kind::Config,
+                        format!(
+                            "`{path}` is linked by both `{other}` and `{}`",
+                            package.name
+                        ),
+                    )
+                    .hint("leave the command in one of the packages' `links`"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,321 @@
+//! The project's files that go into packages as they are: units, configuration, overlays, licences.
+//!
+//! Reads and hashes; what becomes of them is decided by `packages`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use crate::config::Config;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+
+/// Up to this many bytes a file is kept in memory, so that what was hashed is what is packed. Units,
+/// scripts and manual pages are never larger.
+const KEPT: u64 = 1 << 20;
+
+/// A file of the project.
+#[derive(Clone)]
+pub struct ProjectFile {
+    /// Its path, relative to the root.
+    pub path: String,
+    /// Where it is.
+    pub place: Arc<PathBuf>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The digest of its content.
+    pub digest: Digest,
+    /// Whether its owner may run it.
+    pub executable: bool,
+    /// Its content, unless it is large.
+    pub bytes: Option<Arc<[u8]>>,
+}
+
+/// A key is made of this, so it says what the content is and not where.
+impl fmt::Debug for ProjectFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.path, self.digest)
+    }
+}
+
+/// What stands at a path of an overlay.
+#[derive(Debug, Clone)]
+pub enum OverlayEntry {
+    /// A file.
+    File(ProjectFile),
+    /// A symbolic link and what it says.
+    Link(String),
+}
+
+/// What has been read.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectFiles {
+    /// The files that packages name, by path relative to the root.
+    pub files: BTreeMap<String, ProjectFile>,
+    /// What is in each overlay, by folder and by path below it.
+    pub overlays: BTreeMap<String, BTreeMap<String, OverlayEntry>>,
+    /// The project's licence files.
+    pub licenses: Vec<ProjectFile>,
+}
+
+impl ProjectFiles {
+    /// Reads what the packages of a configuration name.
+    pub fn read(config: &Config) -> Result<Self> {
+        let mut read = Self {
+            licenses: licenses(&config.root)?,
+            ..Self::default()
+        };
+        for (name, package) in &config.packages {
+            for source in package.contents.sources() {
+                let source = source.as_str();
+                if !read.files.contains_key(source) {
+                    let file = file(&config.root, source)
+                        .map_err(|error| error.context(format!("packages.{name}")))?;
+                    read.files.insert(source.to_owned(), file);
+                }
+            }
+            for source in package.contents.script_sources() {
+                if let Some(file) = read.files.get(source.as_str()) {
+                    check_script(file)?;
+                }
+            }
+            if let Some(folder) = &package.contents.overlay {
+                let folder = folder.as_str();
+                let entries = overlay(&config.root, folder)
+                    .map_err(|error| error.context(format!("packages.{name}.overlay")))?;
+                read.overlays.insert(folder.to_owned(), entries);
+            }
+        }
+        Ok(read)
+    }
+
+    /// A file that was read.
+    pub fn get(&self, source: &str) -> Result<&ProjectFile> {
+        self.files
+            .get(source)
+            .ok_or_else(|| Error::new(Kind::Internal, format!("`{source}` was not read")))
+    }
+}
+
+impl ProjectFile {
+    /// The content as text.
+    pub fn text(&self) -> Result<&str> {
+        let refused = |what: &str| {
+            Error::new(Kind::Config, format!("`{}` {what}", self.path))
+                .hint("it is read as text, so it must be UTF-8 and below one MiB")
+        };
+        let bytes = self.bytes.as_deref().ok_or_else(|| refused("is large"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_no_text| refused("is not UTF-8"))?;
+        if text.contains('\0') {
+            return Err(refused("has a zero byte"));
+        }
+        Ok(text)
+    }
+}
+
+/// Reads a file that must be a plain one, inside of the project.
+fn file(root: &Path, path: &str) -> Result<ProjectFile> {
+    let there = root.join(path);
+    let metadata = fs::metadata(&there).map_err(|error| {
+        Error::new(Kind::Config, format!("`{path}` can't be read: {error}"))
+            .hint(format!("it is looked for in `{}`", root.display()))
+    })?;
+    let real = fs::canonicalize(&there)?;
+    if !real.starts_with(root) {
+        return Err(Error::new(
+            Kind::Config,
+            format!("`{path}` leads out of the project, to `{}`", real.display()),
+        )
+        .hint("put the file into the project: packages are made of nothing else"));
+    }
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() {
+            "a folder"
+        } else {
+            "a device, a pipe or a socket"
+        };
+        return Err(
+            Error::new(Kind::Config, format!("`{path}` is {what}")).hint("name a plain file")
+        );
+    }
+    let mut bytes = Vec::new();
+    let (digest, size, kept) = if metadata.len() <= KEPT {
+        fs::File::open(&real)?
+            .take(KEPT + 1)
+            .read_to_end(&mut bytes)?;
+        let size = bytes.len() as u64;
+        (Digest::of(&bytes), size, Some(Arc::from(bytes)))
+    } else {
+        let mut file = fs::File::open(&real)?;
+        let (digest, size) = Digest::of_reader(&mut file)?;
+        (digest, size, None)
+    };
+    Ok(ProjectFile {
+        path: path.to_owned(),
+        place: Arc::new(real),
+        size,
+        digest,
+        executable: metadata.permissions().mode() & 0o100 != 0,
+        bytes: kept,
+    })
+}
+
+/// Everything in an overlay's folder, by path below it.
+fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> {
+    let there = root.join(folder);
+    if !there.is_dir() {
+        return Err(Error::new(Kind::Config, format!("`{folder}` is no folder")).hint(
+            "an overlay holds the folders generic, family, distribution, release and architecture",
+        ));
+    }
+    let mut entries = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(&there).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::new(Kind::Config, error.to_string()))?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let below = entry.path().strip_prefix(&there).unwrap_or(entry.path());
+        let below = below.to_str().ok_or_else(|| {
+            Error::new(
+                Kind::Config,
+                format!("`{}` is not UTF-8", entry.path().display()),
+            )
+            .hint("rename the file")
+        })?;
+        let made = if entry.path_is_symlink() {
+            let target = fs::read_link(entry.path())?;
+            OverlayEntry::Link(target.to_string_lossy().into_owned())
+        } else {
+            OverlayEntry::File(file(root, &format!("{folder}/{below}"))?)
+        };
+        entries.insert(below.to_owned(), made);
+    }
+    Ok(entries)
+}
+
+/// `LICENSE`, `COPYING`, `NOTICE` and their kin in the project's folder, as setuptools and PEP 639
+/// look for them.
+fn licenses(root: &Path) -> Result<Vec<ProjectFile>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let upper = name.to_uppercase();
+        let is_license = ["LICENSE", "LICENCE", "COPYING", "NOTICE"]
+            .iter()
+            .any(|start| upper.starts_with(start));
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if is_license && plain && entry.file_type()?.is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names.iter().map(|name| file(root, name)).collect()
+}
+
+/// Lets the shell read a part of a maintainer script, without running it.
+fn check_script(script: &ProjectFile) -> Result<()> {
+    let text = script.text()?;
+    let first = text.lines().next().unwrap_or_default();
+    if let Some(program) = first.strip_prefix("#!")
+        && !["/bin/sh", "/usr/bin/sh"].contains(&program.trim().trim_end_matches(" -e"))
+    {
+        return Err(Error::new(
+            Kind::Config,
+            format!(
+                "`{}`:1: a maintainer script for `{}`",
+                script.path,
+                program.trim()
+            ),
+        )
+        .hint("write it for /bin/sh (POSIX): it becomes a part of the package's script"));
+    }
+    // Where there is no shell, the package manager's will find it.
+    let Ok(output) = Command::new("/bin/sh")
+        .arg("-n")
+        .arg(script.place.as_path())
+        .output()
+    else {
+        return Ok(());
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(
+        Kind::Config,
+        format!(
+            "`{}` is not a shell script: {}",
+            script.path,
+            said.lines().next().unwrap_or_default()
+        ),
+    )
+    .hint("check it with `sh -n`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_of_the_project_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        fs::write(root.join("plain"), "x").unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        fs_err::os::unix::fs::symlink("plain", root.join("inside")).unwrap();
+        fs_err::os::unix::fs::symlink("/etc/passwd", root.join("outside")).unwrap();
+        fs_err::os::unix::fs::symlink("/dev/zero", root.join("device")).unwrap();
+        let made = Command::new("mkfifo")
+            .arg(root.join("pipe"))
+            .status()
+            .unwrap();
+        assert!(made.success());
+        assert_eq!(file(&root, "plain").unwrap().size, 1);
+        assert_eq!(
+            file(&root, "inside").unwrap().digest,
+            file(&root, "plain").unwrap().digest
+        );
+        for (name, said) in [
+            ("absent", "can't be read"),
+            ("folder", "a folder"),
+            ("outside", "leads out of the project"),
+            ("device", "leads out of the project"),
+            ("pipe", "a device, a pipe"),
+        ] {
+            let error = file(&root, name).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.message().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn scripts_that_are_none_are_refused_with_their_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        let check = |text: &str| {
+            fs::write(root.join("x.sh"), text).unwrap();
+            check_script(&file(&root, "x.sh").unwrap())
+        };
+        check("#!/bin/sh\nset -e\necho x\n").unwrap();
+        check("echo x\n").unwrap();
+        for (text, said) in [
+            ("#!/bin/bash\necho\n", "/bin/bash"),
+            ("if true; then\n", "is not a shell script"),
+            ("echo \"x\n", "is not a shell script"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.message().contains(said), "{error}");
+        }
+    }
+}

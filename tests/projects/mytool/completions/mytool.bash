@@ -1,0 +1,2 @@
+# bash completion for mytool
+complete -W "selfcheck checksum --help --version" mytool

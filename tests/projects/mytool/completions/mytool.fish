@@ -1,0 +1,1 @@
+complete -c mytool -f -a "selfcheck checksum"
