@@ -132,7 +132,42 @@ differences() {
             *) printf 'gone %s\n' "$path" ;;
             esac
         done
-    } >"$work/differences"
+    } | without_state "$4" >"$work/differences"
+}
+
+# Lines of differences that are not below a folder of a list: declared state.
+without_state() {
+    while IFS= read -r line; do
+        path=${line#* }
+        declared=
+        while IFS= read -r folder; do
+            case $path in
+            "$folder" | "$folder"/*) declared=yes ;;
+            esac
+        done <"$1"
+        [ -n "$declared" ] || printf '%s\n' "$line"
+    done
+}
+
+# What stays until a purge: state that packages declare, and on Debian what deb-systemd-helper
+# remembers of units, with the links it made.
+state_after_removal() {
+    cat $here/state
+    if [ "$family" = debian ]; then
+        echo /var/lib/systemd/deb-systemd-helper-enabled
+        echo /var/lib/systemd/deb-systemd-helper-masked
+        ls -d /etc/systemd/system/*.wants /etc/systemd/system/*.requires 2>/dev/null
+    fi
+}
+
+# rpm makes the folders above a package's files and takes away those that a package owns. A system
+# that has the folders' packages has them anyway; a minimal one is left with empty ones.
+remove_empty_parents() {
+    while IFS= read -r path; do
+        while path=${path%/*} && [ -n "$path" ]; do echo "$path"; done
+    done <"$1" | sort -ur | while IFS= read -r folder; do
+        grep -qxF "$folder" "$1" || grep -q "^$folder|" "$work/before" || rmdir "$folder" 2>/dev/null
+    done
 }
 
 # The packages' lists, the disk and the digests say the same.
@@ -189,12 +224,15 @@ remove_all() {
             while path=${path%/*} && [ -n "$path" ]; do echo "$path"; done
         done <"$configuration"
     } | sort -u >"$work/may-stay"
+    "list_$family" "$1" | sort -u >"$work/to-remove"
     "remove_$family" "$1" >"$work/out" 2>&1 || {
         cat "$work/out"
         fail "$2the package manager can't remove the packages: $(tail -n 1 "$work/out")"
     }
+    [ "$family" = debian ] || remove_empty_parents "$work/to-remove"
+    state_after_removal >"$work/state"
     snapshot "$work/after"
-    differences "$work/before" "$work/after" "$work/may-stay"
+    differences "$work/before" "$work/after" "$work/may-stay" "$work/state"
     [ ! -s "$work/differences" ] || fault "$2after removal: $(few "$work/differences")"
     "purge_$family" "$1" >"$work/out" 2>&1 || {
         cat "$work/out"
@@ -209,8 +247,12 @@ remove_all() {
     fi
     : >"$work/nothing"
     cp "$work/differences" "$work/said"
+    case $family in
+    debian) cp $here/kept-state "$work/state" ;;
+    redhat) cp $here/state "$work/state" ;;
+    esac
     snapshot "$work/after"
-    differences "$work/before" "$work/after" "$work/nothing"
+    differences "$work/before" "$work/after" "$work/nothing" "$work/state"
     [ ! -s "$work/differences" ] || cmp -s "$work/said" "$work/differences" ||
         fault "$2after a purge: $(few "$work/differences")"
 }

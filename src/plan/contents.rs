@@ -42,6 +42,15 @@ pub enum PlannedContent {
     CompressedText(String),
 }
 
+/// A folder whose content is state of the package's programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateFolder {
+    /// Where it is: absolute.
+    pub path: String,
+    /// Whether it stays even when a deb package is purged.
+    pub kept: bool,
+}
+
 /// How a package stands to others, each in the words of its format (Debian policy 7).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Relations {

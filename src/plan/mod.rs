@@ -26,7 +26,7 @@ use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageN
 use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
 
-use self::contents::{PlannedEntry, Relations, Scripts};
+use self::contents::{PlannedEntry, Relations, Scripts, StateFolder};
 use self::inputs::Source;
 
 pub use self::decide::{normalised_name, plan, prefix};
@@ -205,6 +205,8 @@ pub struct PackagePlan {
     pub scripts: Scripts,
     /// What it holds beside its content.
     pub entries: Vec<PlannedEntry>,
+    /// Folders whose content is declared state: removing the package leaves it.
+    pub state: Vec<StateFolder>,
     /// Commands of the bundle that its units run.
     pub runs: Vec<String>,
     /// What it holds.

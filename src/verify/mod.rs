@@ -200,6 +200,13 @@ fn pack(
         .collect();
     archive.bytes("omnibuild/names", 0o644, names.join(" ").as_bytes())?;
     archive.bytes("omnibuild/needs", 0o644, needs.as_bytes())?;
+    let state = plan.packages.iter().flat_map(|package| &package.state);
+    let lines = |kept: bool| {
+        let folders = state.clone().filter(|folder| folder.kept || !kept);
+        folders.fold(String::new(), |lines, folder| lines + &folder.path + "\n")
+    };
+    archive.bytes("omnibuild/state", 0o644, lines(false).as_bytes())?;
+    archive.bytes("omnibuild/kept-state", 0o644, lines(true).as_bytes())?;
     for package in &request.packages {
         let name = &package.artifact.file_name;
         let place = format!("omnibuild/packages/{name}");

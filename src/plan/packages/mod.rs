@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, Family, PackageName};
 use crate::version;
 
-use super::contents::{PlannedContent, PlannedEntry, Relations, Scripts};
+use super::contents::{PlannedContent, PlannedEntry, Relations, Scripts, StateFolder};
 use super::decide::{Project, normalised_name};
 use super::metadata::ProjectMetadata;
 use super::{Dependency, PackageContent, PackagePlan};
@@ -96,6 +96,7 @@ impl Project<'_> {
             relations: relations(platform.family, &self.config.relations),
             scripts: Scripts::default(),
             entries: Vec::new(),
+            state: Vec::new(),
             runs: Vec::new(),
             content: PackageContent::Bundle,
             codec: platform.codec,
@@ -178,6 +179,7 @@ impl Project<'_> {
             }
         }
         package.scripts = scripts::scripts(platform.family, &made.work)?;
+        package.state = state_folders(table);
         package.entries = made.entries;
         package.runs = made.commands;
         Ok(())
@@ -278,6 +280,17 @@ fn relations(family: Family, said: &daemon::Relations) -> Relations {
             }
         }
     }
+}
+
+/// The folders that a table declares.
+fn state_folders(table: &PackageConfig) -> Vec<StateFolder> {
+    let folders = table.contents.directories.iter();
+    folders
+        .map(|(path, said)| StateFolder {
+            path: path.to_string(),
+            kept: said.purge == daemon::Purge::Keep,
+        })
+        .collect()
 }
 
 /// The links that are known before the bundle is.
