@@ -213,6 +213,17 @@ pub enum Command {
         #[arg(long, value_name = "PATH")]
         database: PathBuf,
     },
+    /// Run lintian and rpmlint on packages: those that were built last, or these files.
+    ///
+    /// The programs run in a container. Tags that can't apply to a bundle under /opt are overridden,
+    /// each with a reason; `[lint]` in the configuration adds the project's own overrides.
+    Lint {
+        /// Package files; with none the last build's.
+        files: Vec<PathBuf>,
+        /// Fail with exit code 20 on findings as bad as this, or worse.
+        #[arg(long, value_enum, default_value_t)]
+        fail_on: LintLevel,
+    },
     /// Write a commented configuration for the project.
     Init,
     /// Check the engine, disk, mirror, index and certificates, and say what to do.
@@ -296,6 +307,18 @@ pub enum LicensesFormat {
     Table,
     /// A NOTICE file: who has which licence, then every text.
     Notice,
+}
+
+/// How bad a finding of lint may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LintLevel {
+    /// Only what is against policy fails.
+    Error,
+    /// What is probably wrong fails too.
+    #[default]
+    Warning,
+    /// Everything fails.
+    Info,
 }
 
 /// A CI service that has matrices.

@@ -47,13 +47,15 @@ pub enum Kind {
     Difference,
     /// A licence or a vulnerability is against the project's rules.
     Policy,
+    /// lintian or rpmlint found something in a package.
+    Lint,
     /// Stopped by the user.
     Interrupted,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Internal,
         Self::Config,
         Self::Engine,
@@ -73,6 +75,7 @@ impl Kind {
         Self::Audit,
         Self::Difference,
         Self::Policy,
+        Self::Lint,
         Self::Interrupted,
     ];
 
@@ -98,6 +101,7 @@ impl Kind {
             Self::Audit => 17,
             Self::Difference => 18,
             Self::Policy => 19,
+            Self::Lint => 20,
             Self::Interrupted => 130,
         }
     }
@@ -126,6 +130,7 @@ impl Kind {
             }
             Self::Difference => "packages differ in what a release may not change",
             Self::Policy => "a licence or a known vulnerability is against the project's rules",
+            Self::Lint => "lintian or rpmlint found something in a package",
             Self::Interrupted => "stopped by the user",
         }
     }

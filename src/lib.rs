@@ -67,6 +67,7 @@
 //! | [`state`] | what a project's folder remembers |
 //! | [`report`] | events as terminal lines, plain lines or JSON; logs; secrets taken out |
 //! | [`archive`] | tar streams into and out of containers |
+//! | [`lint`] | what lintian and rpmlint say of packages, and which of it is overridden |
 //! | [`interpreter`] | what a platform's Python says of itself |
 //! | [`steps`] | the scripts that run in containers |
 //! | [`wheel`] | a wheel as a file: name, tags, frame, members, RECORD, entry points, all checked before use |
@@ -88,7 +89,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, lint, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
@@ -188,6 +189,7 @@ pub mod image;
 pub mod interpreter;
 pub mod inventory;
 pub mod libraries;
+pub mod lint;
 pub mod package;
 pub mod pipeline;
 pub mod plan;

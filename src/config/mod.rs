@@ -4,6 +4,7 @@
 mod ca_bundle;
 mod cache;
 pub mod package;
+pub mod platform_override;
 pub mod platforms;
 pub mod project;
 pub mod pyproject;

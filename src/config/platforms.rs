@@ -165,6 +165,21 @@ impl PlatformTable {
         Err(error.hint(format!("known platforms: {}", known.join(", "))))
     }
 
+    /// The files of an image of tools that is shipped, below `images/`: its folder's and `common/`.
+    pub fn shipped(folder: &str) -> BTreeMap<String, Vec<u8>> {
+        let prefix = format!("{folder}/");
+        let inside = |name: &str| match name.strip_prefix(&prefix) {
+            Some(rest) => Some(rest.to_owned()),
+            None => name.starts_with("common/").then(|| name.to_owned()),
+        };
+        ShippedImages::iter()
+            .filter_map(|name| {
+                let file = ShippedImages::get(&name)?;
+                Some((inside(&name)?, file.data.into_owned()))
+            })
+            .collect()
+    }
+
     /// The files of a platform's build context below `images/`: its own folder at the top, and
     /// `common/`. The project's files win over the shipped ones.
     pub fn context(&self, platform: &Platform) -> Result<BTreeMap<String, Vec<u8>>> {

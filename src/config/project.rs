@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::audit;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{ImageRef, PlatformId};
 use crate::wheel;
+use crate::{audit, lint};
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
+use super::platform_override::PlatformOverride;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
@@ -58,6 +59,7 @@ struct RawConfig {
     network: Option<String>,
     wheels: Option<wheel::Policy>,
     audit: Option<audit::Policy>,
+    lint: Option<lint::Policy>,
     cache: Option<RawCache>,
     signing: Option<RawSigning>,
     licenses: Option<RawLicenses>,
@@ -92,25 +94,6 @@ pub struct PyProject {
 #[derive(Debug, Default, Deserialize)]
 struct Tool {
     omnibuild: Option<RawConfig>,
-}
-
-/// What a platform's table changes.
-#[derive(Debug, Clone, Default)]
-pub struct PlatformOverride {
-    /// In place of the family's list.
-    pub build_depends: Option<Vec<String>>,
-    /// In place of the family's list.
-    pub depends: Option<Vec<String>>,
-    /// In place of the project's.
-    pub requirements: Option<Vec<String>>,
-    /// In place of the project's.
-    pub constraints: Option<Vec<String>>,
-    /// In place of the project's.
-    pub extras: Option<Vec<String>>,
-    /// In place of the platform's base image.
-    pub image: Option<ImageRef>,
-    /// In place of the project's.
-    pub mirror: Option<String>,
 }
 
 /// Values of the command line and the environment that win over the files.
@@ -199,6 +182,8 @@ pub struct Config {
     pub wheels: wheel::Policy,
     /// What the audit of a bundle may find.
     pub audit: audit::Policy,
+    /// What lint may find.
+    pub lint: lint::Policy,
     /// Proxy variables, as they are to be set in stages with a network.
     pub proxies: BTreeMap<String, String>,
     /// The remote cache of wheels, when one is named.
@@ -348,6 +333,7 @@ impl RawConfig {
             network: self.network.or(under.network),
             wheels: self.wheels.or(under.wheels),
             audit: self.audit.or(under.audit),
+            lint: self.lint.or(under.lint),
             cache: match (self.cache, under.cache) {
                 (Some(own), Some(under)) => Some(own.over(under)),
                 (own, under) => own.or(under),
@@ -419,6 +405,8 @@ fn check(
     ca_bundle.as_deref().map_or(Ok(()), ca_bundle::check)?;
     let audit = raw.audit.unwrap_or_default();
     audit.check()?;
+    let lint = raw.lint.unwrap_or_default();
+    lint.check()?;
     let remote = RemoteConfig::check(&root, raw.cache.unwrap_or_default(), overrides.cache)?;
     let signing = SigningConfig::check(&root, raw.signing.unwrap_or_default(), overrides.signing)?;
     Ok(Config {
@@ -457,6 +445,7 @@ fn check(
         network: overrides.network.or(raw.network),
         wheels: raw.wheels.unwrap_or_default(),
         audit,
+        lint,
         proxies: overrides.proxies,
         remote,
         signing,

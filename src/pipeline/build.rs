@@ -103,7 +103,7 @@ pub(super) async fn run_platforms(
 }
 
 /// Ctrl-C, or the polite signal of a supervisor.
-async fn stop_signal() {
+pub(super) async fn stop_signal() {
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => signal.recv().await,

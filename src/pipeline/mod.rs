@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod init;
 mod inspect;
 mod licenses;
+mod lint;
 pub mod lock;
 pub mod matrix;
 mod platform;
@@ -256,6 +257,9 @@ pub async fn execute(
         }
         Command::Init => init::init(common, reporter),
         Command::Diff { old, new, fail_on } => diff::diff(common, (&old, &new), &fail_on, reporter),
+        Command::Lint { files, fail_on } => {
+            lint::lint(common, &files, fail_on, environment, reporter).await
+        }
         Command::Doctor => doctor::doctor(common, environment, reporter).await,
         Command::Cache { command } => {
             cache::execute(command, common, options, environment, reporter).await

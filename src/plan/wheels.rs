@@ -3,7 +3,7 @@
 //! Pure, like the rest of the plan.
 
 use crate::config::Platform;
-use crate::config::project::PlatformOverride;
+use crate::config::platform_override::PlatformOverride;
 use crate::digest::KeyBuilder;
 use crate::error::Result;
 use crate::platform::Arch;

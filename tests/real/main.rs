@@ -24,6 +24,7 @@ mod identical;
 mod inventory;
 mod kinds;
 mod libraries;
+mod lint;
 mod rebuild;
 mod sample;
 mod several;

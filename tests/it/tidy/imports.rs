@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 14] = [
     "error",
     "digest",
     "fsutil",
@@ -16,6 +16,7 @@ const WORDS: [&str; 13] = [
     "steps",
     "elf",
     "audit",
+    "lint",
     "tree",
     "signing",
     "wheel",

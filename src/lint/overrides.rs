@@ -1,0 +1,285 @@
+//! Overrides: a tag, where it may stand, and why. Those that match nothing are told.
+//!
+//! Pure, but for the shipped data, which is compiled in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::platform::Format;
+
+use super::{Finding, Level};
+
+/// The shipped overrides.
+const SHIPPED: &str = include_str!("../../images/lint/overrides.toml");
+
+/// `[lint]` of a configuration: what the project overrides beside the shipped overrides.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Policy {
+    /// The overrides.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
+}
+
+impl Policy {
+    /// Refuses overrides without a tag or a reason.
+    pub fn check(&self) -> Result<()> {
+        let bad = self
+            .overrides
+            .iter()
+            .find(|it| it.tag.trim().is_empty() || it.reason.trim().is_empty());
+        match bad {
+            None => Ok(()),
+            Some(bad) => Err(Error::new(Kind::Config, format!("[lint]: the override of `{}` has no tag or no reason", bad.tag))
+                .hint("write `{ tag = \"…\", path = \"/opt/…\", reason = \"…\" }`: who reads it later wants to know why")),
+        }
+    }
+}
+
+/// A tag that does not count, where, and why. In patterns `*` stands for anything.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Override {
+    /// The tag, in the program's word.
+    pub tag: String,
+    /// A pattern of paths; without it also findings that are about no path.
+    pub path: Option<String>,
+    /// A pattern of package names.
+    pub package: Option<String>,
+    /// A pattern of what else the line says.
+    pub details: Option<String>,
+    /// Only packages of this format.
+    pub format: Option<Format>,
+    /// Whether it is told when it matches nothing; a project's own always is.
+    #[serde(default)]
+    pub expected: bool,
+    /// Why the tag does not count.
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shipped {
+    #[serde(rename = "override")]
+    overrides: Vec<Override>,
+}
+
+/// Findings, told apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// What counts.
+    pub findings: Vec<Finding>,
+    /// What was overridden: tag, reason, how many.
+    pub overridden: Vec<Overridden>,
+    /// Overrides that matched nothing, by their tags.
+    pub unused: Vec<Override>,
+}
+
+/// What an override was used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overridden {
+    /// The tag.
+    pub tag: String,
+    /// Why.
+    pub reason: String,
+    /// How many findings.
+    pub count: usize,
+}
+
+impl Override {
+    fn matches(&self, finding: &Finding) -> bool {
+        let fits = |pattern: &Option<String>, text: Option<&str>| match pattern {
+            None => true,
+            Some(pattern) => text.is_some_and(|text| is_like(pattern, text)),
+        };
+        self.tag == finding.tag
+            && self.format.is_none_or(|format| format == finding.format)
+            && fits(&self.path, finding.path.as_deref())
+            && fits(&self.package, Some(&finding.package))
+            && fits(&self.details, Some(&finding.details))
+    }
+}
+
+/// Whether a text has the form of a pattern in which `*` stands for anything.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut left) = text.strip_prefix(start) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = left.find(part) else {
+            return false;
+        };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(end)
+}
+
+/// Tells findings that count from overridden ones, the worst first. Shipped overrides that are expected
+/// are told when they match nothing although a bundle was looked at (`bundle`).
+pub fn judge(policy: &Policy, findings: Vec<Finding>, bundle: bool) -> Result<Judged> {
+    let shipped: Shipped = toml::from_str(SHIPPED)
+        .map_err(|error| Error::new(Kind::Internal, format!("the shipped overrides: {error}")))?;
+    let all: Vec<(&Override, bool)> = policy
+        .overrides
+        .iter()
+        .map(|it| (it, true))
+        .chain(
+            shipped
+                .overrides
+                .iter()
+                .map(|it| (it, it.expected && bundle)),
+        )
+        .collect();
+    let mut counts = vec![0; all.len()];
+    let mut judged = Judged::default();
+    for finding in findings {
+        match all.iter().position(|(it, _)| it.matches(&finding)) {
+            Some(index) => counts[index] += 1,
+            None => judged.findings.push(finding),
+        }
+    }
+    for ((it, told), count) in all.into_iter().zip(counts) {
+        if count > 0 {
+            judged.overridden.push(Overridden {
+                tag: it.tag.clone(),
+                reason: it.reason.clone(),
+                count,
+            });
+        } else if told {
+            judged.unused.push(it.clone());
+        }
+    }
+    judged.findings.sort_by(|one, other| {
+        let key = |it: &Finding| {
+            (
+                it.level,
+                it.folder.clone(),
+                it.package.clone(),
+                it.tag.clone(),
+            )
+        };
+        key(one).cmp(&key(other))
+    });
+    Ok(judged)
+}
+
+impl Judged {
+    /// How many findings are at least as bad; an unused override is a warning.
+    pub fn count(&self, level: Level) -> usize {
+        let unused = if level >= Level::Warning {
+            self.unused.len()
+        } else {
+            0
+        };
+        self.findings.iter().filter(|it| it.level <= level).count() + unused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(tag: &str, path: Option<&str>, level: Level) -> Finding {
+        Finding {
+            level,
+            folder: "debian-12".to_owned(),
+            format: Format::Deb,
+            package: "acme".to_owned(),
+            tag: tag.to_owned(),
+            details: String::new(),
+            path: path.map(str::to_owned),
+        }
+    }
+
+    fn own(tag: &str, path: Option<&str>) -> Override {
+        Override {
+            tag: tag.to_owned(),
+            path: path.map(str::to_owned),
+            package: None,
+            details: None,
+            format: None,
+            expected: false,
+            reason: "why".to_owned(),
+        }
+    }
+
+    #[test]
+    fn patterns_have_stars() {
+        for (pattern, text, expect) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("/opt/*", "/opt/a/b", true),
+            ("/opt/*", "/usr/opt/a", false),
+            ("/opt/*.so", "/opt/a.so.b", false),
+            ("/opt/*/site-packages/*", "/opt/a/lib/site-packages/b", true),
+            ("*", "", true),
+            ("a*b*c", "axxbyyc", true),
+            ("ab*bc", "abc", false),
+        ] {
+            assert_eq!(is_like(pattern, text), expect, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn shipped_overrides_are_sound_and_have_reasons() {
+        let shipped: Shipped = toml::from_str(SHIPPED).unwrap();
+        assert!(shipped.overrides.len() > 20);
+        let overrides = shipped.overrides;
+        Policy {
+            overrides: overrides.clone(),
+        }
+        .check()
+        .unwrap();
+        for it in &overrides {
+            assert!(it.reason.len() > 20, "{}", it.tag);
+        }
+    }
+
+    #[test]
+    fn what_no_override_matches_counts_and_an_unused_one_is_told() {
+        let policy = Policy {
+            overrides: vec![
+                own("no-copyright-file", None),
+                own("absent", Some("/opt/*")),
+            ],
+        };
+        let findings = vec![
+            finding("dir-or-file-in-opt", Some("/opt/acme"), Level::Error),
+            finding("dir-or-file-in-opt", Some("/srv/acme"), Level::Error),
+            finding("no-copyright-file", None, Level::Error),
+            finding("other", None, Level::Info),
+        ];
+        let judged = judge(&policy, findings, true).unwrap();
+        let left: Vec<&str> = judged.findings.iter().map(|it| it.tag.as_str()).collect();
+        assert_eq!(left, ["dir-or-file-in-opt", "other"]);
+        assert_eq!(judged.unused, [own("absent", Some("/opt/*"))]);
+        assert_eq!(judged.count(Level::Error), 1);
+        assert_eq!(judged.count(Level::Warning), 2);
+        assert_eq!(judged.count(Level::Info), 3);
+        let empty = judge(&Policy::default(), Vec::new(), true).unwrap();
+        assert_eq!(empty.unused.len(), 1);
+        assert!(
+            judge(&Policy::default(), Vec::new(), false)
+                .unwrap()
+                .unused
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn an_override_needs_a_reason() {
+        let mut bad = own("x", None);
+        bad.reason = " ".to_owned();
+        let error = Policy {
+            overrides: vec![bad],
+        }
+        .check()
+        .unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+    }
+}

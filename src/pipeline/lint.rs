@@ -1,0 +1,307 @@
+//! `omnibuild lint`: lintian and rpmlint over finished packages, in a container of their own image.
+//!
+//! The image is made once from debian-12's base and kept by its content, like a builder; the programs run
+//! without a network. What they found is judged by [`lint`](crate::lint).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::archive::ArchiveWriter;
+use crate::base::{self, BaseImage};
+use crate::cli::{Common, Environment, LintLevel};
+use crate::config::PlatformTable;
+use crate::context::Context;
+use crate::digest::{Digest, KeyBuilder};
+use crate::engine::{BuildSpec, Exec, Network, with_container};
+use crate::error::{Error, Kind, Result};
+use crate::lint::{self, Judged, Level};
+use crate::package::read::format_of;
+use crate::plan::{BasePlan, NetworkPlan};
+use crate::platform::{Arch, PlatformId};
+use crate::report::{Outcome, Reporter, Stage, listing};
+
+use super::build::stop_signal;
+use super::{Project, Run, host_architecture};
+
+/// The platform that the image of the lint programs is made from.
+const TOOL_PLATFORM: &str = "debian-12";
+const KEY_LABEL: &str = "org.omnibuild.lint-key";
+
+/// Where the packages are in the container.
+const PACKAGES: &str = "omnibuild/packages";
+
+/// Packages by the name of their folder.
+type Folders = BTreeMap<String, Vec<PathBuf>>;
+
+/// Prints what is found, and fails with [`Kind::Lint`] when something is as bad as `fail_on`.
+pub(super) async fn lint(
+    common: &Common,
+    files: &[PathBuf],
+    fail_on: LintLevel,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    let folders = if files.is_empty() {
+        last_built(&project, common)?
+    } else {
+        named(files)?
+    };
+    if common.dry_run {
+        for path in folders.values().flatten() {
+            reporter.note(None, &format!("would look at {}", path.display()));
+        }
+        return Ok(());
+    }
+    let run = Run::new(common.host.clone(), &project, reporter)?;
+    let result = tokio::select! {
+        result = look(&project, &run, reporter, &folders) => result,
+        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
+    };
+    let swept = run.sweep().await;
+    let findings = lint::parse(&result?)?;
+    swept?;
+    let bundle = findings.iter().any(|it| {
+        it.path
+            .as_deref()
+            .is_some_and(|path| path.starts_with("/opt/"))
+    });
+    let judged = lint::judge(&project.config.lint, findings, bundle)?;
+    reporter.print_result("lint", &text(&judged, &folders), &judged)?;
+    let level = match fail_on {
+        LintLevel::Error => Level::Error,
+        LintLevel::Warning => Level::Warning,
+        LintLevel::Info => Level::Info,
+    };
+    match judged.count(level) {
+        0 => Ok(()),
+        count => Err(Error::new(Kind::Lint, format!("{count} findings in the packages"))
+            .hint("`lintian-explain-tags TAG` and `rpmlint --explain TAG` say what a tag means; correct the package, or override the tag with a reason in [lint]")),
+    }
+}
+
+/// The packages of the last build of each platform that was asked for.
+fn last_built(project: &Project, common: &Common) -> Result<Folders> {
+    let mut folders = Folders::new();
+    for target in project.targets(common, false)? {
+        let id = &target.platform.id;
+        let Some(record) = project.state.build(id) else {
+            continue;
+        };
+        let folder = project.state.packages(id);
+        let files = record
+            .packages
+            .iter()
+            .map(|package| folder.join(&package.artifact.file_name));
+        folders.insert(id.to_string(), files.collect());
+    }
+    if folders.is_empty() {
+        return Err(
+            Error::new(Kind::Missing, "there are no packages to look at")
+                .hint("build them first, or name package files"),
+        );
+    }
+    Ok(folders)
+}
+
+/// The packages that were named, by the folders they are in.
+fn named(files: &[PathBuf]) -> Result<Folders> {
+    let mut folders = Folders::new();
+    for file in files {
+        format_of(file)?;
+        let path = std::path::absolute(file)?;
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+        let folder = folder.to_string_lossy().replace(
+            |letter: char| !(letter.is_ascii_alphanumeric() || ".-_".contains(letter)),
+            "_",
+        );
+        let folder = if folder.is_empty() {
+            "packages".to_owned()
+        } else {
+            folder
+        };
+        folders.entry(folder).or_default().push(path);
+    }
+    Ok(folders)
+}
+
+/// Runs the programs and answers what they printed.
+async fn look(
+    project: &Project,
+    run: &Run,
+    reporter: &Reporter,
+    folders: &Folders,
+) -> Result<Vec<String>> {
+    let platform = project.table.find(TOOL_PLATFORM)?;
+    let arch = host_architecture()?;
+    let config = &project.config;
+    let base_plan = BasePlan {
+        platform: platform.id.clone(),
+        image: platform.image.clone(),
+        bootstrap: platform.bootstrap.clone(),
+        mirror: config.mirror.clone(),
+        arch,
+    };
+    let network = NetworkPlan {
+        name: config.network.clone(),
+        proxies: config.proxies.clone(),
+        ca_bundle: config.ca_bundle.clone(),
+    };
+    let id: PlatformId = "lint".parse()?;
+    let report = reporter.platform(&id, &project.state.log(&id))?;
+    let (engine, session) = run.engine().await?;
+    let context = Context {
+        engine: engine.as_ref(),
+        session,
+        caches: &project.caches,
+        remote: None,
+        report: &report,
+        network: &network,
+    };
+    let work = async {
+        let stage = report.stage(Stage::Base);
+        let (base, there) = base::ensure(&context, &stage, &base_plan, false).await?;
+        if there {
+            stage.reused(&base.describe());
+        } else {
+            stage.finished(&base.describe());
+        }
+        let shipped = tool_files();
+        let tag = ensure_image(&context, &shipped, &base, arch).await?;
+        let stage = report.stage(Stage::Verify);
+        let mut archive = ArchiveWriter::new(0)?;
+        for (folder, files) in folders {
+            for file in files {
+                let name = file
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                archive.file(&format!("{PACKAGES}/{folder}/{name}"), 0o644, file)?;
+            }
+        }
+        let archive = archive.finish()?;
+        let exec = Exec::new(["sh", "/usr/lib/omnibuild/lint.sh"]).env("LC_ALL", "C.UTF-8");
+        let lines = with_container(
+            engine.as_ref(),
+            &report,
+            &context.offline(&tag),
+            async |container| {
+                container.upload("/", &archive).await?;
+                container.capture(&exec).await
+            },
+        )
+        .await?;
+        stage.finished(&format!(
+            "{} packages looked at",
+            folders.values().flatten().count()
+        ));
+        Ok(lines)
+    };
+    let result = work.await;
+    report.finish(match &result {
+        Ok(_) => Outcome::Built,
+        Err(error) => Outcome::of_error(error),
+    });
+    result
+}
+
+/// What the image is made of. Overrides are judged here, so they are not in it.
+fn tool_files() -> BTreeMap<String, Vec<u8>> {
+    let mut files = PlatformTable::shipped("lint");
+    files.remove("overrides.toml");
+    files
+}
+
+/// The image with the programs, by its content: base, Dockerfile and what it copies.
+async fn ensure_image(
+    context: &Context<'_>,
+    files: &BTreeMap<String, Vec<u8>>,
+    base: &BaseImage,
+    arch: Arch,
+) -> Result<String> {
+    let digests = files
+        .iter()
+        .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
+    let key = KeyBuilder::new("lint image", 1)
+        .field("base image", base.identity.as_str())
+        .fields("context ", digests)
+        .finish();
+    let tag = format!("omnibuild/lint:{}", key.digest.short());
+    let stage = context.report.stage(Stage::Image);
+    let there = context.engine.image(&tag).await?;
+    let label = |labels: &BTreeMap<String, String>| {
+        labels.get(KEY_LABEL).map(String::as_str) == Some(key.digest.as_str())
+    };
+    if there.is_some_and(|image| label(&image.labels)) {
+        stage.reused(&tag);
+        return Ok(tag);
+    }
+    let mut archive = ArchiveWriter::new(0)?;
+    for (name, bytes) in files {
+        archive.bytes(name, 0o755, bytes)?;
+    }
+    archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
+    let archive = archive.finish()?;
+    let mut args = context.network.proxies.clone();
+    args.insert("BASE".to_owned(), base.reference.clone());
+    let spec = BuildSpec {
+        context: &archive,
+        args,
+        labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.digest.to_string())]),
+        tag: &tag,
+        arch,
+        network: Network::Named(context.network.name.clone()),
+    };
+    let output = |line: &str| context.report.output_line(line);
+    context.engine.build(&spec, &output).await.map_err(|error| {
+        error.context("the image of the lint programs").hint("it is made from debian-12 and installs lintian and rpmlint: check the network, --mirror and --ca-bundle; the log has the rest")
+    })?;
+    stage.finished(&tag);
+    Ok(tag)
+}
+
+fn text(judged: &Judged, folders: &Folders) -> String {
+    let rows: Vec<Vec<String>> = judged
+        .findings
+        .iter()
+        .map(|it| {
+            [
+                it.level.word(),
+                &it.folder,
+                &it.package,
+                &it.tag,
+                &it.details,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        })
+        .collect();
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(listing(
+            &["level", "from", "package", "tag", "details"],
+            &rows,
+            None,
+        ));
+    }
+    for unused in &judged.unused {
+        let path = unused
+            .path
+            .as_deref()
+            .map(|path| format!(" at `{path}`"))
+            .unwrap_or_default();
+        parts.push(format!(
+            "warning: the override of `{}`{path} matches nothing ({})",
+            unused.tag, unused.reason
+        ));
+    }
+    let overridden: usize = judged.overridden.iter().map(|it| it.count).sum();
+    parts.push(format!(
+        "{} packages: {} findings; {overridden} overridden by {} reasons (--json has them)",
+        folders.values().flatten().count(),
+        judged.findings.len(),
+        judged.overridden.len(),
+    ));
+    parts.join("\n\n")
+}
