@@ -1,4 +1,5 @@
-//! The same inputs make the same bytes: in another folder, from empty caches, for another user.
+//! The same inputs make the same bytes: in another folder, from empty caches, for another user; for
+//! bundles of all kinds by the program's own means.
 
 use std::path::Path;
 use std::process::Command;
@@ -122,4 +123,70 @@ fn copy_records(from: &Path, to: &Path) {
         }
     }
     assert!(copied > 0, "no records in {}", from.display());
+}
+
+/// A project of these sources, with pinned build requirements.
+fn bundle(name: &str, sources: &[(String, String)]) -> Project {
+    let pyproject = format!(
+        "[build-system]\nrequires = [\"setuptools==75.8.0\", \"wheel==0.45.1\"]\n\
+         build-backend = \"setuptools.build_meta\"\n\
+         [project]\nname = \"bundle-{name}\"\nversion = \"1.0.0\"\n\
+         [tool.setuptools.packages.find]\nwhere = [\"src\"]\nnamespaces = true\n\
+         [tool.setuptools.package-data]\n\"*\" = [\"*.txt\"]\n"
+    );
+    let own = [("pyproject.toml", pyproject.as_str())];
+    let sources = sources
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()));
+    Project::of(&own.into_iter().chain(sources).collect::<Vec<_>>())
+}
+
+#[test]
+fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
+    let asked = platform::asked_of(&["debian-12", "rocky-9"]);
+    if asked.is_empty() {
+        return;
+    }
+    for platform in &asked {
+        platform::warm(*platform);
+    }
+    let list = asked
+        .iter()
+        .map(|platform| platform.id)
+        .collect::<Vec<_>>()
+        .join(",");
+    let file = |path: &str, text: &str| (format!("src/{path}"), text.to_owned());
+    let thousand: Vec<_> = (0..1000)
+        .map(|number| {
+            let path = format!("thousand/part{}/m{number}.py", number / 50);
+            file(&path, &format!("X = {number}\n"))
+        })
+        .collect();
+    let bundles = [
+        pinned(),
+        bundle("pure", &[file("pure_thing/__init__.py", "X = 1\n")]),
+        bundle(
+            "namespace",
+            &[
+                file("acme/one/__init__.py", "X = 1\n"),
+                file("acme/two/deep/thing.py", "Y = 2\n"),
+            ],
+        ),
+        bundle("thousand", &thousand),
+        bundle(
+            "unicode",
+            &[
+                file("names/__init__.py", ""),
+                file("names/modül.py", "X = 1\n"),
+                file("names/grüße-世界.txt", "x\n"),
+            ],
+        ),
+    ];
+    for project in bundles {
+        project.run(&["--sysbase", &list]).succeeded();
+        let run = project.run(&["verify", "--rebuild", "--sysbase", &list]);
+        let run = run.succeeded();
+        let same = run.stderr.matches("all with the same bytes").count();
+        assert_eq!(same, asked.len(), "{}", run.stderr);
+    }
 }

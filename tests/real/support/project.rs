@@ -32,6 +32,17 @@ impl Project {
         project.committed()
     }
 
+    /// Another project with all that is in the folder of this one: its history, what it remembers of
+    /// its builds, its packages.
+    pub(crate) fn twin(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("omnibuild-real-").tempdir();
+        let project = Self {
+            folder: folder.expect("a temporary folder can be made"),
+        };
+        copy(self.root(), project.root());
+        project
+    }
+
     fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("omnibuild-real-").tempdir();
         let project = Self {
