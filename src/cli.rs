@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Access, CacheOverrides, Overrides, SigningOverrides};
+use crate::config::{Access, CacheOverrides, Channel, Overrides, SigningOverrides};
 use crate::error::Kind;
 
 /// Ship a Python application as native packages, built in containers.
@@ -96,6 +96,9 @@ pub struct Common {
         value_name = "NAME"
     )]
     pub cache_scope: Option<String>,
+    /// Whom packages are for: fast for tests, small for releases [default: standard].
+    #[arg(long, global = true, value_name = "CHANNEL")]
+    pub channel: Option<Channel>,
     /// Leave packages unsigned, whatever the configuration says.
     #[arg(long, global = true)]
     pub no_sign: bool,
@@ -417,6 +420,7 @@ impl Common {
         let from_here = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         Overrides {
             version: self.tag.clone(),
+            channel: self.channel,
             wheel_dir: given(&self.wheel_dir).map(from_here),
             ca_bundle: given(&self.ca_bundle).map(from_here),
             mirror: self.mirror.clone().filter(|mirror| !mirror.is_empty()),

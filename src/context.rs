@@ -18,6 +18,7 @@ use crate::wheels::Remote;
 /// v1/builders/<key>.json                  the interpreter of a builder image
 /// v1/layers/<2 digits>/<key>/             installed wheels with byte code
 /// v1/libraries/<key>.json                which packages of a builder have the libraries of a bundle
+/// v1/segments/<2 digits>/<key>            compressed parts of packages
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/sessions/<session>.lock              who is alive
 /// ```
@@ -54,6 +55,11 @@ impl Caches {
     /// Which packages have which libraries.
     pub fn libraries(&self) -> PathBuf {
         self.root.join("libraries")
+    }
+
+    /// Compressed parts of packages.
+    pub fn segments(&self) -> PathBuf {
+        self.root.join("segments")
     }
 
     /// Programs that work in builders.

@@ -28,10 +28,11 @@
 //! A stage takes the result before it and its own part of the plan, never [`config::Config`]. No
 //! stage decides a name: the plan did. A result lists digests, so that the next key can use them.
 //!
-//! Three things are kept between runs, each under a key of what decides it: builder images (in the
-//! engine), wheels ([`wheels::store`]) and *layers* ([`bundle::store`]): wheels as they are once
-//! installed and compiled at a prefix. Nobody has to install a wheel twice, so after a change of one
-//! line only the application's layer is made, and the packages are written.
+//! Four things are kept between runs, each under a key of what decides it: builder images (in the
+//! engine), wheels ([`wheels::store`]), *layers* ([`bundle::store`]): wheels as they are once
+//! installed and compiled at a prefix, and *segments* ([`package::SegmentStore`]): what layers are
+//! once written for a format and compressed. Nobody has to install or compress a wheel twice, so after
+//! a change of one line only the application's layer and its segment are made.
 //!
 //! A set of wheels is not one thing: when its key misses, [`wheels`] follows the metadata of the wheels
 //! that are there, and has the workshop, a builder container with a network, fetch or build only what
@@ -147,6 +148,9 @@
 //! 12. Nobody gets a [`verify::Verified`] but from [`verify::verify`], or from the record it left of files
 //!     that have the same digests still. (`a_record_holds_for_what_was_verified_and_nothing_else`,
 //!     `an_edited_record_is_not_believed`)
+//! 13. No package depends on what is kept: put together from segments or made from nothing, it is the
+//!     same. (`cold_warm_and_without_a_store_the_bytes_are_the_same`,
+//!     `a_damaged_segment_is_made_again`)
 //!
 //! # Cross-cutting
 //!

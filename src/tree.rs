@@ -59,6 +59,9 @@ pub struct LayerIdentity {
     pub digest: Digest,
     /// The time of its entries, in seconds since 1970.
     pub time: u64,
+    /// Whether a user asked for the distribution in it (PEP 376's REQUESTED), rather than it being
+    /// something's dependency.
+    pub requested: bool,
 }
 
 /// The user and the group that an entry belongs to, by name. Machines number them as they like.

@@ -116,6 +116,7 @@ impl Layer {
             identity: Arc::new(LayerIdentity {
                 digest: Digest::of(&text),
                 time: manifest.time,
+                requested: manifest.is_requested(),
             }),
             manifest,
         })
@@ -235,6 +236,12 @@ pub(crate) fn tar_header(mode: u32, time: u64) -> tar::Header {
 }
 
 impl Manifest {
+    /// Whether it holds what the user asked for, which is then recorded (PEP 376).
+    fn is_requested(&self) -> bool {
+        let mut paths = self.entries.iter().map(|entry| entry.path.as_str());
+        paths.any(|path| path.ends_with(".dist-info/REQUESTED"))
+    }
+
     /// Whether it is of this version, and its entries sorted, inside `/` and inside the data file.
     fn is_sound(&self) -> bool {
         let inside = |entry: &LayerEntry| match &entry.kind {

@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{ImageRef, PlatformId};
+use crate::platform::{Channel, ImageRef, PlatformId};
 use crate::wheel;
 use crate::{audit, lint};
 
@@ -52,6 +52,7 @@ struct RawConfig {
     packages: Option<BTreeMap<String, RawPackage>>,
     platform: Option<BTreeMap<PlatformId, RawPlatformOverride>>,
     wheel_dir: Option<PathBuf>,
+    channel: Option<Channel>,
     index_url: Option<String>,
     extra_index_urls: Option<Vec<String>>,
     ca_bundle: Option<PathBuf>,
@@ -101,6 +102,8 @@ struct Tool {
 pub struct Overrides {
     /// `--tag`.
     pub version: Option<String>,
+    /// `--channel`.
+    pub channel: Option<Channel>,
     /// `--wheel-dir`, `WHEEL_DIR`.
     pub wheel_dir: Option<PathBuf>,
     /// `--ca-bundle`, `SSL_CERT_FILE`.
@@ -166,6 +169,8 @@ pub struct Config {
     pub packages: BTreeMap<String, PackageConfig>,
     /// What single platforms change.
     pub platform: BTreeMap<PlatformId, PlatformOverride>,
+    /// Whom the packages are for.
+    pub channel: Channel,
     /// Where wheels are cached, when said.
     pub wheel_dir: Option<PathBuf>,
     /// The package index, when said.
@@ -326,6 +331,7 @@ impl RawConfig {
             packages: self.packages.or(under.packages),
             platform: self.platform.or(under.platform),
             wheel_dir: self.wheel_dir.or(under.wheel_dir),
+            channel: self.channel.or(under.channel),
             index_url: self.index_url.or(under.index_url),
             extra_index_urls: self.extra_index_urls.or(under.extra_index_urls),
             ca_bundle: self.ca_bundle.or(under.ca_bundle),
@@ -437,6 +443,7 @@ fn check(
             .into_iter()
             .map(|(id, table)| (id, table.into()))
             .collect(),
+        channel: overrides.channel.or(raw.channel).unwrap_or_default(),
         wheel_dir,
         index_url: overrides.index_url.or(raw.index_url),
         extra_index_urls: raw.extra_index_urls.unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
-use super::{Built, PackageSpec, Packager, contents, packager};
+use super::{Built, PackageSpec, Packager, SegmentStore, contents, packager};
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
@@ -20,6 +20,7 @@ pub fn write(
     plan: &PlatformPlan,
     bundle: &Bundle,
     signer: Option<&Signer>,
+    segments: &SegmentStore,
     folder: &Path,
 ) -> Result<Vec<Built>> {
     let mut built = Vec::new();
@@ -40,7 +41,7 @@ pub fn write(
             spec.relations.provides.extend(bundled(writer, bundle));
         }
         let path = folder.join(writer.file_name(&spec));
-        let written = writer.write(&spec, &tree, &path)?;
+        let written = writer.write_with(&spec, &tree, segments, &path)?;
         let artifact = match signer {
             Some(signer) => writer.sign(&path, &written.file_name, signer)?,
             None => written,
@@ -96,7 +97,7 @@ fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
         depends: depends.collect(),
         relations: package.relations.clone(),
         scripts: package.scripts.clone(),
-        codec: package.codec,
+        compression: package.compression,
         epoch: package.epoch,
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::platform::{Arch, Codec};
+use crate::platform::{Arch, Channel, Codec};
 use crate::version::NativeVersion;
 
 use super::{PackageSpec, Relations, Scripts};
@@ -33,7 +33,7 @@ pub(super) fn spec(codec: Codec) -> PackageSpec {
         depends: Vec::new(),
         relations: Relations::default(),
         scripts: Scripts::default(),
-        codec,
+        compression: Channel::Standard.compression(codec),
         epoch: EPOCH,
     }
 }
@@ -48,7 +48,12 @@ fn layer(path: &str) -> Option<Arc<LayerIdentity>> {
         _ => return None,
     };
     let digest = crate::digest::Digest::of(folder);
-    Some(Arc::new(LayerIdentity { digest, time }))
+    let requested = folder == "bin";
+    Some(Arc::new(LayerIdentity {
+        digest,
+        time,
+        requested,
+    }))
 }
 
 fn add(tree: &mut Tree, path: &str, mode: u32, kind: EntryKind) {

@@ -11,13 +11,15 @@ mod contents;
 pub mod deb;
 #[cfg(test)]
 mod fixture;
-mod gzip;
+#[cfg(test)]
+mod incremental_tests;
+mod kept;
+mod payload;
 pub mod read;
 pub mod rpm;
 mod segment;
 #[cfg(test)]
 mod sign_tests;
-mod spool;
 
 use std::path::Path;
 
@@ -25,9 +27,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::platform::{Arch, Codec, Format, PackageName};
+use crate::platform::{Arch, Compression, Format, PackageName};
 use crate::version::NativeVersion;
 
+pub use self::kept::SegmentStore;
 use crate::signing::Signer;
 use crate::tree::Tree;
 
@@ -62,7 +65,7 @@ pub struct PackageSpec {
     /// What runs when it comes and goes.
     pub scripts: Scripts,
     /// How the content is compressed.
-    pub codec: Codec,
+    pub compression: Compression,
     /// Time of the build and of every entry that is not older, in seconds since 1970
     /// (`SOURCE_DATE_EPOCH`).
     pub epoch: u64,
@@ -105,8 +108,21 @@ pub trait Packager {
     /// way to say so.
     fn bundled(&self, name: &str, version: &str) -> Option<String>;
 
-    /// Writes the package to `path` by the commit primitive: whole, or not at all.
-    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact>;
+    /// Writes the package to `path` by the commit primitive: whole, or not at all. What is in
+    /// `segments` is not compressed again, and the rest is put there; the package is the same with
+    /// any of them.
+    fn write_with(
+        &self,
+        spec: &PackageSpec,
+        tree: &Tree,
+        segments: &SegmentStore,
+        path: &Path,
+    ) -> Result<Artifact>;
+
+    /// Writes the package and keeps nothing for the next.
+    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact> {
+        self.write_with(spec, tree, &SegmentStore::nowhere(), path)
+    }
 
     /// Puts a signature into the finished package at `path`, as its format has it.
     fn sign(&self, path: &Path, file_name: &str, signer: &Signer) -> Result<Artifact>;

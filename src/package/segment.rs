@@ -1,43 +1,134 @@
 //! The order of a package's content: what changes together lies together.
 //!
-//! Folders first, since layers share them; then what each layer brings, and last what was made for
-//! this package. A part that has not changed then has the same bytes as in the package before, and
-//! its compressed form can be used again. Knows no format.
+//! Folders first, since layers share them; then what the layers bring, and last what was made for
+//! this package. A segment that has not changed has the same bytes as in the package before, so its
+//! compressed form can be used again. Knows no format.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
-use crate::tree::{Entry, EntryKind, Tree};
+use crate::digest::{Digest, DigestWriter};
+use crate::platform::Compression;
+use crate::tree::{Content, Entry, EntryKind, LayerIdentity, Tree};
+
+/// Layers below this many bytes share a segment until it has so many: alone they would be larger by
+/// four to five percent, so by about one (measured with xz on 36 and 66 MB of Python packages).
+const SMALL: u64 = 8 << 20;
+
+/// The version of what decides a segment's bytes beside the fields of its key.
+const SCHEMA: u32 = 1;
 
 /// Entries that stand one after another in a package.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Segment<'a> {
-    /// Paths and entries, sorted by path.
+    /// Paths and entries, sorted by path within a layer.
     pub(super) entries: Vec<(&'a str, &'a Entry)>,
+    /// The length of the files' contents in bytes.
+    pub(super) size: u64,
+    /// Whether all of it comes from layers.
+    of_layers: bool,
 }
 
-/// The segments of a tree, those without entries left out.
+impl<'a> Segment<'a> {
+    fn of_layers() -> Self {
+        Self {
+            of_layers: true,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, path: &'a str, entry: &'a Entry) {
+        if let EntryKind::File { size, .. } = &entry.kind {
+            self.size += size;
+        }
+        self.entries.push((path, entry));
+    }
+
+    /// What the segment is kept under in this format (and version of it) and compression, in a
+    /// package of this time; `None` when it is the package's own.
+    pub(super) fn key(
+        &self,
+        tree: &Tree,
+        format: &str,
+        compression: Compression,
+        time: u64,
+    ) -> io::Result<Option<Digest>> {
+        if !self.of_layers {
+            return Ok(None);
+        }
+        let mut key = DigestWriter::new(io::sink());
+        writeln!(key, "segment {SCHEMA} {format} {compression:?}")?;
+        for (path, entry) in &self.entries {
+            let holder = tree.resolve(entry);
+            let Entry {
+                mode, owner, role, ..
+            } = holder;
+            let time = holder.time(time);
+            write!(key, "{path:?} {mode:o} {owner:?} {role:?} {time} ")?;
+            match &entry.kind {
+                EntryKind::Directory => writeln!(key, "folder")?,
+                EntryKind::Symlink(target) => writeln!(key, "link {target:?}")?,
+                EntryKind::HardLink(target) => writeln!(key, "name {target:?}")?,
+                EntryKind::File { size, content } => match (content, &entry.layer) {
+                    (
+                        Content::Slice {
+                            offset, time_field, ..
+                        },
+                        Some(layer),
+                    ) => {
+                        let layer = &layer.digest;
+                        writeln!(key, "file {size} {layer} {offset} {time_field:?}")?;
+                    }
+                    (Content::Bytes(bytes), _) => writeln!(key, "bytes {}", Digest::of(bytes))?,
+                    (Content::Slice { .. }, None) => return Ok(None),
+                },
+            }
+        }
+        Ok(Some(key.finish().0))
+    }
+}
+
+/// The segments of a tree: the folders, those of the layers, the package's own. None is empty.
 pub(super) fn segments(tree: &Tree) -> Vec<Segment<'_>> {
-    let segment = |entries| Segment { entries };
-    let mut folders = Vec::new();
-    let mut own = Vec::new();
+    let mut folders = Segment::default();
+    let mut own = Segment::default();
     // By name first: the order of digests would change whenever a layer does.
-    let mut layers: BTreeMap<(&str, &str), Segment<'_>> = BTreeMap::new();
+    let mut layers: BTreeMap<(&str, &str), (&LayerIdentity, Segment<'_>)> = BTreeMap::new();
     for (path, entry) in tree.iter() {
         // All names of a file lie where the file does.
         let holder = tree.resolve(entry);
         match (&holder.kind, &holder.layer) {
-            (EntryKind::Directory, _) => folders.push((path, entry)),
-            (_, None) => own.push((path, entry)),
+            (EntryKind::Directory, _) => folders.push(path, entry),
+            (_, None) => own.push(path, entry),
             (_, Some(layer)) => layers
                 .entry((&holder.origin, layer.digest.as_str()))
-                .or_insert_with(|| segment(Vec::new()))
-                .entries
-                .push((path, entry)),
+                .or_insert_with(|| (layer, Segment::of_layers()))
+                .1
+                .push(path, entry),
         }
     }
-    std::iter::once(segment(folders))
-        .chain(layers.into_values())
-        .chain([segment(own)])
+    std::iter::once(folders)
+        .chain(grouped(layers.into_values()))
+        .chain([own])
         .filter(|segment| !segment.entries.is_empty())
         .collect()
+}
+
+/// Puts small layers together. What was asked for stays apart: it changes the most often.
+fn grouped<'a>(layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>) -> Vec<Segment<'a>> {
+    let mut segments = Vec::new();
+    let mut group = Segment::of_layers();
+    for (layer, segment) in layers {
+        if layer.requested || segment.size >= SMALL {
+            segments.push(segment);
+            continue;
+        }
+        group.size += segment.size;
+        group.entries.extend(segment.entries);
+        if group.size >= SMALL {
+            segments.push(std::mem::replace(&mut group, Segment::of_layers()));
+        }
+    }
+    segments.push(group);
+    segments
 }

@@ -12,7 +12,7 @@ use crate::context::{Context, in_background};
 use crate::engine::{Container, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::image::{self, BuilderImage};
-use crate::package::{self, Built};
+use crate::package::{self, Built, SegmentStore};
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
@@ -354,10 +354,11 @@ impl PlatformBuild<'_> {
     ) -> Result<Vec<Built>> {
         let stage = self.report.stage(Stage::Package);
         let folder = self.project.state.packages(&plan.id);
+        let segments = SegmentStore::new(&self.project.caches.segments());
         let owned = Arc::new(plan.clone());
         let ending = if signer.is_some() { ", signed" } else { "" };
         let packages = in_background(move || {
-            package::assemble::write(&owned, &bundle, signer.as_ref(), &folder)
+            package::assemble::write(&owned, &bundle, signer.as_ref(), &segments, &folder)
         })
         .await?;
         let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();

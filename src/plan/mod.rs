@@ -22,7 +22,9 @@ use std::path::PathBuf;
 use crate::audit;
 use crate::config::Platform;
 use crate::digest::{Digest, Key, KeyBuilder};
-use crate::platform::{Arch, Bootstrap, Codec, Family, Format, ImageRef, PackageName, PlatformId};
+use crate::platform::{
+    Arch, Bootstrap, Compression, Family, Format, ImageRef, PackageName, PlatformId,
+};
 use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
 
@@ -212,7 +214,7 @@ pub struct PackagePlan {
     /// What it holds.
     pub content: PackageContent,
     /// How it is compressed.
-    pub codec: Codec,
+    pub compression: Compression,
     /// Time of everything in it.
     pub epoch: u64,
 }

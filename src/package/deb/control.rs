@@ -9,7 +9,7 @@ use std::io;
 
 use crate::error::{Error, Kind, Result};
 use crate::package::{Moment, PackageSpec, Relations, Scripts, check, compress};
-use crate::platform::Arch;
+use crate::platform::{Arch, Channel, Codec};
 use crate::tree::Owner;
 use crate::version::NativeVersion;
 
@@ -140,8 +140,7 @@ pub(super) fn archive(
         &listing.installed_size.to_string(),
     );
     control.push_str(&fields.after_size);
-    let encoder = compress::Encoder::new(crate::platform::Codec::Gzip, Vec::new())?;
-    let mut archive = Archive::new(encoder, time);
+    let mut archive = Archive::new(Vec::new(), time);
     let root = Owner::default();
     archive.directory("./", 0o755, &root)?;
     let mut members = BTreeMap::from([("control", (0o644, control.as_str()))]);
@@ -158,7 +157,8 @@ pub(super) fn archive(
             archive.file(&format!("./{name}"), mode, size, &mut content, &root)?;
         }
     }
-    archive.finish()?.finish()
+    let gzip = Channel::Standard.compression(Codec::Gzip);
+    compress::compressed(gzip, &archive.finish()?)
 }
 
 /// The architecture in Debian's words.

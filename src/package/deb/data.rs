@@ -10,9 +10,16 @@ use md5::Md5;
 use tar::{EntryType, Header};
 
 use crate::package::check;
-use crate::package::segment::segments;
-use crate::package::spool::HashingReader;
+use crate::package::payload::{HashingReader, Portion};
+use crate::package::segment::{Segment, segments};
+use crate::platform::Compression;
 use crate::tree::{ContentReader, Entry, EntryKind, Owner, Role, Tree};
+
+/// The format of segments, with its version.
+const FORMAT: &str = "deb 1";
+
+/// The length of what tar archives are made of.
+const RECORD: u64 = 512;
 
 /// A name of this many bytes still ends with a zero byte in a tar header.
 const LONGEST_SHORT_NAME: usize = 99;
@@ -29,71 +36,140 @@ pub(super) struct Listing {
     pub(super) conffiles: String,
 }
 
-/// Writes the tree, with the folders above its entries, which dpkg wants named.
-pub(super) fn write(tree: &Tree, time: u64, output: &mut impl Write) -> io::Result<Listing> {
-    let mut archive = Archive::new(output, time);
-    let mut listing = Listing::default();
-    let mut reader = ContentReader::default();
-    let names_of = tree.hard_links();
-    // The first name of a file with several, and its checksum.
-    let mut first_names: BTreeMap<&str, (&str, String)> = BTreeMap::new();
-    archive.directory("./", 0o755, &Owner::default())?;
-    listing.installed_size += 1;
-    for (path, (mode, owner)) in folders(tree) {
-        archive.directory(&format!("./{path}/"), mode, &owner)?;
-        listing.installed_size += 1;
-    }
-    let segments = segments(tree);
-    for (path, entry) in segments.iter().flat_map(|segment| &segment.entries) {
-        let file = match &entry.kind {
-            EntryKind::HardLink(target) => target,
-            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => *path,
+/// A tree in the order of its archive.
+pub(super) struct Data<'a> {
+    tree: &'a Tree,
+    time: u64,
+    folders: BTreeMap<&'a str, (u32, Owner)>,
+    /// All but the folders.
+    segments: Vec<Segment<'a>>,
+    hard_links: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Data<'a> {
+    /// The archive of a tree in a package of this time, with the folders above its entries, which
+    /// dpkg wants named.
+    pub(super) fn of(tree: &'a Tree, time: u64) -> Self {
+        let is_folder = |segment: &Segment<'_>| {
+            let first = segment.entries.first();
+            first.is_some_and(|(_, entry)| matches!(entry.kind, EntryKind::Directory))
         };
-        let name = format!("./{path}");
-        let entry = tree.resolve(entry);
-        let time = entry.time(time);
-        archive.time = time;
-        if let Some((first, checksum)) = first_names.get(file) {
-            archive.another_name(&name, &format!("./{first}"), entry)?;
-            listing.checksum(checksum, path);
-            continue;
-        }
-        match &entry.kind {
-            EntryKind::Symlink(target) => {
-                archive.symlink(&name, target, &entry.owner)?;
-                listing.installed_size += (target.len() as u64).div_ceil(1024);
-            }
-            EntryKind::File { size, content } => {
-                let named = |error: io::Error| {
-                    let message = format!("`/{path}` of `{}`: {error}", entry.origin);
-                    io::Error::new(error.kind(), message)
-                };
-                let content = reader.read(content, *size, time).map_err(named)?;
-                let mut content = HashingReader::<_, Md5>::new(content);
-                archive
-                    .file(&name, entry.mode, *size, &mut content, &entry.owner)
-                    .map_err(named)?;
-                let checksum = content.finish();
-                listing.checksum(&checksum, path);
-                listing.installed_size += size.div_ceil(1024);
-                if entry.role == Role::Configuration {
-                    writeln!(listing.conffiles, "/{path}").expect("a String takes everything");
-                }
-                if names_of.contains_key(file) {
-                    first_names.insert(file, (path, checksum));
-                }
-            }
-            // Folders are there, and `resolve` left no links: the tree was checked.
-            EntryKind::Directory | EntryKind::HardLink(_) => {}
+        let segments = segments(tree).into_iter();
+        Self {
+            tree,
+            time,
+            folders: folders(tree),
+            segments: segments.filter(|segment| !is_folder(segment)).collect(),
+            hard_links: tree.hard_links(),
         }
     }
-    archive.finish()?;
-    Ok(listing)
+
+    /// What is compressed apart: the folders, the segments, the end.
+    pub(super) fn portions(&self, compression: Compression) -> io::Result<Vec<Portion<'_>>> {
+        let mut portions = vec![Portion::own(|output| self.write_folders(output))];
+        for segment in &self.segments {
+            portions.push(Portion {
+                key: segment.key(self.tree, FORMAT, compression, self.time)?,
+                size: segment.size,
+                write: Box::new(move |output| self.write_segment(segment, output)),
+            });
+        }
+        portions.push(Portion::own(|output| {
+            Archive::new(output, self.time).finish()?;
+            Ok(Vec::new())
+        }));
+        Ok(portions)
+    }
+
+    /// The listing, given the checksums that the portions answered.
+    pub(super) fn listing<'c>(&self, checksums: impl Iterator<Item = &'c [String]>) -> Listing {
+        let mut listing = Listing {
+            installed_size: 1 + self.folders.len() as u64,
+            ..Listing::default()
+        };
+        for (segment, checksums) in self.segments.iter().zip(checksums.skip(1)) {
+            for ((path, entry), checksum) in segment.entries.iter().zip(checksums) {
+                listing.add(path, entry, checksum);
+            }
+        }
+        listing
+    }
+
+    fn write_folders(&self, output: &mut dyn Write) -> io::Result<Vec<String>> {
+        let mut archive = Archive::new(output, self.time);
+        archive.directory("./", 0o755, &Owner::default())?;
+        for (path, (mode, owner)) in &self.folders {
+            archive.directory(&format!("./{path}/"), *mode, owner)?;
+        }
+        Ok(Vec::new())
+    }
+
+    fn write_segment(
+        &self,
+        segment: &Segment<'_>,
+        output: &mut dyn Write,
+    ) -> io::Result<Vec<String>> {
+        let mut archive = Archive::new(output, self.time);
+        let mut reader = ContentReader::default();
+        let mut checksums = Vec::with_capacity(segment.entries.len());
+        // The first name of a file with several, and its checksum.
+        let mut first_names: BTreeMap<&str, (&str, String)> = BTreeMap::new();
+        for (path, entry) in &segment.entries {
+            let file = match &entry.kind {
+                EntryKind::HardLink(target) => target,
+                EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => *path,
+            };
+            let name = format!("./{path}");
+            let entry = self.tree.resolve(entry);
+            archive.time = entry.time(self.time);
+            if let Some((first, checksum)) = first_names.get(file) {
+                archive.another_name(&name, &format!("./{first}"), entry)?;
+                checksums.push(checksum.clone());
+                continue;
+            }
+            let mut checksum = String::new();
+            match &entry.kind {
+                EntryKind::Symlink(target) => archive.symlink(&name, target, &entry.owner)?,
+                EntryKind::File { size, content } => {
+                    let named = |error: io::Error| {
+                        let message = format!("`/{path}` of `{}`: {error}", entry.origin);
+                        io::Error::new(error.kind(), message)
+                    };
+                    let content = reader.read(content, *size, archive.time).map_err(named)?;
+                    let mut content = HashingReader::<_, Md5>::new(content);
+                    archive
+                        .file(&name, entry.mode, *size, &mut content, &entry.owner)
+                        .map_err(named)?;
+                    checksum = content.finish();
+                    if self.hard_links.contains_key(file) {
+                        first_names.insert(file, (path, checksum.clone()));
+                    }
+                }
+                // Folders are apart, and `resolve` left no links: the tree was checked.
+                EntryKind::Directory | EntryKind::HardLink(_) => {}
+            }
+            checksums.push(checksum);
+        }
+        Ok(checksums)
+    }
 }
 
 impl Listing {
-    fn checksum(&mut self, checksum: &str, path: &str) {
-        writeln!(self.checksums, "{checksum}  {path}").expect("a String takes everything");
+    fn add(&mut self, path: &str, entry: &Entry, checksum: &str) {
+        let infallible = "a String takes everything";
+        if !checksum.is_empty() {
+            writeln!(self.checksums, "{checksum}  {path}").expect(infallible);
+        }
+        self.installed_size += match &entry.kind {
+            EntryKind::Directory => 1,
+            EntryKind::Symlink(target) => (target.len() as u64).div_ceil(1024),
+            EntryKind::File { size, .. } => size.div_ceil(1024),
+            EntryKind::HardLink(_) => 0,
+        };
+        let is_file = matches!(entry.kind, EntryKind::File { .. });
+        if is_file && entry.role == Role::Configuration {
+            writeln!(self.conffiles, "/{path}").expect(infallible);
+        }
     }
 }
 
@@ -113,17 +189,14 @@ fn folders(tree: &Tree) -> BTreeMap<&str, (u32, Owner)> {
 
 /// A tar archive.
 pub(super) struct Archive<W: Write> {
-    builder: tar::Builder<W>,
+    output: W,
     time: u64,
 }
 
 impl<W: Write> Archive<W> {
     /// An archive whose entries have this time, in seconds since 1970.
     pub(super) fn new(output: W, time: u64) -> Self {
-        Self {
-            builder: tar::Builder::new(output),
-            time,
-        }
+        Self { output, time }
     }
 
     /// Adds a folder; its name ends with a slash.
@@ -158,8 +231,17 @@ impl<W: Write> Archive<W> {
     }
 
     /// Writes the end of the archive and gives the writer back.
-    pub(super) fn finish(self) -> io::Result<W> {
-        self.builder.into_inner()
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        self.output.write_all(&[0; 2 * 512])?;
+        Ok(self.output)
+    }
+
+    fn put(&mut self, header: &Header, content: &mut dyn Read) -> io::Result<()> {
+        self.output.write_all(header.as_bytes())?;
+        let size = io::copy(content, &mut self.output)?;
+        let missing = size.next_multiple_of(RECORD) - size;
+        io::copy(&mut io::repeat(0).take(missing), &mut self.output)?;
+        Ok(())
     }
 
     fn header(&self, kind: EntryType, mode: u32, size: u64, owner: &Owner) -> Header {
@@ -179,7 +261,7 @@ impl<W: Write> Archive<W> {
         put(&mut fields.name, name);
         put(&mut fields.linkname, target);
         header.set_cksum();
-        self.builder.append(&header, content)
+        self.put(&header, content)
     }
 
     /// Writes a name that is too long for a header as the content of an entry before it.
@@ -190,8 +272,7 @@ impl<W: Write> Archive<W> {
         let mut header = header(kind, 0o644, name.len() as u64 + 1, 0, &Owner::default());
         put(&mut header.as_old_mut().name, "././@LongLink");
         header.set_cksum();
-        self.builder
-            .append(&header, name.as_bytes().chain(&[0][..]))
+        self.put(&header, &mut name.as_bytes().chain(&[0][..]))
     }
 }
 

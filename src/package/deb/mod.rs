@@ -1,7 +1,7 @@
 //! Writes Debian binary packages, deb(5): an `ar` archive of a version, the control archive and the
 //! data archive.
 //!
-//! Never runs dpkg-deb and never holds the content: the data archive goes through a [`Spool`].
+//! Never runs dpkg-deb and never holds the content: the data archive is put together from files, see [`Payload`].
 
 mod control;
 mod data;
@@ -16,8 +16,9 @@ use crate::fsutil;
 use crate::platform::PackageName;
 use crate::version::NativeVersion;
 
-use super::spool::Spool;
-use super::{Artifact, PackageSpec, Packager, check};
+use self::data::Data;
+use super::payload::Payload;
+use super::{Artifact, PackageSpec, Packager, SegmentStore, check};
 use crate::signing::Signer;
 use crate::tree::Tree;
 
@@ -59,18 +60,25 @@ impl Packager for Deb {
     ///
     /// Fails with [`Kind::Config`] when a field can't stand in a control file, with
     /// [`Kind::Conflict`] when a path can't stand in a package.
-    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact> {
+    fn write_with(
+        &self,
+        spec: &PackageSpec,
+        tree: &Tree,
+        segments: &SegmentStore,
+        path: &Path,
+    ) -> Result<Artifact> {
         let fields = control::Fields::of(spec)?;
         check::tree(tree)?;
         check_time(spec.epoch)?;
         fsutil::commit_file(path, |output| {
             let failed = |error: io::Error| Error::io("write", path, &error);
-            let (listing, mut data) =
-                Spool::write(path, spec.codec, |sink| data::write(tree, spec.epoch, sink))
-                    .map_err(failed)?;
+            let data = Data::of(tree, spec.epoch);
+            let portions = data.portions(spec.compression).map_err(failed)?;
+            let payload = Payload::make(path, spec.compression, segments, &portions)?;
+            let listing = data.listing(payload.checksums());
             let control =
                 control::archive(&fields, &spec.scripts, &listing, spec.epoch).map_err(failed)?;
-            check_member(data.size)?;
+            check_member(payload.size)?;
             let mut output = DigestWriter::new(output);
             let mut write = || {
                 output.write_all(MAGIC)?;
@@ -84,10 +92,10 @@ impl Packager for Deb {
                 )?;
                 output.write_all(&control)?;
                 pad(&mut output, control.len() as u64)?;
-                let name = format!("data.tar.{}", spec.codec.extension());
-                member(&mut output, &name, data.size, spec.epoch)?;
-                data.copy_to(&mut output)?;
-                pad(&mut output, data.size)
+                let name = format!("data.tar.{}", spec.compression.codec.extension());
+                member(&mut output, &name, payload.size, spec.epoch)?;
+                payload.copy_to(&mut output)?;
+                pad(&mut output, payload.size)
             };
             write().map_err(failed)?;
             let (digest, size, _) = output.finish();

@@ -8,7 +8,7 @@ use ::tar::EntryType;
 use sha2::Sha256;
 
 use crate::error::Result;
-use crate::package::spool::HashingReader;
+use crate::package::payload::HashingReader;
 use crate::platform::{Codec, Format};
 use crate::version::NativeVersion;
 

@@ -1,28 +1,31 @@
 //! The payload: a cpio archive in the `newc` format, as rpm has it.
 //!
 //! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). The order is not the header's, which is
-//! sorted: rpm finds an entry's place in the header by its name. Every file has its own inode number,
-//! which its hard links share; the last of its names has the content.
+//! sorted: rpm finds an entry's place in the header by its name. Hard links share an inode
+//! number; the last of their names has the content.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use sha2::Sha256;
 
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::package::segment::segments;
-use crate::package::spool::HashingReader;
+use crate::package::payload::{HashingReader, Portion};
+use crate::package::segment::{Segment, segments};
+use crate::platform::Compression;
 use crate::tree::{ContentReader, Entry, EntryKind, Tree};
 
-/// What the header has to know of the payload.
+/// The format of segments, with its version.
+const FORMAT: &str = "rpm 1";
+
+/// What the header has to know of the payload, sorted by path.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
-    /// The SHA-256 digest of each entry's content, empty for what is no file; sorted by path.
+pub(super) struct Files {
+    /// The SHA-256 digest of each entry's content, empty for what is no file.
     pub(super) digests: Vec<String>,
-    /// The inode number of each entry, sorted by path.
+    /// The inode number of each entry.
     pub(super) inodes: Vec<u32>,
-    /// The uncompressed length in bytes.
-    pub(super) size: u64,
 }
 
 /// The type and permission bits of an entry, as in `st_mode`.
@@ -65,78 +68,139 @@ pub(super) fn check_sizes(tree: &Tree) -> Result<()> {
     Err(Error::new(Kind::Build, message).hint("ship such data apart from the application"))
 }
 
-/// Writes the tree. Owners stand by name in the header, and as 0 here.
-pub(super) fn write(tree: &Tree, time: u32, output: &mut impl Write) -> io::Result<Archive> {
-    let mut archive = Archive::default();
-    let mut reader = ContentReader::default();
-    let names_of = tree.hard_links();
-    let mut entries = BTreeMap::new();
-    // Of the files with several names: the inode number, and their first names.
-    let mut begun: BTreeMap<&str, (u32, Vec<&str>)> = BTreeMap::new();
-    let segments = segments(tree);
-    let all = segments.iter().flat_map(|segment| &segment.entries);
-    for (number, (path, entry)) in (1..).zip(all) {
-        let file = match &entry.kind {
-            EntryKind::HardLink(target) => target,
-            EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => *path,
-        };
-        let entry = tree.resolve(entry);
-        let time = self::time(entry, time);
-        let links = names_of.get(file).map_or(1, Vec::len);
-        let (inode, before) = begun.entry(file).or_insert((number, Vec::new()));
-        let inode = *inode;
-        before.push(path);
-        let complete = before.len() == links;
-        let size = if complete { size(entry) } else { 0 };
-        let header = Member {
-            name: &format!("./{path}"),
-            inode,
-            mode: mode(entry),
-            links: u32::try_from(links).unwrap_or(u32::MAX),
+/// A tree in the order of its archive. Owners stand by name in the header, and as 0 here.
+pub(super) struct Archive<'a> {
+    tree: &'a Tree,
+    time: u32,
+    segments: Vec<Segment<'a>>,
+    hard_links: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Archive<'a> {
+    /// The archive of a tree in a package of this time.
+    pub(super) fn of(tree: &'a Tree, time: u32) -> Self {
+        Self {
+            tree,
             time,
-            size,
-        };
-        archive.size += header.write(output)?;
-        let digest = match &entry.kind {
-            EntryKind::File { content, .. } if complete => {
-                let named = |error: io::Error| {
-                    let message = format!("`/{path}` of `{}`: {error}", entry.origin);
-                    io::Error::new(error.kind(), message)
-                };
-                let content = reader.read(content, size, u64::from(time)).map_err(named)?;
-                let mut content = HashingReader::<_, Sha256>::new(content);
-                io::copy(&mut content, output).map_err(named)?;
-                content.finish()
-            }
-            EntryKind::Symlink(target) => {
-                output.write_all(target.as_bytes())?;
-                String::new()
-            }
-            EntryKind::Directory | EntryKind::File { .. } | EntryKind::HardLink(_) => String::new(),
-        };
-        archive.size += size + pad(output, size)?;
-        entries.insert(*path, (inode, digest.clone()));
-        if complete {
-            for name in begun
-                .remove(file)
-                .map(|(_, names)| names)
-                .unwrap_or_default()
-            {
-                entries.insert(name, (inode, digest.clone()));
-            }
+            segments: segments(tree),
+            hard_links: tree.hard_links(),
         }
     }
-    (archive.inodes, archive.digests) = entries.into_values().unzip();
-    let trailer = Member {
-        name: "TRAILER!!!",
-        inode: 0,
-        mode: 0,
-        links: 1,
-        time: 0,
-        size: 0,
-    };
-    archive.size += trailer.write(output)?;
-    Ok(archive)
+
+    /// What is compressed apart: the segments and the end.
+    pub(super) fn portions(&self, compression: Compression) -> io::Result<Vec<Portion<'_>>> {
+        let mut portions = Vec::with_capacity(self.segments.len() + 1);
+        for segment in &self.segments {
+            portions.push(Portion {
+                key: segment.key(self.tree, FORMAT, compression, u64::from(self.time))?,
+                size: segment.size,
+                write: Box::new(move |output| self.write_segment(segment, output)),
+            });
+        }
+        portions.push(Portion::own(|output| {
+            let trailer = Member {
+                name: "TRAILER!!!",
+                inode: 0,
+                mode: 0,
+                links: 1,
+                time: 0,
+                size: 0,
+            };
+            trailer.write(output)?;
+            Ok(Vec::new())
+        }));
+        Ok(portions)
+    }
+
+    /// What the header says of the files, given the checksums that the portions answered.
+    pub(super) fn files<'c>(&self, checksums: impl Iterator<Item = &'c [String]>) -> Files {
+        let mut digests = BTreeMap::new();
+        for (segment, checksums) in self.segments.iter().zip(checksums) {
+            let paths = segment.entries.iter().map(|(path, _)| *path);
+            digests.extend(paths.zip(checksums));
+        }
+        let mut files = Files::default();
+        let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+        for (number, (path, entry)) in (1..).zip(self.tree.iter()) {
+            let inode = *numbers.entry(file_of(path, entry)).or_insert(number);
+            files.inodes.push(inode);
+            let digest = digests.get(path).map_or("", |digest| digest.as_str());
+            files.digests.push(digest.to_owned());
+        }
+        files
+    }
+
+    fn write_segment(
+        &self,
+        segment: &Segment<'_>,
+        output: &mut dyn Write,
+    ) -> io::Result<Vec<String>> {
+        let mut reader = ContentReader::default();
+        let mut digests: Vec<String> = Vec::with_capacity(segment.entries.len());
+        // Of the files with several names: where their first names stand.
+        let mut begun: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, (path, entry)) in (1..).zip(&segment.entries) {
+            let file = file_of(path, entry);
+            let entry = self.tree.resolve(entry);
+            let time = time(entry, self.time);
+            let links = self.hard_links.get(file).map_or(1, Vec::len);
+            let before = begun.entry(file).or_default();
+            before.push(digests.len());
+            let complete = before.len() == links;
+            let size = if complete { size(entry) } else { 0 };
+            let header = Member {
+                name: &format!("./{path}"),
+                inode: if links == 1 { number } else { inode(file) },
+                mode: mode(entry),
+                links: u32::try_from(links).unwrap_or(u32::MAX),
+                time,
+                size,
+            };
+            header.write(output)?;
+            let digest = match &entry.kind {
+                EntryKind::File { content, .. } if complete => {
+                    let named = |error: io::Error| {
+                        let message = format!("`/{path}` of `{}`: {error}", entry.origin);
+                        io::Error::new(error.kind(), message)
+                    };
+                    let content = reader.read(content, size, u64::from(time)).map_err(named)?;
+                    let mut content = HashingReader::<_, Sha256>::new(content);
+                    io::copy(&mut content, output).map_err(named)?;
+                    content.finish()
+                }
+                EntryKind::Symlink(target) => {
+                    output.write_all(target.as_bytes())?;
+                    String::new()
+                }
+                EntryKind::Directory | EntryKind::File { .. } | EntryKind::HardLink(_) => {
+                    String::new()
+                }
+            };
+            pad(output, size)?;
+            digests.push(digest.clone());
+            if complete {
+                for first in begun.remove(file).unwrap_or_default() {
+                    digests[first].clone_from(&digest);
+                }
+            }
+        }
+        Ok(digests)
+    }
+}
+
+/// The path that holds the content of an entry.
+fn file_of<'a>(path: &'a str, entry: &'a Entry) -> &'a str {
+    match &entry.kind {
+        EntryKind::HardLink(target) => target,
+        EntryKind::Directory | EntryKind::Symlink(_) | EntryKind::File { .. } => path,
+    }
+}
+
+/// The inode number of a file with several names, for the tools that take cpio archives for what
+/// they are: rpm reads the header's. From the path, so that it stays when other files come and go.
+fn inode(file: &str) -> u32 {
+    let digest = Digest::of(file);
+    u32::from_str_radix(&digest.as_str()[..8], 16).unwrap_or(u32::MAX)
 }
 
 /// What stands before an entry's content.
@@ -150,8 +214,8 @@ struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// Writes the header and the name, padded; says how long that is.
-    fn write(&self, output: &mut impl Write) -> io::Result<u64> {
+    /// Writes the header and the name, padded.
+    fn write(&self, output: &mut dyn Write) -> io::Result<()> {
         let Self {
             name,
             inode,
@@ -174,15 +238,14 @@ impl Member<'_> {
         output.write_all(name.as_bytes())?;
         output.write_all(&[0])?;
         let length = (6 + 13 * 8 + name_size) as u64;
-        Ok(length + pad(output, length)?)
+        pad(output, length)
     }
 }
 
 /// Everything begins at a multiple of four bytes.
-fn pad(output: &mut impl Write, length: u64) -> io::Result<u64> {
+fn pad(output: &mut dyn Write, length: u64) -> io::Result<()> {
     let missing = length.next_multiple_of(4) - length;
-    output.write_all(&[0; 3][..usize::try_from(missing).unwrap_or(0)])?;
-    Ok(missing)
+    output.write_all(&[0; 3][..usize::try_from(missing).unwrap_or(0)])
 }
 
 #[cfg(test)]

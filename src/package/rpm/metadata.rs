@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::package::{Moment, PackageSpec, Relations, check, compress};
+use crate::package::{Moment, PackageSpec, Relations, check};
 use crate::platform::{Arch, Codec};
 use crate::tree::{EntryKind, Role, Tree};
 use crate::version::NativeVersion;
 
-use super::cpio::{self, Archive};
+use super::cpio::{self, Files};
 use super::dependency::{self, Dependency};
 use super::header::{Header, tag};
 
@@ -72,13 +72,14 @@ pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
     header.string(tag::SOURCE_RPM, &source);
     header.string(tag::RPM_VERSION, RPM_VERSION);
     header.string(tag::PAYLOAD_FORMAT, "cpio");
-    let (compressor, level) = match spec.codec {
-        Codec::Gzip => ("gzip", compress::GZIP_LEVEL.to_string()),
-        Codec::Xz => ("xz", compress::XZ_LEVEL.to_string()),
-        Codec::Zstd => ("zstd", compress::ZSTD_LEVEL.to_string()),
+    let codec = spec.compression.codec;
+    let compressor = match codec {
+        Codec::Gzip => "gzip",
+        Codec::Xz => "xz",
+        Codec::Zstd => "zstd",
     };
     header.string(tag::PAYLOAD_COMPRESSOR, compressor);
-    header.string(tag::PAYLOAD_FLAGS, &level);
+    header.string(tag::PAYLOAD_FLAGS, &spec.compression.level.to_string());
     header.string(tag::ENCODING, "utf-8");
     add_provides(&mut header, spec)?;
     add_requires(&mut header, spec)?;
@@ -241,8 +242,12 @@ fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
             requires.iter().any(|it| it.name.starts_with('(')),
         ),
         ("CaretInVersions", "4.15.0-1", version_has('^', &requires)),
-        ("PayloadIsXz", "5.2-1", spec.codec == Codec::Xz),
-        ("PayloadIsZstd", "5.4.18-1", spec.codec == Codec::Zstd),
+        ("PayloadIsXz", "5.2-1", spec.compression.codec == Codec::Xz),
+        (
+            "PayloadIsZstd",
+            "5.4.18-1",
+            spec.compression.codec == Codec::Zstd,
+        ),
     ];
     for (name, version, _) in features.into_iter().filter(|(_, _, used)| *used) {
         requires.insert(Dependency::feature(name, version));
@@ -263,7 +268,7 @@ fn file_flags(role: Role) -> u32 {
 }
 
 /// One value of each array for each file, in the order of the paths, as rpm looks them up.
-pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, time: u32) {
+pub(super) fn add_files(header: &mut Header, tree: &Tree, files: &Files, time: u32) {
     header.size(tag::SIZE, tag::LONG_SIZE, tree.installed_size());
     if tree.is_empty() {
         return;
@@ -301,7 +306,7 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, tim
     header.int16s(tag::FILE_RDEVS, std::iter::repeat_n(0, tree.len()));
     let times = entries().map(|entry| cpio::time(entry, time));
     header.int32s(tag::FILE_MTIMES, times);
-    header.strings(tag::FILE_DIGESTS, &archive.digests);
+    header.strings(tag::FILE_DIGESTS, &files.digests);
     header.int32s(tag::FILE_DIGEST_ALGORITHM, [SHA256]);
     let targets = entries().map(|entry| match &entry.kind {
         EntryKind::Symlink(target) => target.as_str(),
@@ -323,7 +328,7 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, archive: &Archive, tim
     // Everything is verified.
     header.int32s(tag::FILE_VERIFY_FLAGS, same(u32::MAX));
     header.int32s(tag::FILE_DEVICES, same(1));
-    header.int32s(tag::FILE_INODES, archive.inodes.iter().copied());
+    header.int32s(tag::FILE_INODES, files.inodes.iter().copied());
     header.strings(tag::FILE_LANGS, entries().map(|_| ""));
 }
 

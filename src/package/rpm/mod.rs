@@ -1,7 +1,8 @@
 //! Writes RPM packages, version 4 of the format: lead, signature header, header, compressed cpio.
 //!
 //! Read by rpm 4.12 and later (with Zstandard: 4.14 and later). Never runs rpmbuild, looks for no
-//! dependencies in the content, and never holds it: the payload goes through a [`Spool`].
+//! dependencies in the content, and never holds it: the payload is put together from files, see
+//! [`Payload`].
 
 mod bundled;
 mod cpio;
@@ -23,9 +24,10 @@ use crate::platform::Arch;
 use crate::platform::PackageName;
 use crate::version::NativeVersion;
 
+use self::cpio::Archive;
 use self::header::{Header, Region};
-use super::spool::Spool;
-use super::{Artifact, PackageSpec, Packager, check};
+use super::payload::Payload;
+use super::{Artifact, PackageSpec, Packager, SegmentStore, check};
 use crate::signing::Signer;
 use crate::tree::Tree;
 
@@ -57,20 +59,29 @@ impl Packager for Rpm {
     /// Fails with [`Kind::Config`] when a field can't stand in a header or a dependency is not
     /// understood, with [`Kind::Conflict`] when a path can't stand in a package, with
     /// [`Kind::Build`] when a file is larger than the payload's format allows.
-    fn write(&self, spec: &PackageSpec, tree: &Tree, path: &Path) -> Result<Artifact> {
+    fn write_with(
+        &self,
+        spec: &PackageSpec,
+        tree: &Tree,
+        segments: &SegmentStore,
+        path: &Path,
+    ) -> Result<Artifact> {
         let time = u32::try_from(spec.epoch).map_err(|_too_late| too_late(spec.epoch))?;
         let mut header = metadata::of(spec, time)?;
         check::tree(tree)?;
         cpio::check_sizes(tree)?;
         fsutil::commit_file(path, |output| {
             let failed = |error: io::Error| Error::io("write", path, &error);
-            let (archive, mut payload) =
-                Spool::write(path, spec.codec, |sink| cpio::write(tree, time, sink))
-                    .map_err(failed)?;
-            metadata::add_files(&mut header, tree, &archive, time);
-            metadata::add_payload(&mut header, &payload.digest);
+            let archive = Archive::of(tree, time);
+            let portions = archive.portions(spec.compression).map_err(failed)?;
+            let payload = Payload::make(path, spec.compression, segments, &portions)?;
+            let files = archive.files(payload.checksums());
+            metadata::add_files(&mut header, tree, &files, time);
+            let mut digest = DigestWriter::new(io::sink());
+            payload.copy_to(&mut digest).map_err(failed)?;
+            metadata::add_payload(&mut header, &digest.finish().0);
             let header = header.encode(Region::Immutable);
-            let signature = signature(&header, &mut payload, archive.size).map_err(failed)?;
+            let signature = signature(&header, &payload).map_err(failed)?;
             let mut output = DigestWriter::new(output);
             let mut write = || {
                 output.write_all(&lead(spec))?;
@@ -128,7 +139,7 @@ fn lead(spec: &PackageSpec) -> [u8; 96] {
 }
 
 /// The signature header: sizes and digests of what follows it, without a signature.
-fn signature(header: &[u8], payload: &mut Spool, archive_size: u64) -> io::Result<Vec<u8>> {
+fn signature(header: &[u8], payload: &Payload) -> io::Result<Vec<u8>> {
     let mut md5 = HashWriter(Md5::new());
     md5.write_all(header)?;
     payload.copy_to(&mut md5)?;
@@ -141,7 +152,7 @@ fn signature(header: &[u8], payload: &mut Spool, archive_size: u64) -> io::Resul
     signature.size(
         header::signature::PAYLOAD_SIZE,
         header::signature::LONG_ARCHIVE_SIZE,
-        archive_size,
+        payload.plain_size,
     );
     let mut bytes = signature.encode(Region::Signatures);
     bytes.resize(bytes.len().next_multiple_of(8), 0);

@@ -99,7 +99,7 @@ impl Project<'_> {
             state: Vec::new(),
             runs: Vec::new(),
             content: PackageContent::Bundle,
-            codec: platform.codec,
+            compression: self.config.channel.compression(platform.codec),
             epoch: self.inputs.epoch,
             summary,
         };
