@@ -3,6 +3,7 @@
 
 mod ca_bundle;
 mod cache;
+mod overrides;
 pub mod package;
 pub mod platform_override;
 pub mod platforms;
@@ -14,9 +15,10 @@ mod toml_error;
 mod verify;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
+pub use self::overrides::Overrides;
 pub use self::package::{PackageConfig, PerFamily};
 pub use self::platforms::{Platform, PlatformTable};
-pub use self::project::{AnyFolder, Config, Overrides, PyProject};
+pub use self::project::{AnyFolder, Config, PyProject};
 pub use self::rules::{IgnoredVulnerability, LicenseRules, Rules, StatedLicense};
 pub use self::signing::{SigningConfig, SigningOverrides};
 pub(crate) use self::toml_error::parse as parse_toml;

@@ -14,12 +14,13 @@ use crate::wheel;
 use crate::{audit, lint};
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::overrides::Overrides;
 use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::platform_override::PlatformOverride;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
-use super::signing::{RawSigning, SigningConfig, SigningOverrides};
+use super::signing::{RawSigning, SigningConfig};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
@@ -95,31 +96,6 @@ pub struct PyProject {
 #[derive(Debug, Default, Deserialize)]
 struct Tool {
     omnibuild: Option<RawConfig>,
-}
-
-/// Values of the command line and the environment that win over the files.
-#[derive(Debug, Clone, Default)]
-pub struct Overrides {
-    /// `--tag`.
-    pub version: Option<String>,
-    /// `--channel`.
-    pub channel: Option<Channel>,
-    /// `--wheel-dir`, `WHEEL_DIR`.
-    pub wheel_dir: Option<PathBuf>,
-    /// `--ca-bundle`, `SSL_CERT_FILE`.
-    pub ca_bundle: Option<PathBuf>,
-    /// `--mirror`, `OMNIBUILD_MIRROR`.
-    pub mirror: Option<String>,
-    /// `--network`.
-    pub network: Option<String>,
-    /// `--index-url`, `PIP_INDEX_URL`.
-    pub index_url: Option<String>,
-    /// `http_proxy` and its kin.
-    pub proxies: BTreeMap<String, String>,
-    /// Of the remote cache.
-    pub cache: CacheOverrides,
-    /// Of signing.
-    pub signing: SigningOverrides,
 }
 
 /// The checked configuration of a project.

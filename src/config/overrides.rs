@@ -1,0 +1,36 @@
+//! What the command line and the environment say, which wins over the files.
+//!
+//! Plain data; the edge fills it in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::platform::Channel;
+
+use super::cache::CacheOverrides;
+use super::signing::SigningOverrides;
+
+/// Values of the command line and the environment that win over the files.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--tag`.
+    pub version: Option<String>,
+    /// `--channel`.
+    pub channel: Option<Channel>,
+    /// `--wheel-dir`, `WHEEL_DIR`.
+    pub wheel_dir: Option<PathBuf>,
+    /// `--ca-bundle`, `SSL_CERT_FILE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// `--mirror`, `OMNIBUILD_MIRROR`.
+    pub mirror: Option<String>,
+    /// `--network`.
+    pub network: Option<String>,
+    /// `--index-url`, `PIP_INDEX_URL`.
+    pub index_url: Option<String>,
+    /// `http_proxy` and its kin.
+    pub proxies: BTreeMap<String, String>,
+    /// Of the remote cache.
+    pub cache: CacheOverrides,
+    /// Of signing.
+    pub signing: SigningOverrides,
+}
