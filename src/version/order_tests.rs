@@ -4,6 +4,7 @@
 //! against the tools themselves, and then used for thousands of pairs.
 
 use std::cmp::Ordering;
+use std::io::{Seek, Write};
 use std::process::Command;
 
 use pep440_rs::LocalSegment;
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::error::Kind;
 use crate::platform::Format;
 
 use super::native::is_stamp;
@@ -158,6 +160,43 @@ fn ask_rpm(pairs: &[(String, String)]) -> Vec<Ordering> {
     );
     answers
 }
+
+/// The word of the library that pip compares by, on all pairs.
+fn ask_packaging(pairs: &[(String, String)]) -> Vec<Ordering> {
+    let mut lines = tempfile::tempfile().unwrap();
+    for (left, right) in pairs {
+        writeln!(lines, "{left} {right}").unwrap();
+    }
+    lines.rewind().unwrap();
+    let output = Command::new("python3")
+        .args(["-c", PACKAGING])
+        .stdin(lines)
+        .output()
+        .expect("python3 is needed for this test");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "python3-packaging or pip is needed for this test: {errors}"
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Ordering> = text
+        .split_whitespace()
+        .map(|word| word.parse::<i32>().unwrap().cmp(&0))
+        .collect();
+    assert_eq!(answers.len(), pairs.len(), "{errors}");
+    answers
+}
+
+const PACKAGING: &str = "
+import sys
+try:
+    from packaging.version import Version
+except ImportError:
+    from pip._vendor.packaging.version import Version
+for line in sys.stdin:
+    left, right = map(Version, line.split())
+    print((left > right) - (left < right))
+";
 
 fn release() -> impl Strategy<Value = String> {
     prop::collection::vec(prop_oneof![4 => 0..3_u64, 1 => 8..12_u64], 1..6).prop_map(|numbers| {
@@ -381,6 +420,85 @@ fn check_order(format: Format) {
             Ok(())
         })
         .unwrap();
+}
+
+/// With no comparison of ours on the side of PEP 440, and none on rpm's.
+#[test]
+fn packages_are_ordered_as_the_library_packaging_orders_versions() {
+    let mut pairs = sample(&pair(), 18_000);
+    pairs.retain(|(left, right)| !differ_in_a_stamp(left, right));
+    assert!(pairs.len() > 15_000, "{}", pairs.len());
+    let texts = |each: &dyn Fn(&PythonVersion) -> String| -> Vec<(String, String)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(left, right)| (each(left), each(right)))
+            .collect()
+    };
+    let truth = ask_packaging(&texts(&ToString::to_string));
+    let of_rpm = texts(&|version| native(version, Format::Rpm, "").unwrap().upstream);
+    let of_rpm: Vec<Ordering> = of_rpm.chunks(500).flat_map(ask_rpm).collect();
+    let mut seen = [0; 3];
+    for (((left, right), truth), of_rpm) in pairs.iter().zip(truth).zip(of_rpm) {
+        assert_eq!(left.cmp(right), truth, "{left} {right}");
+        for format in [Format::Deb, Format::Rpm] {
+            let [older, newer] =
+                [left, right].map(|version| native(version, format, "+deb12").unwrap());
+            let order = compare(&older, &newer, format);
+            assert_eq!(order, truth, "{left} {right} / {older} {newer}");
+        }
+        // rpm.vercmp takes no epochs.
+        if left.as_pep440().epoch() == right.as_pep440().epoch() {
+            assert_eq!(of_rpm, truth, "{left} {right}");
+        }
+        seen[(truth as i8 + 1).unsigned_abs() as usize] += 1;
+    }
+    assert!(seen.iter().all(|count| *count > 500), "{seen:?}");
+}
+
+/// dpkg itself on the pairs of one sample: a process each, so fewer of them.
+#[test]
+fn dpkg_itself_orders_as_the_library_packaging_does() {
+    let mut pairs = sample(&pair(), 1_000);
+    pairs.retain(|(left, right)| !differ_in_a_stamp(left, right));
+    let texts: Vec<_> = (pairs.iter())
+        .map(|(left, right)| (left.to_string(), right.to_string()))
+        .collect();
+    for ((left, right), truth) in pairs.iter().zip(ask_packaging(&texts)) {
+        let [older, newer] =
+            [left, right].map(|version| native(version, Format::Deb, "").unwrap().full());
+        assert_eq!(
+            ask_dpkg(&older, &newer),
+            truth,
+            "{left} {right} / {older} {newer}"
+        );
+    }
+}
+
+/// PEP 440 compares such a segment letter by letter, dpkg and rpm its digits as a number.
+#[test]
+fn local_versions_that_have_no_native_spelling_are_refused() {
+    let mixed = ("[a-f]{1,3}[0-9]{1,3}[a-z]{0,2}", "[0-9]{1,3}[a-c]{1,3}");
+    let local = prop_oneof![mixed.0, mixed.1];
+    let mut refused = 0;
+    for (version, local) in sample(&(python_version(), local), 2_000) {
+        let public = version.as_pep440().clone().without_local();
+        let text = format!("{public}+{local}");
+        let version = PythonVersion::parse(&text, "test").unwrap();
+        if is_stamp(&version.as_pep440().local()[0].to_string()) {
+            continue;
+        }
+        for format in [Format::Deb, Format::Rpm] {
+            let error = native(&version, format, "").unwrap_err();
+            assert_eq!(error.kind(), Kind::Version, "{text}");
+            // What the hint says in its place can be said.
+            let hint = &error.hints()[0];
+            let better = hint.split('`').nth(1).unwrap();
+            let better = PythonVersion::parse(better, "hint").unwrap();
+            native(&better, format, "").unwrap();
+        }
+        refused += 1;
+    }
+    assert!(refused > 1_900, "{refused}");
 }
 
 #[test]
