@@ -443,8 +443,8 @@ fn packages_are_ordered_as_the_library_packaging_orders_versions() {
         for format in [Format::Deb, Format::Rpm] {
             let [older, newer] =
                 [left, right].map(|version| native(version, format, "+deb12").unwrap());
-            let order = compare(&older, &newer, format);
-            assert_eq!(order, truth, "{left} {right} / {older} {newer}");
+            let answer = compare(&older, &newer, format);
+            assert_eq!(answer, truth, "{left} {right} / {older} {newer}");
         }
         // rpm.vercmp takes no epochs.
         if left.as_pep440().epoch() == right.as_pep440().epoch() {
