@@ -7,6 +7,7 @@
 #   skipped REASON  this check could not be made, and need not be
 #   note TEXT       a reader should know
 #   fault TEXT      something is wrong; the other checks go on
+#   finding JSON    something that the project may allow: whoever reads this judges it
 #   done            every check was made
 # Status 1 when there is a fault.
 set -u
@@ -114,7 +115,8 @@ snapshot() {
         -o -path '/var/log/dpkg.log' -o -path /var/log/alternatives.log -o -path '/var/log/dnf*' \
         -o -path '/var/log/yum*' -o -path '/var/log/hawkey*' -o -path /etc/ld.so.cache \
         -o -path '/etc/passwd*' -o -path '/etc/group*' -o -path '/etc/shadow*' -o -path '/etc/gshadow*' \
-        -o -path /etc/.pwd.lock -o -path '/etc/subuid*' -o -path '/etc/subgid*' \) -prune \
+        -o -path /etc/.pwd.lock -o -path '/etc/subuid*' -o -path '/etc/subgid*' \
+        -o -path /var/log/faillog -o -path /var/log/lastlog \) -prune \
         -o -type f -printf '%p|%y|%m|%U:%G|%s\n' -o -printf '%p|%y|%m|%U:%G|%l\n' 2>/dev/null | sort >"$1"
 }
 
@@ -269,7 +271,8 @@ check install
 snapshot "$work/before"
 "install_$family" $here/packages >"$work/out" 2>&1 && all_installed $here/packages || {
     cat "$work/out"
-    why=$(grep -m 1 -i 'trying to overwrite\|conflicts with file\|Depends: \|nothing provides\|is needed by\|Requires: \|returned error exit\|scriptlet failed\|dpkg: error' "$work/out" || grep -m 1 '^E: \|Error' "$work/out")
+    why=$(grep -m 1 -i 'trying to overwrite\|conflicts with file\|Depends: \|nothing provides\|is needed by\|Requires: \|returned error exit\|scriptlet failed' "$work/out" ||
+        grep -m 1 'dpkg: error' "$work/out" || grep -m 1 '^E: \|Error' "$work/out")
     fail "the package manager can't install the packages: $why"
 }
 cat "$work/out"

@@ -39,6 +39,11 @@ def fault(text):
     say("fault", text)
 
 
+def finding(check, path, what):
+    """What the project may allow in `[[audit.allow]]`, so whether it is a fault is not decided here."""
+    say("finding", json.dumps({"check": check, "path": path, "what": what}, sort_keys=True))
+
+
 def shown(names, limit=5):
     more = " and %d more" % (len(names) - limit) if len(names) > limit else ""
     return ", ".join("`%s`" % name for name in names[:limit]) + more
@@ -63,13 +68,13 @@ def check_modes(files):
     for name, status in files:
         mode = status.st_mode
         if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
-            fault("`%s` is setuid or setgid (%04o)" % (name, stat.S_IMODE(mode)))
+            finding("setuid", name, "is setuid or setgid (%04o)" % stat.S_IMODE(mode))
         if not stat.S_ISLNK(mode) and mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
-            fault("`%s` is world-writable (%04o)" % (name, stat.S_IMODE(mode)))
+            finding("world-writable", name, "is world-writable (%04o)" % stat.S_IMODE(mode))
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-            fault("`%s` is neither file, folder nor link" % name)
+            finding("special-file", name, "is neither file, folder nor link")
         if stat.S_ISLNK(mode) and not os.path.exists(name):
-            fault("the link `%s` leads to `%s`, which does not exist" % (name, os.readlink(name)))
+            finding("dangling-link", name, "is a link to `%s`, which does not exist" % os.readlink(name))
 
 
 def check_contents(files, prefix):
@@ -89,11 +94,11 @@ def check_contents(files, prefix):
                 words = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").split()
                 program = words[0] if words else ""
                 if not os.access(program, os.X_OK):
-                    fault("the interpreter of `%s` is missing: `%s`" % (name, program))
+                    finding("shebang", name, "is run by `%s`, which is missing" % program)
             if b"\0" in head or status.st_size > LARGEST_TEXT or not name.startswith(prefix + "/"):
                 continue
             if BUILD_FOLDER in head + file.read():
-                fault("`%s` holds a path of the builder (`%s`)" % (name, BUILD_FOLDER.decode("ascii")))
+                finding("build-path", name, "holds a path of the builder (`%s`)" % BUILD_FOLDER.decode("ascii"))
     if other:
         fault("byte code of another Python than %s: %s" % (sys.version.split()[0], shown(other)))
 

@@ -171,6 +171,14 @@ impl Finding {
         }
     }
 
+    /// What to write into the configuration where it may be so, as a hint.
+    pub fn how_to_allow(&self) -> String {
+        format!(
+            "or allow it: `[[audit.allow]]` with `path = \"{}\"`, `check = \"{}\"` and a `reason`",
+            self.path, self.check
+        )
+    }
+
     /// The same, only to be told.
     #[must_use]
     pub fn warning(mut self) -> Self {

@@ -65,7 +65,8 @@ pub fn file_names(plan: &PlatformPlan) -> Vec<String> {
         .collect()
 }
 
-/// What a package needs from the distribution.
+/// What a package needs from the distribution: what is configured and what its files are linked
+/// with, in the plan by now, and what its scripts need before.
 fn native_depends(package: &PackagePlan) -> Vec<String> {
     let native = package
         .depends
@@ -74,7 +75,9 @@ fn native_depends(package: &PackagePlan) -> Vec<String> {
             Dependency::Native(text) => Some(text.clone()),
             Dependency::Exactly(_) => None,
         });
-    native.collect()
+    native
+        .chain(package.relations.pre_depends.iter().cloned())
+        .collect()
 }
 
 fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {

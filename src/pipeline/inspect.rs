@@ -91,7 +91,13 @@ fn audited(plan: &PlatformPlan, builder: &BuilderImage, bundle: &Bundle) -> Vec<
 
 /// Tells the findings; what nobody allows and no distribution would take is an error.
 fn judge(report: &PlatformReporter, plan: &PlatformPlan, findings: Vec<Finding>) -> Result<()> {
-    let judged = plan.audit.judge(findings)?;
+    let mut judged = plan.audit.judge(findings)?;
+    // What is about other folders is for the verification, which sees the packages.
+    let prefix = format!("{}/", plan.bundle.prefix);
+    let about_bundle = |path: &str| !path.starts_with('/') || path.starts_with(&prefix);
+    judged
+        .unused
+        .retain(|allowance| about_bundle(&allowance.path));
     tell(report, &judged);
     let Some(first) = judged.refused.first() else {
         return Ok(());
@@ -114,10 +120,7 @@ fn judge(report: &PlatformReporter, plan: &PlatformPlan, findings: Vec<Finding>)
     for check in checks {
         error = error.hint(format!("{check}: {}", check.hint()));
     }
-    Err(error.hint(format!(
-        "or allow it: `[[audit.allow]]` with `path = \"{}\"`, `check = \"{}\"` and a `reason`",
-        first.path, first.check
-    )))
+    Err(error.hint(first.how_to_allow()))
 }
 
 fn tell(report: &PlatformReporter, judged: &Judged) {

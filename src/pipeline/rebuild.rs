@@ -41,14 +41,12 @@ impl PlatformBuild<'_> {
         plan: &PlatformPlan,
     ) -> Result<Done> {
         let Some((_, record)) = up_to_date(self.project, plan) else {
-            return Err(Error::new(
-                Kind::Verify,
-                format!("{}: the packages are absent or out of date", plan.id),
-            )
-            .hint(format!(
-                "build them first: `omnibuild --sysbase {}`",
-                plan.id
-            )));
+            return Err(
+                Error::new(Kind::Verify, "the packages are absent or out of date").hint(format!(
+                    "build them first: `omnibuild --sysbase {}`",
+                    plan.id
+                )),
+            );
         };
         let stage = self.report.stage(Stage::Verify);
         let folder = tempfile::Builder::new()
@@ -70,8 +68,7 @@ impl PlatformBuild<'_> {
             return Err(Error::new(
                 Kind::Verify,
                 format!(
-                    "{}: built again, {} of {number} files differ:\n  {}",
-                    plan.id,
+                    "built again, {} of {number} files differ:\n  {}",
                     differences.len(),
                     differences.join("\n  ")
                 ),
@@ -205,11 +202,7 @@ impl PlatformBuild<'_> {
             return Ok(varied);
         }
         let status = status.code().map_or(-1, i64::from);
-        Err(Error::new(
-            Kind::Verify,
-            format!("{}: the second build failed", plan.id),
-        )
-        .command(output.failed(status)))
+        Err(Error::new(Kind::Verify, "the second build failed").command(output.failed(status)))
     }
 }
 

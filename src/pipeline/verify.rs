@@ -59,14 +59,12 @@ impl PlatformBuild<'_> {
         asked: &VerifyOptions,
     ) -> Result<Done> {
         let Some((base, record)) = up_to_date(self.project, plan) else {
-            return Err(Error::new(
-                Kind::Verify,
-                format!("{}: the packages are absent or out of date", plan.id),
-            )
-            .hint(format!(
-                "build them first: `omnibuild --sysbase {}`",
-                plan.id
-            )));
+            return Err(
+                Error::new(Kind::Verify, "the packages are absent or out of date").hint(format!(
+                    "build them first: `omnibuild --sysbase {}`",
+                    plan.id
+                )),
+            );
         };
         let files = record.packages.iter().map(file_of).collect();
         if !asked.again && asked.previous.is_none() && self.is_verified(plan, &base, &record) {

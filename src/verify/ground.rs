@@ -20,11 +20,22 @@ const KEY_LABEL: &str = "org.omnibuild.verify-key";
 const SCRIPT: &str = "install_needs.sh";
 const DOCKERFILE: &str = "verify.Dockerfile";
 
-/// What packages need beside each other, sorted, one a line.
+/// What packages need beside each other, sorted, one a line: what names one of them is left out,
+/// since no repository has it yet.
 pub(super) fn needs(packages: &[Built]) -> String {
+    let own: BTreeSet<&str> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
     let needs: BTreeSet<&String> = packages
         .iter()
         .flat_map(|package| &package.depends)
+        .filter(|need| {
+            let mut names = need
+                .split(|letter: char| letter.is_whitespace() || "(,|<>=".contains(letter))
+                .filter(|word| !word.is_empty());
+            !names.next().is_some_and(|name| own.contains(name))
+        })
         .collect();
     needs
         .into_iter()
@@ -82,5 +93,39 @@ pub(super) async fn ensure(
             context.report.output_line(error.message());
             Ok(base.reference.clone())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::digest::Digest;
+    use crate::package::Artifact;
+
+    use super::*;
+
+    #[test]
+    fn needs_are_the_distributions_alone_and_each_once() {
+        let built = |name: &str, depends: &[&str]| Built {
+            name: name.parse().unwrap(),
+            artifact: Artifact {
+                file_name: name.to_owned(),
+                size: 1,
+                digest: Digest::of(name),
+            },
+            links: Vec::new(),
+            depends: depends.iter().map(|need| (*need).to_owned()).collect(),
+        };
+        let packages = [
+            built("omnibus", &["python3.11", "libpq5 (>= 10~~)"]),
+            built(
+                "node",
+                &["passwd", "omnibus (>= 1)", "tool(>= 2)", "python3.11"],
+            ),
+            built("tool", &["libpq.so.5()(64bit)"]),
+        ];
+        assert_eq!(
+            needs(&packages),
+            "libpq.so.5()(64bit)\nlibpq5 (>= 10~~)\npasswd\npython3.11\n"
+        );
     }
 }

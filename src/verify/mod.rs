@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::archive::ArchiveWriter;
+use crate::audit::{self, Finding};
 use crate::base::BaseImage;
 use crate::context::{CA_BUNDLE_PATH, Context};
 use crate::digest::{Digest, KeyBuilder};
@@ -36,6 +37,8 @@ const SCRIPTS: [&str; 4] = [
     "verify_bundle.py",
     "interpreter.py",
 ];
+/// The check that looks at what is installed.
+const FINDING_CHECK: &str = "bundle";
 /// How many faults an error's message names.
 const NAMED_FAULTS: usize = 8;
 
@@ -138,7 +141,8 @@ pub async fn verify(
     let mut transcript = transcript
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    check_requirements(&mut transcript);
+    let refused = judge_findings(context, plan, &mut transcript)?;
+    check_requirements(context, &mut transcript);
     let command = match ended {
         Ok(()) => None,
         Err(error) => match error.failed_command() {
@@ -147,7 +151,11 @@ pub async fn verify(
         },
     };
     if !transcript.faults.is_empty() || !transcript.done {
-        return Err(failure(&transcript, command));
+        let error = failure(&transcript, command);
+        return Err(match refused {
+            Some(finding) => error.hint(finding.how_to_allow()),
+            None => error,
+        });
     }
     let packages = request.packages;
     let record = Record {
@@ -247,18 +255,59 @@ fn settings(plan: &PlatformPlan, packages: &[Built]) -> serde_json::Value {
 /// The digest of what is asked for: another one makes a new verification.
 fn asked(plan: &PlatformPlan, packages: &[Built]) -> Digest {
     let scripts = SCRIPTS.map(|script| (script, Digest::of(step_script(script)).to_string()));
+    let allowed = plan.audit.allow.iter().map(|allowance| {
+        let check = allowance.check.map_or("every check", audit::Check::key);
+        format!("{check}: {}\n", allowance.path)
+    });
     KeyBuilder::new("verification", 1)
         .field("settings", settings(plan, packages).to_string())
+        .field("allowed", allowed.collect::<String>())
         .fields("script ", scripts)
         .finish()
         .digest
 }
 
-fn check_requirements(transcript: &mut Transcript) {
+/// Makes faults of what the project does not allow, and notes of what it does; answers the first
+/// that is refused.
+fn judge_findings(
+    context: &Context<'_>,
+    plan: &PlatformPlan,
+    transcript: &mut Transcript,
+) -> Result<Option<Finding>> {
+    let mut findings = std::mem::take(&mut transcript.findings);
+    findings.retain(|finding| !is_configured(plan, finding));
+    let judged = plan.audit.judge(findings)?;
+    for finding in &judged.allowed {
+        let text = format!("allowed: `{}` {}", finding.path, finding.what);
+        context.report.output_line(&text);
+        transcript.note_of(FINDING_CHECK, text);
+    }
+    for finding in &judged.refused {
+        let (path, what) = (finding.path.escape_debug(), &finding.what);
+        let text = format!("`{path}` {what} ({})", finding.check);
+        context.report.output_line(&format!("refused: {text}"));
+        transcript.fault_of(FINDING_CHECK, text);
+    }
+    Ok(judged.refused.into_iter().next())
+}
+
+/// Whether a file of a package has the mode that the configuration gives it.
+fn is_configured(plan: &PlatformPlan, finding: &Finding) -> bool {
+    let bits = match finding.check {
+        audit::Check::Setuid => 0o6000,
+        audit::Check::WorldWritable => 0o002,
+        _ => return false,
+    };
+    let mut entries = plan.packages.iter().flat_map(|package| &package.entries);
+    entries.any(|entry| entry.path == finding.path && entry.mode & bits != 0)
+}
+
+fn check_requirements(context: &Context<'_>, transcript: &mut Transcript) {
     let Some(interpreter) = &transcript.interpreter else {
         return;
     };
     for fault in requirements::unsatisfied(&transcript.installed, interpreter) {
+        context.report.output_line(&format!("refused: {fault}"));
         transcript.fault_of("requirements", fault);
     }
 }

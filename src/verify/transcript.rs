@@ -7,7 +7,11 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::requirements::Installed;
+use crate::audit;
 use crate::interpreter::Interpreter;
+
+/// Who brought what was found: nobody asks here which of them.
+const ORIGIN: &str = "the packages";
 
 /// What came of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +39,22 @@ pub struct Check {
     pub milliseconds: u64,
 }
 
+/// Something that a project may allow, as the script says it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Found {
+    check: audit::Check,
+    path: String,
+    what: String,
+}
+
 /// All that was said.
 #[derive(Debug)]
 pub(super) struct Transcript {
     pub(super) checks: Vec<Check>,
     pub(super) faults: Vec<String>,
+    /// What is a fault unless the project allows it.
+    pub(super) findings: Vec<audit::Finding>,
     /// Commands that were run, modules that were imported.
     pub(super) commands: u64,
     pub(super) modules: u64,
@@ -54,6 +69,7 @@ impl Transcript {
         Self {
             checks: Vec::new(),
             faults: Vec::new(),
+            findings: Vec::new(),
             commands: 0,
             modules: 0,
             installed: Vec::new(),
@@ -80,6 +96,16 @@ impl Transcript {
                 return Some(text);
             }
             "fault" => self.fault(text.to_owned()),
+            "finding" => match serde_json::from_str::<Found>(text) {
+                Ok(found) => self.findings.push(audit::Finding::new(
+                    found.check,
+                    &found.path,
+                    ORIGIN,
+                    found.what,
+                )),
+                // What can't be understood can't be allowed.
+                Err(_) => self.fault(text.to_owned()),
+            },
             "note" => self.note(text),
             "skipped" => {
                 self.note(text);
@@ -119,6 +145,13 @@ impl Transcript {
         self.faults.push(text);
     }
 
+    /// A reader should know, says an earlier check.
+    pub(super) fn note_of(&mut self, name: &str, text: String) {
+        if let Some(check) = self.checks.iter_mut().find(|check| check.name == name) {
+            check.notes.push(text);
+        }
+    }
+
     fn note(&mut self, text: &str) {
         if let Some(check) = self.checks.last_mut() {
             check.notes.push(text.to_owned());
@@ -150,6 +183,7 @@ mod tests {
             "verify: note `gtk` is not imported: no display",
             "verify: fault `import a` (of `a`) fails: ImportError: no b",
             "verify: count modules 3",
+            "verify: finding {\"check\": \"setuid\", \"path\": \"/opt/x\", \"what\": \"is setuid\"}",
             "verify: distribution {\"name\": \"a\", \"version\": \"1\", \"requires\": [\"b\"]}",
             "verify: check upgrade",
             "verify: skipped there is no earlier version",
@@ -171,6 +205,14 @@ mod tests {
         assert_eq!(transcript.faults.len(), 1);
         assert_eq!((transcript.modules, transcript.commands), (3, 0));
         assert_eq!(transcript.installed[0].name, "a");
+        assert_eq!(transcript.findings[0].path, "/opt/x");
         assert!(transcript.done);
+    }
+
+    #[test]
+    fn a_finding_that_is_not_understood_is_a_fault() {
+        let mut transcript = Transcript::new();
+        transcript.line("verify: finding {\"check\": \"colour\"}");
+        assert_eq!((transcript.faults.len(), transcript.findings.len()), (1, 0));
     }
 }

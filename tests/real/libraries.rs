@@ -40,6 +40,14 @@ fn what_modules_are_linked_with_is_depended_on() {
         let log = project.log(platform.id);
         assert!(log.contains("-> libffi.so.8 -> libffi8"), "{log}");
 
+        // What the image for verifications has installed.
+        let record = fs_err::read_to_string(
+            (project.root()).join(format!(".omnibuild/state/{}.json", platform.id)),
+        );
+        let record: serde_json::Value =
+            serde_json::from_str(&record.expect("there is a record")).expect("it is JSON");
+        let recorded = record["packages"][0]["depends"].to_string();
+
         let container = Container::start(&base_of(platform), platform.manager);
         container.update();
         let file = platform.file_name("python-linked", "1.0.0", false);
@@ -60,6 +68,7 @@ fn what_modules_are_linked_with_is_depended_on() {
         };
         for word in expected {
             assert!(needs.contains(word), "{word} in\n{needs}");
+            assert!(recorded.contains(word), "{word} in\n{recorded}");
         }
         if matches!(platform.manager, Manager::Apt) {
             container.run(&["/opt/linked/bin/python", "-c", "import psycopg2"]);
