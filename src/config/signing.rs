@@ -64,13 +64,10 @@ impl SigningConfig {
         };
         let key = match (key, key_file, command) {
             (None, None, None) => return Ok(None),
-            (Some(key), None, None) => {
-                check_word(&key)?;
-                SigningKey::Agent {
-                    key,
-                    passphrase_file,
-                }
-            }
+            (Some(key), None, None) => SigningKey::Agent {
+                key: fingerprint(&key)?,
+                passphrase_file,
+            },
             (None, Some(path), None) => SigningKey::File {
                 path,
                 passphrase_file,
@@ -95,12 +92,20 @@ impl SigningConfig {
     }
 }
 
-fn check_word(key: &str) -> Result<()> {
-    if !key.trim().is_empty() && !key.contains(char::is_control) {
-        return Ok(());
+/// A fingerprint of version 4 or 6, without spaces. A user ID may come to mean another key, and what
+/// was signed with the old one would still count as up to date.
+fn fingerprint(key: &str) -> Result<String> {
+    let digits: String = key.split_whitespace().collect();
+    let digits = digits.strip_prefix("0x").unwrap_or(&digits).to_uppercase();
+    let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hexadecimal && matches!(digits.len(), 40 | 64) {
+        return Ok(digits);
     }
-    Err(wrong("signing.key is no name of a key")
-        .hint("write the key's fingerprint: `gpg --list-secret-keys`"))
+    Err(wrong(&format!(
+        "signing.key: `{}` is no fingerprint",
+        key.escape_default()
+    ))
+    .hint("write the 40 digits that `gpg --list-secret-keys` shows"))
 }
 
 fn wrong(message: &str) -> Error {
@@ -132,9 +137,9 @@ mod tests {
         };
         assert_eq!((file.key, file.deb), (expect, true));
         for bad in [
-            "key = \"A\"\nkey-file = \"b\"",
+            "key-file = \"A\"\ncommand = [\"b\"]",
             "command = []",
-            "key = \"\"",
+            "key = \"Acme\"",
         ] {
             assert_eq!(
                 check(bad, none.clone()).unwrap_err().kind(),
@@ -147,13 +152,13 @@ mod tests {
     #[test]
     fn the_environment_wins_and_no_sign_over_all() {
         let mut overrides = SigningOverrides {
-            key: Some("ABC".into()),
+            key: Some("0123 4567 89ab cdef 0123 4567 89ab cdef 0123 4567".into()),
             passphrase_file: Some("/secret".into()),
             ..SigningOverrides::default()
         };
         let text = "command = [\"x\"]";
         let expect = SigningKey::Agent {
-            key: "ABC".into(),
+            key: "0123456789ABCDEF0123456789ABCDEF01234567".into(),
             passphrase_file: Some("/secret".into()),
         };
         assert_eq!(check(text, overrides.clone()).unwrap().unwrap().key, expect);

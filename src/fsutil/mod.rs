@@ -120,6 +120,28 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
     Ok(value)
 }
 
+/// Fills a folder beside the files that are to be, then puts each of its files into `folder`: the
+/// last step is renames alone, so that what fails in between leaves the earlier files as they were.
+pub fn commit_files<T>(folder: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    make_folder(folder)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .tempdir_in(folder)
+        .map_err(|error| Error::io("make a temporary folder in", folder, &error))?;
+    let value = fill(temporary.path())?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(temporary.path())? {
+        names.push(entry?.file_name());
+    }
+    names.sort();
+    for name in names {
+        fs::File::open(temporary.path().join(&name))?.sync_all()?;
+        fs::rename(temporary.path().join(&name), folder.join(&name))?;
+    }
+    sync_folder(folder)?;
+    Ok(value)
+}
+
 /// Renames a file that nobody reads under its old name any more; one that is not there is no error.
 /// Makes the folder it goes to.
 pub fn set_aside(path: &Path, aside: &Path) -> Result<()> {

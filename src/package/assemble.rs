@@ -9,17 +9,46 @@ use std::sync::Arc;
 
 use crate::bundle::Bundle;
 use crate::error::{Error, Kind, Result};
+use crate::fsutil;
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
 use super::{Built, PackageSpec, Packager, SegmentStore, contents, packager};
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
-/// Writes the packages of a platform into a folder, signed when there is a signer.
+/// Writes the packages of a platform into a folder, signed as the plan says. They get their names
+/// when all of them are written and signed.
 pub fn write(
     plan: &PlatformPlan,
     bundle: &Bundle,
-    signer: Option<&Signer>,
+    segments: &SegmentStore,
+    folder: &Path,
+) -> Result<Vec<Built>> {
+    fsutil::commit_files(folder, |staging| {
+        let mut built = write_unsigned(plan, bundle, segments, staging)?;
+        if let Some(signer) = signer(plan)? {
+            let writer = packager(plan.format);
+            for package in &mut built {
+                let name = &package.artifact.file_name;
+                package.artifact = writer.sign(&staging.join(name), name, &signer)?;
+            }
+        }
+        Ok(built)
+    })
+}
+
+/// Who signs the packages of a platform. A key in a file is on disk while this lives.
+pub fn signer(plan: &PlatformPlan) -> Result<Option<Signer>> {
+    let epoch = plan.packages.first().map_or(0, |package| package.epoch);
+    let signing = plan.signing.as_ref();
+    signing
+        .map(|signing| Signer::open(&signing.key, signing.rules, epoch))
+        .transpose()
+}
+
+fn write_unsigned(
+    plan: &PlatformPlan,
+    bundle: &Bundle,
     segments: &SegmentStore,
     folder: &Path,
 ) -> Result<Vec<Built>> {
@@ -41,11 +70,7 @@ pub fn write(
             spec.relations.provides.extend(bundled(writer, bundle));
         }
         let path = folder.join(writer.file_name(&spec));
-        let written = writer.write_with(&spec, &tree, segments, &path)?;
-        let artifact = match signer {
-            Some(signer) => writer.sign(&path, &written.file_name, signer)?,
-            None => written,
-        };
+        let artifact = writer.write_with(&spec, &tree, segments, &path)?;
         built.push(Built {
             name: package.name.clone(),
             artifact,

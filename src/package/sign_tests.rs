@@ -225,6 +225,8 @@ fn a_command_signs_and_what_it_answers_is_looked_at() {
         (vec!["cat"], "not one OpenPGP packet"),
         (vec!["true"], "packet"),
         (vec!["false"], "`false` failed"),
+        // It prints more than a pipe holds before it reads.
+        (vec!["seq", "100000"], "packet"),
         (vec!["omnibuild-no-such-command"], "can't be started"),
     ] {
         let argv = argv.into_iter().map(str::to_owned).collect();

@@ -17,7 +17,6 @@ use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
-use crate::signing::Signer;
 use crate::state::BuildRecord;
 use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
@@ -78,7 +77,7 @@ impl PlatformBuild<'_> {
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
         // First, since a key that is missing is known in a moment and was needed after minutes.
-        let signer = self.signer(plan).await?;
+        check_signer(plan).await?;
         let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
 
@@ -93,7 +92,7 @@ impl PlatformBuild<'_> {
         let needs = inspect::needs(&context, plan, &builder, &bundle).await?;
         let store = LayerStore::new(&context.caches.layers());
         let (documents, bundle) = Documents::of_bundle(plan, bundle, &builder, store).await?;
-        let packages = self.packages(&needs, bundle, signer).await?;
+        let packages = self.packages(&needs, bundle).await?;
         let documents = documents.write(self.project, plan, &base, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.
@@ -335,32 +334,19 @@ impl PlatformBuild<'_> {
         .hint("list what it needs in `[build-system] requires`"))
     }
 
-    /// Who signs the platform's packages.
-    async fn signer(&self, plan: &PlatformPlan) -> Result<Option<Signer>> {
-        let Some(signing) = plan.signing.clone() else {
-            return Ok(None);
-        };
-        let epoch = plan.packages.first().map_or(0, |package| package.epoch);
-        in_background(move || Signer::open(&signing.key, signing.rules, epoch))
-            .await
-            .map(Some)
-    }
-
-    async fn packages(
-        &self,
-        plan: &PlatformPlan,
-        bundle: Bundle,
-        signer: Option<Signer>,
-    ) -> Result<Vec<Built>> {
+    async fn packages(&self, plan: &PlatformPlan, bundle: Bundle) -> Result<Vec<Built>> {
         let stage = self.report.stage(Stage::Package);
         let folder = self.project.state.packages(&plan.id);
         let segments = SegmentStore::new(&self.project.caches.segments());
         let owned = Arc::new(plan.clone());
-        let ending = if signer.is_some() { ", signed" } else { "" };
-        let packages = in_background(move || {
-            package::assemble::write(&owned, &bundle, signer.as_ref(), &segments, &folder)
-        })
-        .await?;
+        let ending = if plan.signing.is_some() {
+            ", signed"
+        } else {
+            ""
+        };
+        let packages =
+            in_background(move || package::assemble::write(&owned, &bundle, &segments, &folder))
+                .await?;
         let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();
         stage.finished(&format!(
             "{} packages, {}{ending}",
@@ -429,6 +415,15 @@ impl PlatformBuild<'_> {
         self.report.finish(Outcome::Planned);
         Ok(metadata)
     }
+}
+
+/// That the packages can be signed.
+async fn check_signer(plan: &PlatformPlan) -> Result<()> {
+    if plan.signing.is_none() {
+        return Ok(());
+    }
+    let plan = plan.clone();
+    in_background(move || package::assemble::signer(&plan).map(drop)).await
 }
 
 pub(super) fn file_of(package: &Built) -> SummaryFile {

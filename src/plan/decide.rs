@@ -3,6 +3,7 @@
 //! Pure, like the plan itself; the only place that turns what users wrote into names and versions.
 
 use crate::config::{Config, PerFamily, Platform};
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::version::{self, PythonVersion};
 
@@ -215,12 +216,14 @@ impl Project<'_> {
                 Some(digest) => format!("file {digest}"),
                 None => "file that is missing".to_owned(),
             },
-            SigningKey::Command { argv } => format!("command {argv:?}"),
+            SigningKey::Command { argv } => {
+                format!("command {}", Digest::of(argv.join("\0").as_bytes()))
+            }
         };
         Some(SigningPlan {
             key: config.key.clone(),
             rules: platform.signing_keys,
-            identity,
+            identity: format!("{identity}, {:?}", platform.signing_keys),
         })
     }
 

@@ -8,12 +8,17 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::error::{Error, Kind, Result};
+use crate::fsutil::Lock;
 
 use super::packet::Algorithm;
 use super::{KeyRules, process, unreadable};
 
 /// The program.
 const GPG: &str = "gpg";
+/// What the folders of keys from files are called, in the folder of temporary files.
+const HOME_PREFIX: &str = "omnibuild-gpg-";
+/// The lock's file in such a folder.
+const HOME_LOCK: &str = "omnibuild.lock";
 
 /// A key and the gpg that has it.
 #[derive(Debug)]
@@ -26,17 +31,52 @@ pub(super) struct Gpg {
     time: u64,
 }
 
-/// A folder with one key.
+/// A folder with one key, locked while somebody uses it.
 #[derive(Debug)]
-struct Home(tempfile::TempDir);
+struct Home {
+    folder: tempfile::TempDir,
+    _lock: Lock,
+}
+
+impl Home {
+    /// An empty one; those that killed runs left are removed.
+    fn new() -> Result<Self> {
+        sweep(&std::env::temp_dir());
+        let folder = tempfile::Builder::new().prefix(HOME_PREFIX).tempdir()?;
+        let lock = Lock::exclusive(&folder.path().join(HOME_LOCK))?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+}
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // The agent that gpg started for this folder would live on without it.
-        let mut command = Command::new("gpgconf");
-        command.arg("--homedir").arg(self.0.path());
-        command.args(["--kill", "gpg-agent"]);
-        drop(command.output());
+        stop_agent(self.folder.path());
+    }
+}
+
+/// The agent that gpg started for a folder would live on without it.
+fn stop_agent(home: &Path) {
+    let mut command = Command::new("gpgconf");
+    command.arg("--homedir").arg(home);
+    command.args(["--kill", "gpg-agent"]);
+    drop(command.output());
+}
+
+/// Removes what nobody holds the lock of. What can't be read or removed is another user's.
+fn sweep(folder: &Path) {
+    let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let path = entry.path();
+        let ours = entry.file_name().to_string_lossy().starts_with(HOME_PREFIX);
+        let lock = path.join(HOME_LOCK);
+        // One without the lock's file is being made.
+        if ours && lock.is_file() && matches!(Lock::try_exclusive(&lock), Ok(Some(_))) {
+            stop_agent(&path);
+            drop(fs_err::remove_dir_all(&path));
+        }
     }
 }
 
@@ -66,11 +106,7 @@ impl Gpg {
             .hint("export one: `gpg --export-secret-keys --armor KEY`")
             .hint("or build unsigned packages: `--no-sign`"));
         }
-        let home = Home(
-            tempfile::Builder::new()
-                .prefix("omnibuild-gpg-")
-                .tempdir()?,
-        );
+        let home = Home::new()?;
         let mut command = gpg(Some(&home));
         passphrase(&mut command, passphrase_file);
         command.arg("--import").arg(path);
@@ -131,8 +167,8 @@ fn gpg(home: Option<&Home>) -> Command {
     command
         .env("LC_ALL", "C")
         .args(["--batch", "--no-tty", "--quiet"]);
-    if let Some(Home(folder)) = home {
-        command.arg("--homedir").arg(folder.path());
+    if let Some(home) = home {
+        command.arg("--homedir").arg(home.folder.path());
     }
     command
 }
@@ -261,6 +297,23 @@ grp:::::::::GRIP:
         };
         assert_eq!(chosen(KeyRules::Any), expect("SUBKEY!", 2000));
         assert_eq!(chosen(KeyRules::RsaPrimary), expect("PRIMARY!", 1000));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_and_what_is_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = |name: &str| {
+            let home = folder.path().join(format!("{HOME_PREFIX}{name}"));
+            fs_err::create_dir(&home).unwrap();
+            fs_err::write(home.join(HOME_LOCK), "").unwrap();
+            home
+        };
+        let (dead, used) = (home("dead"), home("used"));
+        let _lock = Lock::exclusive(&used.join(HOME_LOCK)).unwrap();
+        let fresh = folder.path().join(format!("{HOME_PREFIX}fresh"));
+        fs_err::create_dir(&fresh).unwrap();
+        sweep(folder.path());
+        assert!(!dead.exists() && used.exists() && fresh.exists());
     }
 
     #[test]

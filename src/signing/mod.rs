@@ -24,7 +24,7 @@ pub use self::packet::{Algorithm, Signature};
 pub enum SigningKey {
     /// In the user's keyring; gpg's agent has it, or asks for it.
     Agent {
-        /// Fingerprint, key ID or user ID.
+        /// Its fingerprint.
         key: String,
         /// A file with the passphrase in its first line; `None`: the agent knows or asks.
         passphrase_file: Option<PathBuf>,

@@ -3,7 +3,8 @@
 //! Knows nothing of keys.
 
 use std::io::{self, Read};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use crate::error::{CommandFailed, Error, Kind, Result};
 
@@ -18,15 +19,19 @@ pub(super) fn run(mut command: Command, input: &mut dyn Read) -> Result<Vec<u8>>
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| not_started(&command, &error))?;
-    // A program that ends before it has read everything says why itself.
-    let fed = match child.stdin.take() {
-        Some(mut stdin) => io::copy(input, &mut stdin),
-        None => Ok(0),
-    };
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        return Err(failed(&command, &output));
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    // What it prints is read while it is fed: a talkative program would stop, and wait for that.
+    let (fed, answer, said) = thread::scope(|scope| {
+        let answer = scope.spawn(|| read_all(stdout));
+        let said = scope.spawn(|| read_all(stderr));
+        let fed = stdin.map_or(Ok(0), |mut stdin| io::copy(input, &mut stdin));
+        (fed, joined(answer), joined(said))
+    });
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(failed(&command, status, &said?));
     }
+    // A program that ends before it has read everything says why itself.
     match fed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Err(_) => Err(Error::new(
@@ -34,8 +39,25 @@ pub(super) fn run(mut command: Command, input: &mut dyn Read) -> Result<Vec<u8>>
             format!("`{}` did not read all it was to sign", program(&command)),
         )
         .hint("it must read its standard input to the end")),
-        Ok(_) => Ok(output.stdout),
+        Ok(_) => Ok(answer?),
     }
+}
+
+fn read_all(pipe: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn joined(reader: thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>) -> io::Result<Vec<u8>> {
+    let panicked = |_| {
+        Err(io::Error::other(
+            "a reader of the program's output ended early",
+        ))
+    };
+    reader.join().unwrap_or_else(panicked)
 }
 
 fn program(command: &Command) -> String {
@@ -50,15 +72,14 @@ fn not_started(command: &Command, error: &io::Error) -> Error {
     .hint("install it (gpg: the package `gnupg`), or name the right program in `[signing]`")
 }
 
-fn failed(command: &Command, output: &std::process::Output) -> Error {
-    let text = String::from_utf8_lossy(&output.stderr);
+/// The program's words are left out: those of a command are the user's business, and may say where
+/// secrets are.
+fn failed(command: &Command, status: ExitStatus, said: &[u8]) -> Error {
+    let text = String::from_utf8_lossy(said);
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
     Error::new(Kind::Publish, format!("`{}` failed", program(command))).command(CommandFailed {
-        argv: words
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        status: output.status.code().map_or(-1, i64::from),
+        argv: vec![program(command)],
+        status: status.code().map_or(-1, i64::from),
         last_lines: lines[lines.len().saturating_sub(LAST_LINES)..].to_vec(),
         log: None,
     })
