@@ -190,3 +190,30 @@ fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
         assert_eq!(same, asked.len(), "{}", run.stderr);
     }
 }
+
+/// The same bytes for a time that is the commit's, the first, and one that is yet to come.
+#[test]
+fn any_time_of_the_build_gives_the_same_bytes_again() {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = bundle(
+        "timed",
+        &[("src/timed.py".to_owned(), "X = 1\n".to_owned())],
+    );
+    let mut seen = std::collections::BTreeSet::new();
+    for epoch in [None, Some("0"), Some("4000000000")] {
+        let run = |words: &[&str]| {
+            let mut command = project.program(&[words, &["--sysbase", platform.id]].concat());
+            match epoch {
+                Some(epoch) => command.env("SOURCE_DATE_EPOCH", epoch),
+                None => command.env_remove("SOURCE_DATE_EPOCH"),
+            };
+            program::run(command).succeeded()
+        };
+        run(&[]);
+        run(&["verify", "--rebuild"]).said(&["all with the same bytes"]);
+        let name = project.packages(platform.id).remove(0);
+        seen.insert(fs_err::read(project.package(platform, &name)).expect("a package"));
+    }
+    assert_eq!(seen.len(), 3, "the time is in the packages");
+}
