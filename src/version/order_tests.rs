@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 use std::io::{Seek, Write};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use pep440_rs::LocalSegment;
 use proptest::prelude::*;
@@ -147,17 +147,17 @@ fn ask_rpm(pairs: &[(String, String)]) -> Vec<Ordering> {
         .args(["--eval", &format!("%{{lua:{calls}}}")])
         .output()
         .expect("rpm is needed for this test");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<Ordering> = text
-        .split_whitespace()
+    answers(&output, pairs.len())
+}
+
+/// The signs that a tool printed, one for each pair.
+fn answers(output: &Output, count: usize) -> Vec<Ordering> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answers: Vec<Ordering> = (text.split_whitespace())
         .map(|word| word.parse::<i32>().unwrap().cmp(&0))
         .collect();
-    assert_eq!(
-        answers.len(),
-        pairs.len(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(answers.len(), count, "{errors}");
     answers
 }
 
@@ -172,19 +172,8 @@ fn ask_packaging(pairs: &[(String, String)]) -> Vec<Ordering> {
         .args(["-c", PACKAGING])
         .stdin(lines)
         .output()
-        .expect("python3 is needed for this test");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "python3-packaging or pip is needed for this test: {errors}"
-    );
-    let text = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<Ordering> = text
-        .split_whitespace()
-        .map(|word| word.parse::<i32>().unwrap().cmp(&0))
-        .collect();
-    assert_eq!(answers.len(), pairs.len(), "{errors}");
-    answers
+        .expect("python3 with python3-packaging or pip is needed for this test");
+    answers(&output, pairs.len())
 }
 
 const PACKAGING: &str = "
@@ -446,7 +435,6 @@ fn packages_are_ordered_as_the_library_packaging_orders_versions() {
             let answer = compare(&older, &newer, format);
             assert_eq!(answer, truth, "{left} {right} / {older} {newer}");
         }
-        // rpm.vercmp takes no epochs.
         if left.as_pep440().epoch() == right.as_pep440().epoch() {
             assert_eq!(of_rpm, truth, "{left} {right}");
         }
