@@ -19,6 +19,7 @@ mod support {
 }
 
 mod bad_input;
+mod daemon;
 mod faults;
 mod full_disk;
 mod identical;

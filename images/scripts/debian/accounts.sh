@@ -15,8 +15,3 @@ create_user() {
     getent passwd "$1" >/dev/null || useradd --system --gid "$1" --home-dir "$2" \
         --no-create-home --shell "$3" --comment "$4" "$1"
 }
-
-# join_group USER GROUP
-join_group() {
-    usermod --append --groups "$2" "$1"
-}

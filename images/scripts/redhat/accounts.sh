@@ -7,8 +7,3 @@ create_group() {
 create_user() {
     getent passwd "$1" >/dev/null || useradd -r -g "$1" -d "$2" -M -s "$3" -c "$4" "$1" || exit 1
 }
-
-# join_group USER GROUP
-join_group() {
-    usermod -a -G "$2" "$1" || exit 1
-}

@@ -77,6 +77,7 @@ fn debian(work: &Work) -> Result<Vec<(Moment, Script)>> {
     let mut first = Vec::new();
     if let Some(file) = &work.sysusers {
         after.needs("accounts");
+        after.needs_groups(work);
         first.push(format!("if ! accounts_by_systemd {}; then", quoted(file)?));
         for line in account_lines(work)? {
             first.push(format!("    {line}"));
@@ -172,6 +173,7 @@ fn redhat(work: &Work) -> Result<Vec<(Moment, Script)>> {
     let mut after_remove = Script::default();
     if work.sysusers.is_some() {
         before.needs("accounts");
+        before.needs_groups(work);
         before.first = account_lines(work)?;
     }
     if let Some(file) = &work.tmpfiles {
@@ -298,6 +300,13 @@ struct Script {
 impl Script {
     fn needs(&mut self, function: &'static str) {
         self.functions.insert(function);
+    }
+
+    /// What puts users into further groups, when one is to be.
+    fn needs_groups(&mut self, work: &Work) {
+        if work.users.iter().any(|(_, user)| !user.groups.is_empty()) {
+            self.needs("groups");
+        }
     }
 
     /// Lines that run when the first argument is one of these, before the project's part.

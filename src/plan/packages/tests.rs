@@ -144,7 +144,7 @@ fn the_scripts_are_those_of_the_families() {
     insta::assert_snapshot!(all);
 }
 
-/// POSIX, by the shell of Debian, and without what shellcheck finds where that is installed.
+/// Read by the machine's shell, which on Debian takes little more than POSIX has; not run.
 #[test]
 fn the_scripts_are_read_by_the_shell() {
     use std::process::Command;

@@ -275,6 +275,9 @@ impl Container {
                 "Dpkg::Options::=--force-unsafe-io",
                 "-o",
                 "Dpkg::Use-Pty=0",
+                // Nobody is there to be asked about configuration files that were changed.
+                "-o",
+                "Dpkg::Options::=--force-confold",
                 "install",
                 "--no-install-recommends",
             ],
