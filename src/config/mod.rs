@@ -21,7 +21,7 @@ pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, PyProject};
 pub use self::rules::{IgnoredVulnerability, LicenseRules, Rules, StatedLicense};
 pub use self::signing::{SigningConfig, SigningOverrides};
-pub(crate) use self::toml_error::parse as parse_toml;
+pub(crate) use self::toml_error::{nearest, parse as parse_toml};
 pub use self::verify::VerifyConfig;
 /// Whom packages are made for, as the configuration and the command line say it.
 pub use crate::platform::Channel;

@@ -56,9 +56,12 @@ fn write_unsigned(
     for package in &plan.packages {
         let links = links(package, bundle)?;
         contents::check_commands(package, bundle)?;
+        contents::check_links(package, bundle)?;
+        if links.is_empty() && package.is_of_commands() {
+            continue;
+        }
         let mut tree = match &package.content {
             PackageContent::Bundle => bundle_tree(bundle)?,
-            PackageContent::ConsoleScripts if links.is_empty() => continue,
             PackageContent::Links(_) | PackageContent::ConsoleScripts => {
                 links_tree(package, &links, &bundle.prefix)?
             }

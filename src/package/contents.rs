@@ -36,6 +36,34 @@ pub(super) fn add(tree: &mut Tree, entries: &[PlannedEntry]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses links to a file of the bundle which the bundle doesn't have.
+pub(super) fn check_links(package: &PackagePlan, bundle: &Bundle) -> Result<()> {
+    let inside = format!("{}/", bundle.prefix);
+    for entry in &package.entries {
+        let Some(end) = entry.leads_to().filter(|end| end.starts_with(&inside)) else {
+            continue;
+        };
+        let end = end.trim_start_matches('/');
+        let is_there = bundle.layers.iter().any(|layer| {
+            layer.manifest().entries.iter().any(|entry| {
+                let rest = entry.path.strip_prefix(end);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        });
+        if !is_there {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "package `{}`: {}: `{}` is a link to `/{end}`, which is not in the bundle",
+                    package.name, entry.origin, entry.path
+                ),
+            )
+            .hint("correct the link, or require what brings the file"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses units that run a command which the bundle doesn't have.
 pub(super) fn check_commands(package: &PackagePlan, bundle: &Bundle) -> Result<()> {
     let absent = |command: &&String| !bundle.commands().any(|there| there == command.as_str());

@@ -44,6 +44,8 @@ pub struct Forecast {
     pub steps: Vec<Step>,
     /// The files it would have in the end.
     pub files: Vec<String>,
+    /// Those of them that are written only if what is installed has commands.
+    pub files_for_commands: Vec<String>,
 }
 
 /// Prints what a build would do.
@@ -138,11 +140,17 @@ fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {
     if !up_to_date {
         follow(project, plan, &mut steps);
     }
+    let files = assemble::file_names(plan);
+    let packages = plan.packages.iter().zip(&files);
+    // A project says its commands; what a list of requirements brings is known when it is there.
+    let for_commands =
+        packages.filter(|(package, _)| plan.application.is_none() && package.is_of_commands());
     Forecast {
         platform: plan.id.to_string(),
         up_to_date,
         steps,
-        files: assemble::file_names(plan),
+        files_for_commands: for_commands.map(|(_, file)| file.clone()).collect(),
+        files,
     }
 }
 
@@ -250,7 +258,12 @@ fn render(forecast: &Forecast) -> String {
         ));
     }
     for file in &forecast.files {
-        text.push_str(&format!("  -> {file}\n"));
+        let condition = if forecast.files_for_commands.contains(file) {
+            " (if there are commands)"
+        } else {
+            ""
+        };
+        text.push_str(&format!("  -> {file}{condition}\n"));
     }
     text
 }

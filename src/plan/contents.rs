@@ -42,6 +42,30 @@ pub enum PlannedContent {
     CompressedText(String),
 }
 
+impl PlannedEntry {
+    /// The absolute path that a link says; `None` for all else. Folders that are links themselves are
+    /// taken for folders.
+    pub fn leads_to(&self) -> Option<String> {
+        let PlannedContent::Link(target) = &self.content else {
+            return None;
+        };
+        let mut names: Vec<&str> = Vec::new();
+        if !target.starts_with('/') {
+            let (folder, _) = self.path.rsplit_once('/')?;
+            names.extend(folder.split('/').filter(|name| !name.is_empty()));
+        }
+        for name in target.split('/') {
+            match name {
+                "" | "." => {}
+                // Above `/` is `/`.
+                ".." => drop(names.pop()),
+                _ => names.push(name),
+            }
+        }
+        Some(format!("/{}", names.join("/")))
+    }
+}
+
 /// A folder whose content is state of the package's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateFolder {

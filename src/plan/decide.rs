@@ -153,6 +153,11 @@ impl Project<'_> {
         for package in &build_depends {
             check_system_package(package)?;
         }
+        let wheels = self.wheels(platform, arch, &over)?;
+        let depends = over
+            .depends
+            .unwrap_or_else(|| of_family(&self.config.depends));
+        let packages = self.packages(platform, arch, &depends, &wheels.request)?;
         Ok(PlatformPlan {
             id: platform.id.clone(),
             format: platform.format,
@@ -181,7 +186,7 @@ impl Project<'_> {
                 proxies: self.config.proxies.clone(),
                 ca_bundle: self.config.ca_bundle.clone(),
             },
-            wheels: self.wheels(platform, arch, &over)?,
+            wheels,
             application: self.application(),
             bundle: BundlePlan {
                 prefix: self.prefix(),
@@ -189,13 +194,7 @@ impl Project<'_> {
                 version: self.version.clone(),
             },
             audit: self.config.audit.clone(),
-            packages: self.packages(
-                platform,
-                arch,
-                &over
-                    .depends
-                    .unwrap_or_else(|| of_family(&self.config.depends)),
-            )?,
+            packages,
             signing: self.signing(platform),
             verify: VerifyPlan {
                 commands: self.config.verify.commands.clone(),

@@ -235,9 +235,20 @@ pub enum PackageContent {
     Bundle,
     /// Symbolic links to commands of the bundle: folder and names.
     Links(BTreeMap<String, Vec<String>>),
-    /// Links in `/usr/bin` to every console script of the distribution the bundle is named for;
-    /// without any, there is no package.
+    /// Links in `/usr/bin` to every console script of the distribution the bundle is named for.
     ConsoleScripts,
+}
+
+impl PackagePlan {
+    /// Whether it is links to all commands and nothing else, so that it is not written where there are
+    /// none.
+    pub fn is_of_commands(&self) -> bool {
+        let needs_more = |needed: &Dependency| matches!(needed, Dependency::Native(_));
+        self.content == PackageContent::ConsoleScripts
+            && self.scripts.is_empty()
+            && self.relations == Relations::default()
+            && !self.depends.iter().any(needs_more)
+    }
 }
 
 /// A platform to plan for.

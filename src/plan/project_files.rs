@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
-use crate::config::Config;
+use crate::config::{Config, PlatformTable};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::platform::PlatformId;
 
 /// Up to this many bytes a file is kept in memory, so that what was hashed is what is packed. Units,
 /// scripts and manual pages are never larger.
@@ -60,6 +61,8 @@ pub struct ProjectFiles {
     pub files: BTreeMap<String, ProjectFile>,
     /// What is in each overlay, by folder and by path below it.
     pub overlays: BTreeMap<String, BTreeMap<String, OverlayEntry>>,
+    /// The platforms that overlays may name, where there are overlays.
+    pub platforms: Vec<PlatformId>,
     /// The project's licence files.
     pub licenses: Vec<ProjectFile>,
 }
@@ -91,6 +94,10 @@ impl ProjectFiles {
                     .map_err(|error| error.context(format!("packages.{name}.overlay")))?;
                 read.overlays.insert(folder.to_owned(), entries);
             }
+        }
+        if !read.overlays.is_empty() {
+            let table = PlatformTable::load(&config.root)?;
+            read.platforms = table.all().map(|platform| platform.id.clone()).collect();
         }
         Ok(read)
     }

@@ -5,7 +5,7 @@
 use crate::config::Platform;
 use crate::config::platform_override::PlatformOverride;
 use crate::digest::KeyBuilder;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 use crate::tree::is_plain_path;
 
@@ -80,6 +80,19 @@ impl Project<'_> {
         {
             key = key.field(format!("lock {}", lock.path), lock.digest.as_str());
             request.add_lock(lock, extras)?;
+        }
+        if self.inputs.source.is_none() && request.roots.is_empty() && !request.whole_lock {
+            return Err(Error::new(
+                Kind::Config,
+                format!(
+                    "nothing is to be installed: `{}` says no requirement",
+                    requirements.join("`, `")
+                ),
+            )
+            .hint(format!(
+                "list what the bundle is to hold, such as `{}`",
+                self.name
+            )));
         }
         if let Some(lock) = &request.lock {
             key = lock.add_to(key);

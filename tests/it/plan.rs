@@ -72,6 +72,20 @@ rocky-9
 }
 
 #[test]
+fn what_may_have_no_commands_is_planned_with_the_condition() {
+    let text = TestProject::empty()
+        .file(
+            "omnibuild.toml",
+            "name = \"idna\"\nrequirements = [\"r.txt\"]\n",
+        )
+        .file("r.txt", "idna==3.10\n")
+        .run(&["plan", "--sysbase", "debian-12"])
+        .success();
+    let line = "  -> idna-cli_3.10.0-1+deb12_all.deb (if there are commands)\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn the_plan_is_the_same_as_json() {
     let (deb, _) = architectures();
     let result = TestProject::new()
@@ -93,6 +107,7 @@ fn the_plan_is_the_same_as_json() {
                 format!("python-mytool_1.4.2-1+deb12_{deb}.deb"),
                 "mytool-cli_1.4.2-1+deb12_all.deb",
             ],
+            "files_for_commands": [],
         }])
     );
 }
@@ -169,12 +184,10 @@ fn the_own_file_wins_over_pyproject_key_by_key() {
     let project = TestProject::empty()
         .file("pyproject.toml", pyproject)
         .file("omnibuild.toml", "name = \"flocker\"\n");
+    // Nothing that is installed is named `flocker`, so there are no commands to link.
     assert_eq!(
         files(&project, &["-s", "debian-12"]),
-        [
-            format!("acme-python-flocker_1.4.2-1+deb12_{deb}.deb"),
-            "acme-flocker-cli_1.4.2-1+deb12_all.deb".to_owned(),
-        ]
+        [format!("acme-python-flocker_1.4.2-1+deb12_{deb}.deb")]
     );
 }
 

@@ -16,7 +16,7 @@ use crate::tree::{Owner, Role};
 
 use super::overlay;
 use super::scripts::Work;
-use super::system_folders::is_system_folder;
+use super::system_folders::{is_shared_folder, is_system_folder};
 use super::units::{self, Programs};
 
 /// What was made of a package's contents.
@@ -133,7 +133,7 @@ impl Maker<'_> {
         let contents = self.contents;
         let overlaid = match &contents.overlay {
             Some(folder) => {
-                let place = overlay::Place::of(self.platform, self.arch);
+                let place = overlay::Place::of(self.platform, self.arch, &self.files.platforms);
                 match self.files.overlays.get(folder.as_str()) {
                     Some(entries) => overlay::choose(folder.as_str(), entries, &place)?,
                     None => BTreeMap::new(),
@@ -168,22 +168,28 @@ impl Maker<'_> {
                     self.file(path, said, file, "files")?;
                 }
                 None if overlaid.contains_key(path) => {}
-                None if contents.overlay.is_some() => {
-                    // Another platform's folder may have it.
-                }
+                // Another platform's folder has it.
+                None if self.overlay_brings(path) => {}
                 None => {
                     return Err(Error::new(
                         Kind::Config,
                         format!(
-                            "package `{}`: files.\"{path}\" has no `source`",
+                            "package `{}`: files.\"{path}\" has no `source`, and no folder of an overlay brings it",
                             self.package
                         ),
                     )
-                    .hint("name a file of the project, or bring one by `overlay`"));
+                    .hint("name a file of the project as `source`, or put one below `overlay`"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether the overlay has a file for this path on some platform.
+    fn overlay_brings(&self, path: &InstallPath) -> bool {
+        let folder = self.contents.overlay.as_ref();
+        let entries = folder.and_then(|folder| self.files.overlays.get(folder.as_str()));
+        entries.is_some_and(|entries| overlay::brings(entries, path))
     }
 
     fn file(
@@ -355,7 +361,8 @@ impl Maker<'_> {
         for path in paths {
             let mut folder = path.as_str();
             while let Some((parent, _)) = folder.rsplit_once('/') {
-                if is_system_folder(parent) {
+                let shared = is_shared_folder(self.platform.family, parent);
+                if is_system_folder(parent) && !shared {
                     break;
                 }
                 folder = parent;

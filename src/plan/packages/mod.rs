@@ -6,12 +6,16 @@ mod accounts;
 mod documents;
 mod drop_ins;
 mod entries;
+mod links;
 mod overlay;
 mod scripts;
 mod system_folders;
+mod texts;
 mod units;
 
 use std::collections::BTreeMap;
+
+use pep508_rs::PackageName as PythonName;
 
 use crate::config::package::Relation;
 use crate::config::package::daemon::{self, DebianRelations, RedhatRelations};
@@ -23,7 +27,7 @@ use crate::version;
 use super::contents::{PlannedContent, PlannedEntry, Relations, Scripts, StateFolder};
 use super::decide::{Project, normalised_name};
 use super::metadata::ProjectMetadata;
-use super::{Dependency, PackageContent, PackagePlan};
+use super::{Dependency, PackageContent, PackagePlan, SetRequest};
 
 use self::documents::documents;
 use self::entries::{Maker, is_more_than_links};
@@ -39,8 +43,10 @@ impl Project<'_> {
         platform: &Platform,
         arch: Arch,
         depends: &[String],
+        request: &SetRequest,
     ) -> Result<Vec<PackagePlan>> {
         let version = version::native(self.version, platform.format, &platform.suffix)?;
+        texts::check_vendor(self.config.vendor.as_ref())?;
         let vendor = self
             .config
             .vendor
@@ -105,10 +111,12 @@ impl Project<'_> {
         };
         let licenses = &self.inputs.files.licenses;
         omnibus.entries = documents(platform.family, &omnibus, self.name, licenses);
+        texts::check_omnibus(&omnibus)?;
         let mut packages = vec![omnibus];
         for (key, table) in &self.config.packages {
             let name = format!("{vendor}{}-{key}", self.name).parse()?;
             let meta = meta_package(platform, &packages[0], name, key, table);
+            texts::check_meta(key, &meta)?;
             packages.push(meta);
         }
         check_links(&packages[1..])?;
@@ -121,7 +129,27 @@ impl Project<'_> {
                 .map_err(|error| error.context(format!("packages.{key}")))?;
         }
         check_paths(&packages[1..])?;
+        links::check_overlay_links(&packages[1..])?;
+        if !self.has_commands(request) {
+            packages.retain(|package| !package.is_of_commands());
+        }
         Ok(packages)
+    }
+
+    /// Whether the distribution that the bundle is named for may have commands. What a list of
+    /// requirements or another tool's lock brings is known when it is there.
+    fn has_commands(&self, request: &SetRequest) -> bool {
+        let project = self
+            .metadata
+            .filter(|metadata| normalised_name(&metadata.name) == self.name);
+        if let Some(project) = project {
+            return !project.commands.is_empty();
+        }
+        let is_own = |name: &PythonName| normalised_name(name.as_ref()) == self.name;
+        let locked = request.lock.iter().flat_map(|lock| &lock.packages);
+        let asked = request.roots.iter().map(|root| &root.name);
+        request.foreign_lock.is_some()
+            || asked.chain(locked.map(|package| &package.name)).any(is_own)
     }
 
     /// Gives a meta-package what its table says beyond links.
@@ -211,8 +239,7 @@ fn meta_package(
         .unwrap_or_else(|| format!("{} ({key})", omnibus.summary));
     let content = match &table.links {
         Some(links) => PackageContent::Links(links.clone()),
-        // What brings more than links says which; there is no package without any only where
-        // nothing else was asked for.
+        // What brings more than links says which.
         None if is_more_than_links(table) => PackageContent::Links(BTreeMap::new()),
         None => PackageContent::ConsoleScripts,
     };

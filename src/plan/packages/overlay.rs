@@ -2,10 +2,10 @@
 //!
 //! Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Platform;
 use crate::config::package::InstallPath;
+use crate::config::{Platform, nearest};
 use crate::error::{Error, Kind, Result};
 use crate::plan::project_files::OverlayEntry;
 use crate::platform::{Arch, Family, PlatformId};
@@ -28,12 +28,15 @@ pub(super) struct Place<'a> {
     pub(super) id: &'a PlatformId,
     /// Its architecture.
     pub(super) arch: Arch,
+    /// Every platform that there is.
+    pub(super) known: &'a [PlatformId],
 }
 
 impl<'a> Place<'a> {
     /// The place of a platform.
-    pub(super) fn of(platform: &'a Platform, arch: Arch) -> Self {
+    pub(super) fn of(platform: &'a Platform, arch: Arch, known: &'a [PlatformId]) -> Self {
         Self {
+            known,
             family: platform.family,
             id: &platform.id,
             arch,
@@ -49,6 +52,43 @@ impl<'a> Place<'a> {
             _ => self.arch.debian().to_owned(),
         }
     }
+
+    /// A name that can never fit is a slip, and its files would be missing in silence.
+    fn check_name(&self, folder: &str, level: &str, name: &str) -> Result<()> {
+        let families = [Family::Debian, Family::Redhat].map(|family| family.to_string());
+        let machines = [Arch::Amd64, Arch::Arm64].map(|arch| arch.debian().to_owned());
+        let known: BTreeSet<String> = match level {
+            "family" => families.into(),
+            "architecture" => machines.into(),
+            "distribution" => {
+                let known = self.known.iter().map(distribution);
+                known.map(str::to_owned).collect()
+            }
+            _ => self.known.iter().map(ToString::to_string).collect(),
+        };
+        if known.contains(name) {
+            return Ok(());
+        }
+        let error = Error::new(
+            Kind::Config,
+            format!("overlay `{folder}/{level}/{name}`: `{name}` is no {level} of any platform"),
+        );
+        let error = match nearest(name, known.iter().map(String::as_str)) {
+            Some(word) => error.hint(format!("did you mean `{word}`?")),
+            None => error,
+        };
+        let known: Vec<String> = known.into_iter().collect();
+        Err(error.hint(format!("known: {}", known.join(", "))))
+    }
+}
+
+/// Whether a folder for any platform brings a file to this path.
+pub(super) fn brings(entries: &BTreeMap<String, OverlayEntry>, path: &InstallPath) -> bool {
+    entries.keys().any(|entry| {
+        let names = if entry.starts_with("generic/") { 1 } else { 2 };
+        let below = entry.splitn(names + 1, '/').nth(names);
+        below.is_some_and(|below| path.as_str().strip_prefix('/') == Some(below))
+    })
 }
 
 /// A platform's name without its release: `ubuntu` of `ubuntu-24.04`.
@@ -74,7 +114,7 @@ pub(super) fn choose<'a>(
             rest
         } else {
             let (name, below) = rest.split_once('/').unwrap_or((rest, ""));
-            check_name(folder, level, name)?;
+            place.check_name(folder, level, name)?;
             if name != place.name(level) {
                 continue;
             }
@@ -96,25 +136,6 @@ pub(super) fn choose<'a>(
         .collect())
 }
 
-/// A name that can never fit is a slip, and its files would be missing in silence.
-fn check_name(folder: &str, level: &str, name: &str) -> Result<()> {
-    let families = [Family::Debian, Family::Redhat].map(|family| family.to_string());
-    let machines = [Arch::Amd64, Arch::Arm64].map(|arch| arch.debian().to_owned());
-    let good = match level {
-        "family" => families.iter().any(|known| known == name),
-        "architecture" => machines.iter().any(|known| known == name),
-        _ => name.parse::<PlatformId>().is_ok(),
-    };
-    if good {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Config,
-        format!("overlay `{folder}/{level}/{name}`: no platform is of this {level}"),
-    )
-    .hint("families are debian and redhat, architectures amd64 and arm64, distributions and releases as `omnibuild platforms` lists them"))
-}
-
 fn unknown(folder: &str, level: &str) -> Error {
     Error::new(
         Kind::Config,
@@ -133,7 +154,9 @@ mod tests {
             .map(|path| ((*path).to_owned(), OverlayEntry::Link((*path).to_owned())))
             .collect();
         let id: PlatformId = id.parse().unwrap();
+        let known = ["debian-12", "ubuntu-24.04"].map(|id| id.parse().unwrap());
         let place = Place {
+            known: &known,
             family: Family::Debian,
             id: &id,
             arch: Arch::Amd64,
@@ -172,11 +195,33 @@ mod tests {
             ("README", "`README` is no level"),
             ("family/debain/etc/x", "debain"),
             ("architecture/x86_64/etc/x", "x86_64"),
+            ("distribution/ubunto/etc/x", "ubunto"),
+            ("release/debian-21/etc/x", "debian-21"),
             ("generic/x", "not a path"),
             ("generic/run/x/y", "/run"),
         ] {
             let error = chosen(&[path], "debian-12").unwrap_err();
             assert!(error.message().contains(said), "{error}");
+        }
+        let error = chosen(&["distribution/ubunto/etc/x"], "debian-12").unwrap_err();
+        assert_eq!(
+            error.hints(),
+            ["did you mean `ubuntu`?", "known: debian, ubuntu"]
+        );
+    }
+
+    #[test]
+    fn a_file_is_brought_by_any_folder() {
+        let link = || OverlayEntry::Link("x".to_owned());
+        let entries = ["generic/etc/x/y", "family/redhat/etc/x/z"];
+        let entries = entries.map(|path| (path.to_owned(), link())).into();
+        for (path, there) in [
+            ("/etc/x/y", true),
+            ("/etc/x/z", true),
+            ("/redhat/etc/x/z", false),
+            ("/x/y", false),
+        ] {
+            assert_eq!(brings(&entries, &path.parse().unwrap()), there, "{path}");
         }
     }
 }

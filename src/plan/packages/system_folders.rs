@@ -1,6 +1,8 @@
 //! The folders that distributions own, so that packages don't: those of the file system, of systemd,
 //! and of programs that read what others drop there.
 
+use crate::platform::Family;
+
 /// Each stands for the folders above it too.
 const FOLDERS: [&str; 63] = [
     "/etc/apache2/conf-available",
@@ -68,6 +70,36 @@ const FOLDERS: [&str; 63] = [
     "/var/spool/cron",
 ];
 
+/// Folders of programs that a package brings files for and does not need. Where such a program is not
+/// installed nobody would own them, so every RPM package that has a file there owns them too (Fedora's
+/// packaging guidelines, "File and Directory Ownership"). Those that their owner gives another mode
+/// than 0755, as sudo and cron do, are not here: rpm would give them ours.
+const SHARED: [&str; 14] = [
+    "/etc/httpd",
+    "/etc/httpd/conf.d",
+    "/etc/logrotate.d",
+    "/etc/nginx",
+    "/etc/nginx/conf.d",
+    "/etc/rsyslog.d",
+    "/usr/lib/firewalld",
+    "/usr/lib/firewalld/services",
+    "/usr/share/bash-completion",
+    "/usr/share/bash-completion/completions",
+    "/usr/share/fish",
+    "/usr/share/fish/vendor_completions.d",
+    "/usr/share/zsh",
+    "/usr/share/zsh/site-functions",
+];
+
+/// Whether a package has a folder of the distribution too when it brings a file for it.
+pub(super) fn is_shared_folder(family: Family, folder: &str) -> bool {
+    match family {
+        // dpkg knows no owners of folders but those of the files in them, and removes the empty ones.
+        Family::Debian => false,
+        Family::Redhat => SHARED.contains(&folder),
+    }
+}
+
 /// Whether a folder, by its absolute path, is the distribution's.
 pub(super) fn is_system_folder(folder: &str) -> bool {
     let manual = folder
@@ -84,6 +116,14 @@ pub(super) fn is_system_folder(folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_folders_are_the_distribution_s() {
+        for folder in SHARED {
+            assert!(is_system_folder(folder), "{folder}");
+            assert!(!is_shared_folder(Family::Debian, folder), "{folder}");
+        }
+    }
 
     #[test]
     fn what_is_above_a_folder_of_the_distribution_is_too() {

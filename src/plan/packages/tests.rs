@@ -95,12 +95,16 @@ fn a_daemon_of_red_hat_has_everything_in_its_place() {
     assert_eq!(
         listing(node),
         [
+            "/etc/logrotate.d 0755 root:root folder",
             "/etc/logrotate.d/acme-mytool-node 0644 root:root config",
             "/etc/mytool 0755 root:root folder",
             "/etc/mytool/mytool.conf 0640 root:mytool config",
             "/etc/mytool/units.conf 0644 root:root config",
+            "/etc/rsyslog.d 0755 root:root folder",
             "/etc/rsyslog.d/acme-mytool-node.conf 0644 root:root config",
             "/etc/sysconfig/mytool-agent 0644 root:root config",
+            "/usr/lib/firewalld 0755 root:root folder",
+            "/usr/lib/firewalld/services 0755 root:root folder",
             "/usr/lib/firewalld/services/mytool.xml 0644 root:root file",
             "/usr/lib/systemd/system-preset/50-acme-mytool-node.preset 0644 root:root file",
             "/usr/lib/systemd/system/mytool-agent.service 0644 root:root file",
@@ -166,17 +170,24 @@ fn the_scripts_are_read_by_the_shell() {
     assert_eq!(read, 7);
 }
 
-/// A project whose package `node` has these lines, and these files.
+/// A project whose package `node` has these lines, and these files; `-> x` is a link.
 fn with(lines: &str, files: &[(&str, &str)]) -> Result<PlatformPlan> {
-    let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "name = \"x\"\nversion = \"1\"\nrequirements = [\"r.txt\"]\n[packages.cli]\nlinks = {{ \"/usr/bin\" = [\"tool\"] }}\n[packages.node]\n{lines}\n"
     );
-    let all = [("omnibuild.toml", text.as_str()), ("r.txt", "y==1\n")];
-    for (name, text) in all.iter().chain(files) {
+    let own = [("omnibuild.toml", text.as_str()), ("r.txt", "y==1\n")];
+    of_files(&[&own, files].concat())
+}
+
+fn of_files(files: &[(&str, &str)]) -> Result<PlatformPlan> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
         let path = folder.path().join(name);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, text).unwrap();
+        match text.strip_prefix("-> ") {
+            Some(target) => fs_err::os::unix::fs::symlink(target, path).unwrap(),
+            None => fs_err::write(path, text).unwrap(),
+        }
     }
     planned(folder.path(), "debian-12")
 }
@@ -260,6 +271,54 @@ fn what_does_not_fit_together_is_refused() {
         ),
         ("files.\"/etc/x/y\" = {}", vec![], "no `source`"),
         (
+            "overlay = \"o\"\nfiles.\"/etc/x/y\" = {}",
+            vec![("o/generic/etc/x/z", "")],
+            "no folder of an overlay brings it",
+        ),
+        (
+            "overlay = \"o\"",
+            vec![("o/distribution/debain/etc/x/z", "")],
+            "`debain` is no distribution of any platform",
+        ),
+        (
+            "overlay = \"o\"",
+            vec![("o/generic/etc/x/z", "-> a"), ("o/generic/etc/x/b", "")],
+            "nothing is at `/etc/x/a`",
+        ),
+        (
+            "overlay = \"o\"",
+            vec![
+                ("o/generic/etc/x/z", "-> ../x/y"),
+                ("o/generic/etc/x/y", "-> z"),
+            ],
+            "leads back to it",
+        ),
+        (
+            "summary = \"%{lua:x}\"",
+            vec![],
+            "packages.node.summary: `%{lua:x}` has `%{`",
+        ),
+        (
+            "description = \"a %(id)\"",
+            vec![],
+            "packages.node.description",
+        ),
+        (
+            "depends.debian = [\"a%[1]\"]",
+            vec![],
+            "packages.node.depends",
+        ),
+        (
+            "links.\"/usr/bin\" = [\"%{x}\"]",
+            vec![],
+            "packages.node.links",
+        ),
+        (
+            "summary = \"a\\u001bb\"",
+            vec![],
+            "control character U+001B",
+        ),
+        (
             "directories.\"/etc/cron.d\" = {}",
             vec![],
             "the distribution's",
@@ -283,6 +342,57 @@ fn what_does_not_fit_together_is_refused() {
         let error = refused(lines, &files);
         assert!(error.message().contains(said), "{lines}: {error}");
     }
+}
+
+#[test]
+fn links_that_may_lead_somewhere_stay() {
+    for files in [
+        vec![("o/generic/etc/x/z", "-> y"), ("o/generic/etc/x/y", "")],
+        vec![("o/generic/etc/x/z", "-> /usr/share/zoneinfo/UTC")],
+        vec![("o/generic/etc/x/z", "-> /opt/x/bin/y")],
+        vec![("o/generic/etc/x/z", "-> /var/lib/x/later")],
+        vec![("o/generic/etc/x/z", "-> /usr/bin/tool")],
+    ] {
+        with("overlay = \"o\"\ndirectories.\"/var/lib/x\" = {}", &files).unwrap();
+    }
+}
+
+#[test]
+fn every_text_of_the_omnibus_package_is_looked_at() {
+    for key in [
+        "summary",
+        "description",
+        "vendor",
+        "maintainer",
+        "url",
+        "license",
+    ] {
+        let text = format!(
+            "name = \"x\"\nversion = \"1\"\nrequirements = [\"r.txt\"]\n{key} = \"a %(id) b\"\n"
+        );
+        let error = of_files(&[("omnibuild.toml", &text), ("r.txt", "y==1\n")]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        let said = format!("{key}: `");
+        assert!(error.message().starts_with(&said), "{error}");
+    }
+}
+
+#[test]
+fn a_list_without_its_own_distribution_has_no_commands() {
+    let plan = |requirements: &str| {
+        let text = "name = \"x\"\nversion = \"1\"\nrequirements = [\"r.txt\"]\n";
+        let plan = of_files(&[("omnibuild.toml", text), ("r.txt", requirements)])?;
+        let names = plan.packages.iter().map(|package| package.name.to_string());
+        Ok::<_, Error>(names.collect::<Vec<_>>())
+    };
+    assert_eq!(plan("y==1\n").unwrap(), ["python-x"]);
+    assert_eq!(plan("X==1\n").unwrap(), ["python-x", "x-cli"]);
+    let error = plan("# nothing yet\n").unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(
+        error.message().contains("`r.txt` says no requirement"),
+        "{error}"
+    );
 }
 
 #[test]
