@@ -180,8 +180,10 @@ pub struct Config {
 impl Config {
     /// Reads and checks the configuration of the project in `root`.
     pub fn load(root: &Path, overrides: Overrides) -> Result<Self> {
-        let root =
-            fs::canonicalize(root).map_err(|error| Error::from(error).of_kind(Kind::Config))?;
+        let root = fs::canonicalize(root).map_err(|_no_folder| {
+            let message = format!("there is no project folder `{}`", root.display());
+            Error::new(Kind::Config, message).hint("name one that is there with --project")
+        })?;
         let mut pyproject = PyProject::read(&root)?;
         let raw = RawConfig::read(&root, &mut pyproject)?;
         let has_source = pyproject.project.is_some()

@@ -130,7 +130,12 @@ impl ProjectFile {
 fn file(root: &Path, path: &str) -> Result<ProjectFile> {
     let there = root.join(path);
     let metadata = fs::metadata(&there).map_err(|error| {
-        Error::new(Kind::Config, format!("`{path}` can't be read: {error}"))
+        let (kind, what) = if error.kind() == std::io::ErrorKind::NotFound {
+            (Kind::Missing, "does not exist".to_owned())
+        } else {
+            (Kind::Config, format!("can't be read: {error}"))
+        };
+        Error::new(kind, format!("`{path}` {what}"))
             .hint(format!("it is looked for in `{}`", root.display()))
     })?;
     let real = fs::canonicalize(&there)?;
@@ -294,7 +299,6 @@ mod tests {
             file(&root, "plain").unwrap().digest
         );
         for (name, said) in [
-            ("absent", "can't be read"),
             ("folder", "a folder"),
             ("outside", "leads out of the project"),
             ("device", "leads out of the project"),
@@ -304,6 +308,7 @@ mod tests {
             assert_eq!(error.kind(), Kind::Config);
             assert!(error.message().contains(said), "{error}");
         }
+        assert_eq!(file(&root, "absent").unwrap_err().kind(), Kind::Missing);
     }
 
     #[test]
