@@ -50,6 +50,44 @@ fn owners_links_conffiles_and_scripts_are_read_back() {
     }
 }
 
+/// Until the postinst runs, it may be root's.
+#[test]
+fn no_setuid_bit_is_unpacked_for_an_owner_to_come() {
+    use crate::tree::{Content, Entry, EntryKind, Owner};
+    let folder = tempfile::tempdir().unwrap();
+    let spec = fixture::spec(Codec::Gzip);
+    let mut tree = Tree::default();
+    let mut add = |path: &str, kind: EntryKind, owner: &str| {
+        let mode = match kind {
+            EntryKind::Directory => 0o3770,
+            EntryKind::File { .. } | EntryKind::Symlink(_) | EntryKind::HardLink(_) => 0o6755,
+        };
+        let owner = Owner {
+            user: owner.into(),
+            group: owner.into(),
+        };
+        let made = Entry::new(mode, kind, "project".into());
+        tree.insert(path, Entry { owner, ..made }).unwrap();
+    };
+    let content = || Content::Bytes(b"x".as_slice().into());
+    let file = || EntryKind::File {
+        size: 1,
+        content: content(),
+    };
+    add("opt/a", file(), "tom");
+    add("opt/b", file(), "root");
+    add("opt/c", EntryKind::Directory, "tom");
+    let path = written(folder.path(), &spec, &tree);
+    let listing = run("dpkg-deb", &["-c", path.to_str().unwrap()]);
+    for line in [
+        "-rwxr-xr-x tom/tom",
+        "-rwsr-sr-x root/root",
+        "drwxrwx--- tom/tom",
+    ] {
+        assert!(listing.contains(line), "{line} in {listing}");
+    }
+}
+
 #[test]
 fn relations_are_fields_of_their_own() {
     let folder = tempfile::tempdir().unwrap();

@@ -244,8 +244,15 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
+    /// What isn't root's is unpacked as root's where the account is not there yet, so it gets its
+    /// setuid, setgid and sticky bits from the script that gives it to its owner, after that.
     fn header(&self, kind: EntryType, mode: u32, size: u64, owner: &Owner) -> Header {
-        header(kind, mode & 0o7777, size, self.time, owner)
+        let bits = if *owner == Owner::default() {
+            0o7777
+        } else {
+            0o777
+        };
+        header(kind, mode & bits, size, self.time, owner)
     }
 
     fn append(

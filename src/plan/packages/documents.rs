@@ -8,18 +8,23 @@ use crate::plan::project_files::ProjectFile;
 use crate::platform::Family;
 use crate::tree::{Owner, Role};
 
-/// Texts of licences that every Debian system has, by the beginning of the SPDX identifier (Debian
-/// policy 12.5).
-const COMMON_LICENSES: [(&str, &str); 11] = [
+/// Texts of licences that every Debian system has, by the SPDX identifier (Debian policy 12.5). `-only`
+/// and `-or-later` of the GNU licences have one text.
+const COMMON_LICENSES: [(&str, &str); 16] = [
     ("Apache-2.0", "Apache-2.0"),
     ("Artistic-1.0", "Artistic"),
+    ("Artistic-1.0-Perl", "Artistic"),
     ("CC0-1.0", "CC0-1.0"),
     ("GPL-1", "GPL-1"),
+    ("GPL-1.0", "GPL-1"),
     ("GPL-2", "GPL-2"),
+    ("GPL-2.0", "GPL-2"),
     ("GPL-3", "GPL-3"),
+    ("GPL-3.0", "GPL-3"),
+    ("LGPL-2.0", "LGPL-2"),
     ("LGPL-2.1", "LGPL-2.1"),
-    ("LGPL-2", "LGPL-2"),
     ("LGPL-3", "LGPL-3"),
+    ("LGPL-3.0", "LGPL-3"),
     ("MPL-1.1", "MPL-1.1"),
     ("MPL-2.0", "MPL-2.0"),
 ];
@@ -110,11 +115,9 @@ fn copyright(package: &PackagePlan, name: &str, licenses: &[ProjectFile]) -> Str
     text.push_str(&holders.join("\n"));
     let license = package.license.as_deref().unwrap_or("not said");
     text.push_str(&format!("\n\nLicense: {license}\n"));
-    let common = COMMON_LICENSES
-        .iter()
-        .find(|(begin, _)| license.starts_with(begin));
+    let common = common_license(license);
     match common {
-        Some((_, file)) => text.push_str(&format!(
+        Some(file) => text.push_str(&format!(
             "\nOn Debian systems, the text of the license is in /usr/share/common-licenses/{file}.\n"
         )),
         None => {
@@ -130,6 +133,18 @@ fn copyright(package: &PackagePlan, name: &str, licenses: &[ProjectFile]) -> Str
     text
 }
 
+/// The file in /usr/share/common-licenses with the text of a licence expression: only of one that is
+/// nothing but that licence.
+fn common_license(expression: &str) -> Option<&'static str> {
+    let version = ["-only", "-or-later", "+"]
+        .iter()
+        .find_map(|said| expression.strip_suffix(said))
+        .unwrap_or(expression);
+    COMMON_LICENSES
+        .iter()
+        .find_map(|(name, file)| (*name == version).then_some(*file))
+}
+
 /// deb-changelog(5): one entry, of this version.
 fn changelog(package: &PackagePlan) -> String {
     let seconds = i64::try_from(package.epoch).unwrap_or(i64::MAX);
@@ -143,4 +158,26 @@ fn changelog(package: &PackagePlan) -> String {
         package.version.upstream,
         package.maintainer
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_expression_is_a_common_license() {
+        for (expression, file) in [
+            ("GPL-2.0-only", Some("GPL-2")),
+            ("GPL-3.0-or-later", Some("GPL-3")),
+            ("LGPL-2.1+", Some("LGPL-2.1")),
+            ("Apache-2.0", Some("Apache-2.0")),
+            ("GPL-2.0-only OR MIT", None),
+            ("GPL-2.0-or-later WITH Classpath-exception-2.0", None),
+            ("MPL-2.0-no-copyleft-exception", None),
+            ("MIT", None),
+            ("not said", None),
+        ] {
+            assert_eq!(common_license(expression), file, "{expression}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::config::package::{FileMode, InstallPath};
 use crate::config::{PackageConfig, Platform};
 use crate::error::{Error, Kind, Result};
 use crate::plan::contents::{Moment, PlannedContent, PlannedEntry};
+use crate::plan::decide::normalised_name;
 use crate::plan::project_files::{OverlayEntry, ProjectFile, ProjectFiles};
 use crate::platform::{Arch, Family};
 use crate::tree::{Owner, Role};
@@ -38,6 +39,8 @@ pub(super) struct Maker<'a> {
     pub(super) arch: Arch,
     /// The package's name.
     pub(super) package: &'a str,
+    /// The project's.
+    pub(super) project: &'a str,
     /// What was read.
     pub(super) files: &'a ProjectFiles,
     /// What the package holds.
@@ -349,13 +352,17 @@ impl Maker<'_> {
         for (when, source) in parts {
             if let Some(source) = source {
                 let text = self.files.get(source.as_str())?.text()?;
-                self.work.own.push((when, format!("{}\n", text.trim_end())));
+                self.work
+                    .own
+                    .push((when, format!("{}\n", text.trim_end_matches('\n'))));
             }
         }
         Ok(())
     }
 
-    /// The folders above files that the distribution doesn't have, so that they go with the package.
+    /// The folders above files that are the package's own, so that they go with it: those below a
+    /// folder that it declares or that is named after it. All others may be the distribution's, with
+    /// a mode of their own; the package managers make them where they are missing.
     fn parents(&mut self) -> Result<()> {
         let paths: Vec<String> = self.entries.keys().cloned().collect();
         for path in paths {
@@ -366,7 +373,7 @@ impl Maker<'_> {
                     break;
                 }
                 folder = parent;
-                if !self.entries.contains_key(parent) {
+                if !self.entries.contains_key(parent) && (shared || self.is_own(parent)) {
                     self.add(PlannedEntry {
                         path: parent.to_owned(),
                         mode: 0o755,
@@ -379,6 +386,22 @@ impl Maker<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a folder is, or lies below, one that the package declares or that has its name or the
+    /// project's.
+    fn is_own(&self, folder: &str) -> bool {
+        let mut folder = folder;
+        while !is_system_folder(folder) {
+            let (parent, name) = folder.rsplit_once('/').unwrap_or_default();
+            let named = [self.project, self.package].contains(&normalised_name(name).as_str());
+            let mut declared = self.contents.directories.keys();
+            if named || declared.any(|path| path.as_str() == folder) {
+                return true;
+            }
+            folder = parent;
+        }
+        false
     }
 }
 

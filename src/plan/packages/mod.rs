@@ -6,6 +6,7 @@ mod accounts;
 mod documents;
 mod drop_ins;
 mod entries;
+mod folders;
 mod links;
 mod overlay;
 mod scripts;
@@ -129,6 +130,7 @@ impl Project<'_> {
                 .map_err(|error| error.context(format!("packages.{key}")))?;
         }
         check_paths(&packages[1..])?;
+        folders::check(&packages[1..])?;
         links::check_overlay_links(&packages[1..])?;
         if !self.has_commands(request) {
             packages.retain(|package| !package.is_of_commands());
@@ -173,6 +175,7 @@ impl Project<'_> {
             platform,
             arch,
             package: &name,
+            project: self.name,
             files: &self.inputs.files,
             contents: &table.contents,
             entries: documents

@@ -335,10 +335,20 @@ impl Script {
             let body = file.as_deref().map(String::from_utf8_lossy);
             write!(text, "\n{}", body.unwrap_or_default()).expect("a String takes everything");
         }
-        let mut lines = self.first;
+        for line in self.first {
+            write!(text, "\n{line}").expect("a String takes everything");
+        }
+        let mut text = tidied(&text).trim_start().to_owned();
+        let mut lines = Vec::new();
         if let Some((_, own)) = own {
-            // In a subshell, so that its `exit` ends it alone and its names stay its own.
-            lines.push(format!("# The project's own part.\nproject() (\n{own})"));
+            // In a subshell, so that its `exit` ends it alone and its names stay its own. Its text
+            // is the project's: nothing is changed in it.
+            let blank = if text.is_empty() { "" } else { "\n" };
+            write!(
+                text,
+                "{blank}# The project's own part.\nproject() (\n{own})"
+            )
+            .expect("a String takes everything");
             lines.push("project \"$@\"".to_owned());
             // On Debian `set -e` sees to it, and would not inside of the part if this line did.
             let by_hand = match family {
@@ -348,12 +358,19 @@ impl Script {
             lines.extend(by_hand.map(str::to_owned));
         }
         lines.extend(self.last);
+        let mut rest = String::new();
         for line in lines {
-            write!(text, "\n{line}").expect("a String takes everything");
+            write!(rest, "\n{line}").expect("a String takes everything");
         }
-        text.push_str("\n\nexit 0\n");
-        Some(text.replace("\n\n\n", "\n\n").trim_start().to_owned())
+        rest.push_str("\n\nexit 0\n");
+        text.push_str(&tidied(&rest));
+        Some(text.trim_start().to_owned())
     }
+}
+
+/// Text of ours without more than one blank line in a row.
+fn tidied(text: &str) -> String {
+    text.replace("\n\n\n", "\n\n")
 }
 
 fn in_case(words: &str, lines: &[String]) -> Vec<String> {
