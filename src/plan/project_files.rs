@@ -211,8 +211,7 @@ fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> 
     Ok(entries)
 }
 
-/// `LICENSE`, `COPYING`, `NOTICE` and their kin in the project's folder, as setuptools and PEP 639
-/// look for them.
+/// The licence files in the project's folder.
 fn licenses(root: &Path) -> Result<Vec<ProjectFile>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(root)? {
@@ -220,19 +219,35 @@ fn licenses(root: &Path) -> Result<Vec<ProjectFile>> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        let upper = name.to_uppercase();
-        let is_license = ["LICENSE", "LICENCE", "COPYING", "NOTICE"]
-            .iter()
-            .any(|start| upper.starts_with(start));
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if is_license && plain && entry.file_type()?.is_file() {
+        if is_license(&name) && entry.file_type()?.is_file() {
             names.push(name);
         }
     }
     names.sort();
     names.iter().map(|name| file(root, name)).collect()
+}
+
+/// Whether a file has one of the names that setuptools looks for (`LICENSE`, `COPYING`, …, in any
+/// case), alone, as a text (`LICENSE.txt`) or of a licence that it names (`LICENSE-MIT`,
+/// `COPYING.LESSER`). Anything longer may be a program or a key.
+fn is_license(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    let text = [".TXT", ".MD", ".RST"]
+        .iter()
+        .find_map(|extension| upper.strip_suffix(extension))
+        .unwrap_or(&upper);
+    let stems = ["LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS"];
+    let Some(of) = stems.iter().find_map(|stem| text.strip_prefix(stem)) else {
+        return false;
+    };
+    if of.is_empty() {
+        return true;
+    }
+    // The identifier as it is written: the list distinguishes cases, projects don't.
+    let identifier = of.strip_prefix(['-', '.']).unwrap_or_default();
+    let known = |name: &str| name.eq_ignore_ascii_case(identifier);
+    let common = ["APACHE", "BSD", "GPL", "LESSER", "LGPL", "PSF"];
+    common.into_iter().any(known) || spdx::identifiers::LICENSES.iter().any(|it| known(it.name))
 }
 
 /// Lets the shell read a part of a maintainer script, without running it.
@@ -309,6 +324,37 @@ mod tests {
             assert!(error.message().contains(said), "{error}");
         }
         assert_eq!(file(&root, "absent").unwrap_err().kind(), Kind::Missing);
+    }
+
+    #[test]
+    fn licenses_are_told_from_what_is_named_like_them() {
+        for name in [
+            "LICENSE",
+            "License.txt",
+            "LICENCE.md",
+            "COPYING.rst",
+            "COPYING.LESSER",
+            "LICENSE-MIT",
+            "LICENSE.Apache-2.0",
+            "LICENSE-APACHE.txt",
+            "NOTICE",
+            "AUTHORS.rst",
+        ] {
+            assert!(is_license(name), "{name}");
+        }
+        for name in [
+            "license.key",
+            "license_server.py",
+            "LICENSE-server",
+            "LICENSES",
+            "copying.c",
+            "NOTICE.html",
+            "license-",
+            "LICENSE..txt",
+            "README",
+        ] {
+            assert!(!is_license(name), "{name}");
+        }
     }
 
     #[test]
