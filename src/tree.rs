@@ -5,11 +5,11 @@
 //! never held here.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestWriter};
 use crate::error::{Error, Kind, Result};
 
 /// What stands at one path.
@@ -122,6 +122,13 @@ pub enum EntryKind {
 pub enum Content {
     /// Here.
     Bytes(Arc<[u8]>),
+    /// A whole file, which had this content when it was looked at. Reading fails if it has another.
+    Whole {
+        /// The file.
+        path: Arc<PathBuf>,
+        /// What its content was.
+        digest: Digest,
+    },
     /// In a file, from an offset on.
     Slice {
         /// The file.
@@ -270,6 +277,12 @@ impl ContentReader {
     ) -> io::Result<Box<dyn Read + 'a>> {
         match content {
             Content::Bytes(bytes) => Ok(Box::new(bytes.as_ref())),
+            Content::Whole { path, digest } => Ok(Box::new(Unchanged {
+                file: fs_err::File::open(path.as_path())?,
+                left: size,
+                read: Some(DigestWriter::new(io::sink())),
+                digest,
+            })),
             Content::Slice {
                 path,
                 offset,
@@ -319,6 +332,34 @@ impl<R: Read> Read for Exactly<R> {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// Yields a file, and fails at its end if what it yielded is not what was expected.
+struct Unchanged<'a> {
+    file: fs_err::File,
+    left: u64,
+    read: Option<DigestWriter<io::Sink>>,
+    digest: &'a Digest,
+}
+
+impl Read for Unchanged<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        if let Some(read) = &mut self.read {
+            read.write_all(&buffer[..count])?;
+        }
+        self.left = self.left.saturating_sub(count as u64);
+        let ends = self.left == 0 || count == 0;
+        if let Some(read) = self.read.take_if(|_read| ends)
+            && read.finish().0 != *self.digest
+        {
+            let path = self.file.path().display();
+            let message =
+                format!("`{path}` changed during the build; leave it alone and build again");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
         Ok(count)
     }
 }
@@ -384,6 +425,30 @@ mod tests {
             .read_to_end(&mut bytes)
             .unwrap();
         assert_eq!(bytes, b"HEADdcbatail");
+    }
+
+    #[test]
+    fn a_file_that_changed_since_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let content = Content::Whole {
+            path: Arc::new(path.clone()),
+            digest: Digest::of(b"1234"),
+        };
+        let read = |there: &[u8]| {
+            fs_err::write(&path, there).unwrap();
+            let mut bytes = Vec::new();
+            let mut reader = ContentReader::default();
+            let result = reader.read(&content, 4, 0).unwrap().read_to_end(&mut bytes);
+            result.map(|_count| bytes)
+        };
+        assert_eq!(read(b"1234").unwrap(), b"1234");
+        // What was appended since is not packed.
+        assert_eq!(read(b"12345").unwrap(), b"1234");
+        for other in [&b"1235"[..], b"123", b""] {
+            let error = read(other).unwrap_err();
+            assert!(error.to_string().contains("changed during"), "{error}");
+        }
     }
 
     #[test]

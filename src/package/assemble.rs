@@ -3,7 +3,7 @@
 //! Decides what is in which package; how it is written is the format's. Runs on its own thread,
 //! since compression is all it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::fsutil;
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
 use super::{Built, PackageSpec, Packager, SegmentStore, contents, packager};
+use crate::platform::PackageName;
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
 
@@ -52,7 +53,7 @@ fn write_unsigned(
     segments: &SegmentStore,
     folder: &Path,
 ) -> Result<Vec<Built>> {
-    let mut built = Vec::new();
+    let mut made = Vec::new();
     for package in &plan.packages {
         let links = links(package, bundle)?;
         contents::check_commands(package, bundle)?;
@@ -67,6 +68,11 @@ fn write_unsigned(
             }
         };
         contents::add(&mut tree, &package.entries)?;
+        made.push((package, links, tree));
+    }
+    check_apart(made.iter().map(|(package, _, tree)| (&package.name, tree)))?;
+    let mut built = Vec::new();
+    for (package, links, tree) in made {
         let mut spec = spec(plan, package);
         let writer = packager(plan.format);
         if matches!(package.content, PackageContent::Bundle) {
@@ -82,6 +88,30 @@ fn write_unsigned(
         });
     }
     Ok(built)
+}
+
+/// Refuses packages of which only one could be installed: both have a path, and it is not the same
+/// folder. The plan can't see it all, since the bundle decides what console scripts there are.
+fn check_apart<'a>(trees: impl Iterator<Item = (&'a PackageName, &'a Tree)>) -> Result<()> {
+    let mut owners: BTreeMap<&str, (&PackageName, &Entry)> = BTreeMap::new();
+    for (name, tree) in trees {
+        for (path, entry) in tree.iter() {
+            let Some((other, there)) = owners.insert(path, (name, entry)) else {
+                continue;
+            };
+            let folders = [there, entry]
+                .iter()
+                .all(|entry| matches!(entry.kind, EntryKind::Directory));
+            if !(folders && there.mode == entry.mode && there.owner == entry.owner) {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("`/{path}` is in both `{other}` and `{name}`"),
+                )
+                .hint("leave it in one of the packages; without `links` and anything else a package links all console scripts, so name its own in `links`"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The file names that a platform's packages will have.
@@ -196,4 +226,37 @@ fn links_tree(package: &PackagePlan, links: &[String], prefix: &str) -> Result<T
         tree.insert(link, entry)?;
     }
     Ok(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::fixture;
+
+    #[test]
+    fn a_path_of_two_packages_is_refused_with_both() {
+        let names: [PackageName; 2] = ["x-cli", "x-more"].map(|name| name.parse().unwrap());
+        let check = |fill: [&dyn Fn(&mut Tree); 2]| {
+            let trees = fill.map(|fill| {
+                let mut tree = Tree::default();
+                fill(&mut tree);
+                tree
+            });
+            check_apart(names.iter().zip(&trees))
+        };
+        let link = |tree: &mut Tree| fixture::symlink(tree, "usr/bin/tool", "/opt/x/bin/tool");
+        let folder = |mode| move |tree: &mut Tree| fixture::directory(tree, "etc/x", mode);
+        for fill in [
+            [&link as &dyn Fn(&mut Tree), &link],
+            [&folder(0o755), &folder(0o750)],
+        ] {
+            let error = check(fill).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            for name in &names {
+                assert!(error.message().contains(name.as_str()), "{error}");
+            }
+        }
+        check([&link, &folder(0o755)]).unwrap();
+        check([&folder(0o755), &folder(0o755)]).unwrap();
+    }
 }

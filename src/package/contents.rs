@@ -87,10 +87,9 @@ pub(super) fn check_commands(package: &PackagePlan, bundle: &Bundle) -> Result<(
 fn whole(file: &ProjectFile) -> EntryKind {
     let content = match &file.bytes {
         Some(bytes) => Content::Bytes(Arc::clone(bytes)),
-        None => Content::Slice {
+        None => Content::Whole {
             path: Arc::clone(&file.place),
-            offset: 0,
-            time_field: None,
+            digest: file.digest.clone(),
         },
     };
     EntryKind::File {

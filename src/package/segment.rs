@@ -80,6 +80,7 @@ impl<'a> Segment<'a> {
                         writeln!(key, "file {size} {layer} {offset} {time_field:?}")?;
                     }
                     (Content::Bytes(bytes), _) => writeln!(key, "bytes {}", Digest::of(bytes))?,
+                    (Content::Whole { digest, .. }, _) => writeln!(key, "whole {digest}")?,
                     (Content::Slice { .. }, None) => return Ok(None),
                 },
             }

@@ -66,8 +66,8 @@ fn no_setuid_bit_is_unpacked_for_an_owner_to_come() {
             user: owner.into(),
             group: owner.into(),
         };
-        let made = Entry::new(mode, kind, "project".into());
-        tree.insert(path, Entry { owner, ..made }).unwrap();
+        let entry = Entry::new(mode, kind, "project".into());
+        tree.insert(path, Entry { owner, ..entry }).unwrap();
     };
     let content = || Content::Bytes(b"x".as_slice().into());
     let file = || EntryKind::File {
