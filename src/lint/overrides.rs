@@ -50,6 +50,12 @@ pub struct Override {
     pub details: Option<String>,
     /// Only packages of this format.
     pub format: Option<Format>,
+    /// Only while no key is configured that signs packages.
+    #[serde(default)]
+    pub unsigned: bool,
+    /// Only where what else the line says is an SPDX expression.
+    #[serde(default)]
+    pub spdx: bool,
     /// Whether it is told when it matches nothing; a project's own always is.
     #[serde(default)]
     pub expected: bool,
@@ -97,6 +103,7 @@ impl Override {
             && fits(&self.path, finding.path.as_deref())
             && fits(&self.package, Some(&finding.package))
             && fits(&self.details, Some(&finding.details))
+            && (!self.spdx || spdx::Expression::parse(finding.details.trim()).is_ok())
     }
 }
 
@@ -121,7 +128,9 @@ fn is_like(pattern: &str, text: &str) -> bool {
 
 /// Tells findings that count from overridden ones, the worst first. Shipped overrides that are expected
 /// are told when they match nothing although a bundle was looked at (`bundle`).
-pub fn judge(policy: &Policy, findings: Vec<Finding>, bundle: bool) -> Result<Judged> {
+///
+/// With a key that signs packages (`signs`), overrides for unsigned ones are left out.
+pub fn judge(policy: &Policy, findings: Vec<Finding>, bundle: bool, signs: bool) -> Result<Judged> {
     let shipped: Shipped = toml::from_str(SHIPPED)
         .map_err(|error| Error::new(Kind::Internal, format!("the shipped overrides: {error}")))?;
     let all: Vec<(&Override, bool)> = policy
@@ -132,6 +141,7 @@ pub fn judge(policy: &Policy, findings: Vec<Finding>, bundle: bool) -> Result<Ju
             shipped
                 .overrides
                 .iter()
+                .filter(|it| !(it.unsigned && signs))
                 .map(|it| (it, it.expected && bundle)),
         )
         .collect();
@@ -203,6 +213,8 @@ mod tests {
             package: None,
             details: None,
             format: None,
+            unsigned: false,
+            spdx: false,
             expected: false,
             reason: "why".to_owned(),
         }
@@ -254,20 +266,47 @@ mod tests {
             finding("no-copyright-file", None, Level::Error),
             finding("other", None, Level::Info),
         ];
-        let judged = judge(&policy, findings, true).unwrap();
+        let judged = judge(&policy, findings, true, false).unwrap();
         let left: Vec<&str> = judged.findings.iter().map(|it| it.tag.as_str()).collect();
         assert_eq!(left, ["dir-or-file-in-opt", "other"]);
         assert_eq!(judged.unused, [own("absent", Some("/opt/*"))]);
         assert_eq!(judged.count(Level::Error), 1);
         assert_eq!(judged.count(Level::Warning), 2);
         assert_eq!(judged.count(Level::Info), 3);
-        let empty = judge(&Policy::default(), Vec::new(), true).unwrap();
+        let empty = judge(&Policy::default(), Vec::new(), true, false).unwrap();
         assert_eq!(empty.unused.len(), 1);
         assert!(
-            judge(&Policy::default(), Vec::new(), false)
+            judge(&Policy::default(), Vec::new(), false, false)
                 .unwrap()
                 .unused
                 .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_missing_signature_and_a_wrong_licence_count() {
+        let rpm = |tag: &str, details: &str| Finding {
+            format: Format::Rpm,
+            details: details.to_owned(),
+            ..finding(tag, None, Level::Error)
+        };
+        let findings = || {
+            vec![
+                rpm("invalid-license", "MIT AND Apache-2.0"),
+                rpm("invalid-license", "do what you like"),
+                rpm("no-signature", ""),
+            ]
+        };
+        let left = |signs: bool| -> Vec<String> {
+            let judged = judge(&Policy::default(), findings(), false, signs).unwrap();
+            let left = judged.findings.into_iter();
+            left.map(|it| format!("{} {}", it.tag, it.details))
+                .collect()
+        };
+        assert_eq!(left(false), ["invalid-license do what you like"]);
+        assert_eq!(
+            left(true),
+            ["invalid-license do what you like", "no-signature "]
         );
     }
 

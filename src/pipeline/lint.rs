@@ -66,7 +66,8 @@ pub(super) async fn lint(
             .as_deref()
             .is_some_and(|path| path.starts_with("/opt/"))
     });
-    let judged = lint::judge(&project.config.lint, findings, bundle)?;
+    let signs = project.config.signing.is_some();
+    let judged = lint::judge(&project.config.lint, findings, bundle, signs)?;
     reporter.print_result("lint", &text(&judged, &folders), &judged)?;
     let level = match fail_on {
         LintLevel::Error => Level::Error,

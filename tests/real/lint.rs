@@ -5,14 +5,6 @@ use std::process::Command;
 use crate::support::platform;
 use crate::support::project::Project;
 
-/// What no package of the sample may be said to have.
-const DEFECTS: [&str; 4] = [
-    "dir-or-file-in-opt",
-    "missing-dependency-on-libc",
-    "dangling-symlink",
-    "malformed-deb-archive",
-];
-
 #[test]
 fn the_samples_packages_have_no_defect_that_counts() {
     for platform in platform::asked_of(&["debian-12", "rocky-9", "centos-7"]) {
@@ -21,10 +13,8 @@ fn the_samples_packages_have_no_defect_that_counts() {
         project
             .run(&["--sysbase", platform.id, "--no-verify"])
             .succeeded();
-        let run = project.run(&["lint", "--sysbase", platform.id]);
-        for tag in DEFECTS {
-            assert!(!run.stdout.contains(tag), "{tag}: {}", run.stdout);
-        }
+        // Nothing is left that is as bad as a warning.
+        let run = project.run(&["lint", "--sysbase", platform.id]).succeeded();
         let run = run.said(&["3 packages: ", " overridden by "]);
         assert!(!run.stdout.contains("matches nothing"), "{}", run.stdout);
     }

@@ -24,6 +24,9 @@ const RPM_VERSION: &str = "4.14.0";
 /// The licence of a package that names none; rpm requires the tag.
 const NO_LICENSE: &str = "Unknown";
 
+/// The width of the lines of a description, as rpmlint wants it.
+const WIDTH: usize = 79;
+
 /// What runs maintainer scripts.
 const SHELL: &str = "/bin/sh";
 
@@ -49,7 +52,7 @@ pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
     header.i18n_string(tag::SUMMARY, check::line("summary", &spec.summary)?);
     check::paragraphs("description", &spec.description)?;
     let description = spec.description.replace("\r\n", "\n");
-    header.i18n_string(tag::DESCRIPTION, description.trim_matches('\n'));
+    header.i18n_string(tag::DESCRIPTION, &wrapped(description.trim_matches('\n')));
     header.int32s(tag::BUILD_TIME, [time]);
     header.string(tag::BUILD_HOST, BUILD_HOST);
     if let Some(vendor) = &spec.vendor {
@@ -87,6 +90,29 @@ pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
     add_scripts(&mut header, spec);
     add_changelog(&mut header, spec, time);
     Ok(header)
+}
+
+/// Long lines broken between words, since rpm shows a description as it stands; indented ones stay.
+fn wrapped(description: &str) -> String {
+    let mut lines = Vec::new();
+    for line in description.lines() {
+        if line.starts_with(' ') || line.chars().count() <= WIDTH {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let mut broken = String::new();
+        for word in line.split(' ').filter(|word| !word.is_empty()) {
+            let width = broken.chars().count();
+            if width > 0 && width + 1 + word.chars().count() > WIDTH {
+                lines.push(std::mem::take(&mut broken));
+            } else if width > 0 {
+                broken.push(' ');
+            }
+            broken.push_str(word);
+        }
+        lines.push(broken);
+    }
+    lines.join("\n")
 }
 
 /// `[epoch:]version-release`.
@@ -336,4 +362,19 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, files: &Files, time: u
 pub(super) fn add_payload(header: &mut Header, digest: &Digest) {
     header.strings(tag::PAYLOAD_DIGEST, [digest.as_str()]);
     header.int32s(tag::PAYLOAD_DIGEST_ALGORITHM, [SHA256]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_of_a_description_are_broken_between_words() {
+        let long = format!("{} end", "word ".repeat(20).trim_end());
+        let text = wrapped(&format!("short\n\n  {long}\n{long}"));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..3], ["short", "", &format!("  {long}")]);
+        assert!(lines[3..].iter().all(|line| line.chars().count() <= WIDTH));
+        assert_eq!(lines[3..].join(" "), long);
+    }
 }
