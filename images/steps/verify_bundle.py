@@ -26,6 +26,7 @@ IMPORT_SECONDS = 60
 NOBODY = 65534
 BUILD_FOLDER = b"/omnibuild/build"
 LARGEST_TEXT = 4 << 20
+LARGEST_OUTPUT = 1 << 20
 SCRIPT_KEYS = ("ExecStart", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost", "ExecCondition")
 
 
@@ -171,19 +172,22 @@ def become_nobody():
 
 def run(argv):
     """Runs a command; answers its status (None: none in time) and what it printed."""
-    try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    except OSError as error:
-        return 127 if isinstance(error, FileNotFoundError) else 126, "it can't be started: %s" % error
-    try:
-        output = process.communicate(timeout=COMMAND_SECONDS)[0]
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, status = process.communicate()[0], None
-    return status, output.decode("utf-8", "replace")
+    # A file and no pipe: a child in a session of its own outlives the command, and holds a pipe open.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            return 127 if isinstance(error, FileNotFoundError) else 126, "it can't be started: %s" % error
+        try:
+            status = process.wait(timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            status = None
+        output.seek(max(0, output.seek(0, os.SEEK_END) - LARGEST_OUTPUT))
+        return status, output.read(LARGEST_OUTPUT).decode("utf-8", "replace")
 
 
 def why_not_started(status, output):

@@ -11,6 +11,8 @@ use crate::digest::{Digest, DigestWriter};
 use crate::platform::Compression;
 use crate::tree::{Content, Entry, EntryKind, LayerIdentity, Tree};
 
+use super::compress::libraries;
+
 /// Layers below this many bytes share a segment until it has so many: alone they would be larger by
 /// four to five percent, so by about one (measured with xz on 36 and 66 MB of Python packages).
 const SMALL: u64 = 8 << 20;
@@ -57,7 +59,12 @@ impl<'a> Segment<'a> {
             return Ok(None);
         }
         let mut key = DigestWriter::new(io::sink());
-        writeln!(key, "segment {SCHEMA} {format} {compression:?}")?;
+        let tool = env!("CARGO_PKG_VERSION");
+        let libraries = libraries(compression.codec);
+        writeln!(
+            key,
+            "segment {SCHEMA} {format} {compression:?} {tool} {libraries:?}"
+        )?;
         for (path, entry) in &self.entries {
             let holder = tree.resolve(entry);
             let Entry {

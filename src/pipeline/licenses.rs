@@ -35,7 +35,7 @@ pub(super) fn licenses(
     reporter: &Reporter,
 ) -> Result<()> {
     let project = Project::load(common, environment, reporter)?;
-    let inventories = project.inventories(common)?;
+    let inventories = project.inventories(common, reporter)?;
     let rules = &project.config.rules.licenses;
     let held: Vec<(&Inventory, Vec<License>)> = inventories
         .iter()

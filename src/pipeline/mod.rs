@@ -94,7 +94,7 @@ impl Project {
 
     /// What the bundles of the last builds hold: of the platforms that are named, else of those of
     /// the project's that were built.
-    fn inventories(&self, common: &Common) -> Result<Vec<Inventory>> {
+    fn inventories(&self, common: &Common, reporter: &Reporter) -> Result<Vec<Inventory>> {
         let named = common.all || !common.platforms().is_empty();
         let mut inventories = Vec::new();
         let mut missing = Vec::new();
@@ -111,6 +111,14 @@ impl Project {
                 format!("nothing was built for {}", missing.join(", ")),
             )
             .hint("build it first: this command looks at what the last build shipped"));
+        }
+        if !missing.is_empty() {
+            let text = format!(
+                "nothing was built for {}, so nothing is said of it",
+                missing.join(", ")
+            );
+            let hint = "build it, or name the platforms that are meant";
+            reporter.warn(None, &text, Some(hint));
         }
         Ok(inventories)
     }

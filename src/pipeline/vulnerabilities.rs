@@ -34,7 +34,7 @@ pub(super) fn vulnerabilities(
     reporter: &Reporter,
 ) -> Result<()> {
     let project = Project::load(common, environment, reporter)?;
-    let inventories = project.inventories(common)?;
+    let inventories = project.inventories(common, reporter)?;
     let distributions = || {
         inventories.iter().flat_map(|inventory| {
             let all = inventory.distributions.iter();

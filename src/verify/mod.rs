@@ -11,7 +11,7 @@ mod transcript;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::archive::ArchiveWriter;
 use crate::audit::{self, Finding};
@@ -41,6 +41,9 @@ const SCRIPTS: [&str; 4] = [
 const FINDING_CHECK: &str = "bundle";
 /// How many faults an error's message names.
 const NAMED_FAULTS: usize = 8;
+/// The longest that all checks of a platform may take: a hundred times what the largest bundles took,
+/// so that only what hangs meets it.
+const LONGEST: Duration = Duration::from_hours(2);
 
 /// Packages in which verification found no fault, with the digests they had.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ pub async fn verify(
         &context.online(&image),
         async |container| {
             container.upload("/", &archive).await?;
-            Ok(container.watch(&exec, &watch).await)
+            Ok(within(LONGEST, container.watch(&exec, &watch)).await)
         },
     )
     .await?;
@@ -180,6 +183,16 @@ pub async fn verify(
         record,
         commands: Some(transcript.commands),
         modules: Some(transcript.modules),
+    })
+}
+
+/// What a verification answers, if it does in time.
+async fn within(limit: Duration, checks: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::time::timeout(limit, checks).await.unwrap_or_else(|_elapsed| {
+        let minutes = limit.as_secs() / 60;
+        let text = format!("the verification does not end within {minutes} minutes");
+        Err(Error::new(Kind::Verify, text)
+            .hint("a command or module of the bundle hangs, or what installs the packages does: the log's last lines say which"))
     })
 }
 
@@ -347,4 +360,17 @@ fn failure(transcript: &Transcript, command: Option<CommandFailed>) -> Error {
     error.hint(
         "the packages are in place and not verified; the log has what the package manager said",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_end_is_ended() {
+        let hangs = std::future::pending::<Result<()>>();
+        let error = within(Duration::ZERO, hangs).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Verify);
+        within(LONGEST, async { Ok(()) }).await.unwrap();
+    }
 }

@@ -107,6 +107,16 @@ fn what_was_not_built_has_no_inventory() {
     }
 }
 
+#[test]
+fn what_was_not_built_is_told_beside_what_was() {
+    let platforms = "platforms = [\"debian-12\", \"debian-13\"]\n";
+    let project = built("").file("omnibuild.toml", platforms);
+    let outcome = project.run(&["licenses"]);
+    let told = "nothing was built for debian-13";
+    assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    assert!(outcome.success().contains("Vague.Lib"));
+}
+
 const ADVISORY: &str = "{\"id\": \"PYSEC-1\", \"aliases\": [\"CVE-1\"], \"affected\": [{\"package\": \
     {\"ecosystem\": \"PyPI\", \"name\": \"vague_lib\"}, \"ranges\": [{\"type\": \"ECOSYSTEM\", \
     \"events\": [{\"introduced\": \"0\"}, {\"fixed\": \"2.1\"}]}]}]}";

@@ -17,6 +17,7 @@ mod inventory;
 mod key;
 mod plan;
 mod remote;
+mod steps;
 mod support;
 mod tidy;
 mod workflows;

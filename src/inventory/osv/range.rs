@@ -4,7 +4,7 @@
 
 use pep440_rs::Version;
 
-use super::record::{Advisory, Event, Range};
+use super::record::{Advisory, Affected, Event, Range};
 
 /// What a record says of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub(super) fn verdict(advisory: &Advisory, name: &str, version: &str) -> Verdict
     let public = parsed.without_local();
     let mut unclear = None;
     for affected in advisory.about(name) {
+        if !says_versions(affected) {
+            unclear = Some("it names no versions".to_owned());
+        }
         let listed = affected.versions.iter().flatten();
         let is_listed = listed
             .map(|text| (text, text.parse::<Version>()))
@@ -46,6 +49,19 @@ pub(super) fn verdict(advisory: &Advisory, name: &str, version: &str) -> Verdict
         }
     }
     unclear.map_or(Verdict::NotAffected, Verdict::Unclear)
+}
+
+/// Whether it says anything of versions: commits and other orders can't be held against one.
+fn says_versions(affected: &Affected) -> bool {
+    let mut ranges = affected.ranges.iter().flatten();
+    let has_events = |range: &Range| {
+        range
+            .events
+            .as_ref()
+            .is_some_and(|events| !events.is_empty())
+    };
+    affected.versions.iter().flatten().next().is_some()
+        || ranges.any(|range| range.kind == ECOSYSTEM && has_events(range))
 }
 
 /// The versions above this one that a record calls fixed.

@@ -66,13 +66,13 @@ fn ranges_are_evaluated_in_the_order_of_pep_440() {
 }
 
 #[test]
-fn listed_versions_hit_and_commits_and_others_do_not() {
+fn listed_versions_hit_and_others_do_not() {
     let listed = record("\"versions\": [\"1.0.0\", \"old-one\"]");
     assert!(is_hit(&listed, "1.0") && !is_hit(&listed, "1.1"));
-    let git = record(
-        "\"ranges\": [{\"type\": \"GIT\", \"events\": [{\"introduced\": \"0\"}]}], \"versions\": []",
+    let with_commits = record(
+        "\"ranges\": [{\"type\": \"GIT\", \"events\": [{\"introduced\": \"0\"}]}], \"versions\": [\"1.0\"]",
     );
-    assert!(!is_hit(&git, "1.0"));
+    assert!(is_hit(&with_commits, "1.0") && !is_hit(&with_commits, "1.1"));
     let all = events("{\"introduced\": \"0\"}");
     assert!(findings(&all, "other", "1.0").is_empty());
     assert!(!is_hit(&all.replace("PyPI", "npm"), "1.0"));
@@ -87,6 +87,16 @@ fn what_is_not_understood_is_a_hit_that_says_so() {
     assert_eq!(found[0].doubt.as_deref(), Some("`first` is no version"));
     let both = events("{\"introduced\": \"0\", \"fixed\": \"1\"}");
     assert!(findings(&both, "my-lib", "1.0")[0].doubt.is_some());
+    for silent in [
+        "\"ranges\": [{\"type\": \"GIT\", \"events\": [{\"introduced\": \"0\"}]}], \"versions\": []",
+        "\"ranges\": [{\"type\": \"ECOSYSTEM\", \"events\": []}]",
+        "\"ranges\": [], \"versions\": []",
+        "\"unknown\": 1",
+    ] {
+        let found = findings(&record(silent), "my-lib", "1.0");
+        let doubts: Vec<_> = found.iter().map(|found| found.doubt.as_deref()).collect();
+        assert_eq!(doubts, [Some("it names no versions")], "{silent}");
+    }
 }
 
 #[test]

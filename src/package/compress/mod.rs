@@ -45,6 +45,34 @@ pub(super) fn cores(codec: Codec) -> Arc<Cores> {
     })
 }
 
+/// The libraries of this program, each with the version it was built with.
+const LIBRARIES: &str = include_str!("../../../Cargo.lock");
+
+/// What compresses, by name and version: another one may make other bytes of the same input. From the
+/// lock file, since neither liblzma's nor zlib-rs' version can be asked for without unsafe code.
+pub(super) fn libraries(codec: Codec) -> Vec<String> {
+    let names: &[&str] = match codec {
+        Codec::Gzip => &["flate2", "zlib-rs"],
+        Codec::Xz => &["liblzma", "liblzma-sys"],
+        Codec::Zstd => &["zstd", "zstd-safe", "zstd-sys"],
+    };
+    let named = |library: &&str| {
+        let name = library.split('"').next().unwrap_or_default();
+        names.contains(&name)
+    };
+    LIBRARIES
+        .split("name = \"")
+        .filter(named)
+        .map(|library| {
+            let lines = library.lines().take(2);
+            lines
+                .map(|line| line.replace("version = ", "").replace('"', ""))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
+}
+
 /// What a stream begins with.
 pub(super) fn head(compression: Compression) -> Vec<u8> {
     match compression.codec {

@@ -179,6 +179,29 @@ fn a_zstandard_part_needs_equal_bytes_near_its_start() {
     assert!(writer.finish().is_err());
 }
 
+#[test]
+fn what_compresses_is_known_by_its_version() {
+    for (codec, number) in [(Codec::Gzip, 2), (Codec::Xz, 2), (Codec::Zstd, 3)] {
+        let libraries = libraries(codec);
+        assert_eq!(libraries.len(), number, "{libraries:?}");
+        for library in &libraries {
+            let (_, version) = library.split_once(' ').unwrap();
+            assert!(
+                version.starts_with(|first: char| first.is_ascii_digit()),
+                "{library}"
+            );
+        }
+    }
+    let running = ::zstd::zstd_safe::version_string();
+    let named = libraries(Codec::Zstd);
+    assert!(
+        named
+            .iter()
+            .any(|library| library.ends_with(&format!("+zstd.{running}"))),
+        "{named:?}"
+    );
+}
+
 /// What tempts an encoder to use the offsets that a part before left: repetitions at every small
 /// distance, right behind a part's beginning.
 fn content() -> impl Strategy<Value = Vec<u8>> {
