@@ -3,7 +3,7 @@
 //! The image is made once from debian-12's base and kept by its content, like a builder; the programs run
 //! without a network. What they found is judged by [`lint`](crate::lint).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveWriter;
@@ -18,7 +18,7 @@ use crate::lint::{self, Judged, Level};
 use crate::package::read::format_of;
 use crate::plan::{BasePlan, NetworkPlan};
 use crate::platform::{Arch, PlatformId};
-use crate::report::{Outcome, Reporter, Stage, listing};
+use crate::report::{Outcome, Reporter, Stage, listing, one_line};
 
 use super::build::stop_signal;
 use super::{Project, Run, host_architecture};
@@ -105,25 +105,46 @@ fn last_built(project: &Project, common: &Common) -> Result<Folders> {
     Ok(folders)
 }
 
-/// The packages that were named, by the folders they are in.
+/// The packages that were named, by the folders they are in; of folders of one name the second is
+/// `name-2`, so that no package takes another's place.
 fn named(files: &[PathBuf]) -> Result<Folders> {
-    let mut folders = Folders::new();
+    let mut by_parent: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for file in files {
-        format_of(file)?;
+        let format = format_of(file)?;
+        if file.extension().and_then(|end| end.to_str()) != Some(format.to_string().as_str()) {
+            let text = format!("`{}` is a {format} package by another name", file.display());
+            return Err(Error::new(Kind::Config, text).hint(format!(
+                "rename it: lintian and rpmlint go by the ending .{format}"
+            )));
+        }
         let path = std::path::absolute(file)?;
-        let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
-        let folder = folder.to_string_lossy().replace(
-            |letter: char| !(letter.is_ascii_alphanumeric() || ".-_".contains(letter)),
-            "_",
-        );
-        let folder = if folder.is_empty() {
-            "packages".to_owned()
-        } else {
-            folder
-        };
-        folders.entry(folder).or_default().push(path);
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        by_parent.entry(parent).or_default().insert(path);
+    }
+    let mut folders = Folders::new();
+    for (parent, files) in by_parent {
+        let label = label(&parent);
+        let numbered = (2..).map(|number| format!("{label}-{number}"));
+        let mut labels = std::iter::once(label.clone()).chain(numbered);
+        if let Some(free) = labels.find(|label| !folders.contains_key(label)) {
+            folders.insert(free, files.into_iter().collect());
+        }
     }
     Ok(folders)
+}
+
+/// A folder's name in words that a shell's pattern finds.
+fn label(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let plain = name.replace(
+        |letter: char| !(letter.is_ascii_alphanumeric() || ".-_".contains(letter)),
+        "_",
+    );
+    match plain.strip_prefix(['.', '-']) {
+        Some(rest) => format!("_{rest}"),
+        None if plain.is_empty() => "packages".to_owned(),
+        None => plain,
+    }
 }
 
 /// Runs the programs and answers what they printed.
@@ -274,7 +295,7 @@ fn text(judged: &Judged, folders: &Folders) -> String {
                 &it.tag,
                 &it.details,
             ]
-            .map(str::to_owned)
+            .map(one_line)
             .to_vec()
         })
         .collect();
@@ -305,4 +326,37 @@ fn text(judged: &Judged, folders: &Folders) -> String {
         judged.overridden.len(),
     ));
     parts.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_of_one_name_are_all_looked_at() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str| {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, b"!<arch>\n").unwrap();
+            path
+        };
+        let files = [
+            "a/debian-12/x.deb",
+            "b/debian-12/x.deb",
+            "b/debian-12/y.deb",
+            ".c/x.deb",
+        ]
+        .map(put);
+        let again = [&files[..], &files[..1]].concat();
+        let folders = named(&again).unwrap();
+        let labels: Vec<&str> = folders.keys().map(String::as_str).collect();
+        assert_eq!(labels, ["_c", "debian-12", "debian-12-2"]);
+        let found: BTreeSet<PathBuf> = folders.values().flatten().cloned().collect();
+        assert_eq!(found, BTreeSet::from(files));
+        let numbers: Vec<usize> = folders.values().map(Vec::len).collect();
+        assert_eq!(numbers, [1, 1, 2]);
+        let error = named(&[put("d/x.bin")]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+    }
 }

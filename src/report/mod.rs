@@ -35,7 +35,7 @@ use self::sink::Sink;
 pub use self::sink::Stream;
 use self::table::Look;
 pub use self::table::{Summary, SummaryFile, SummaryRow, listing};
-pub use self::text::{human_duration, human_size, quote_command};
+pub use self::text::{human_duration, human_size, one_line, quote_command};
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

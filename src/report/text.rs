@@ -90,7 +90,7 @@ fn quote_word(word: &str) -> String {
 
 /// Foreign text on one line without terminal control: escape sequences go, of a line that was
 /// overwritten by carriage returns the last state stays, line ends and tabs become spaces.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     let lines: Vec<&str> = text
         .split('\n')

@@ -135,3 +135,24 @@ fn folders_and_versions_are_matched() {
     let (code, _, error) = diff(folder.path(), &["x.deb", "packages/debian-12"]);
     assert_eq!(code, Some(15), "{error}");
 }
+
+#[test]
+fn a_version_of_two_platforms_is_held_against_one_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let packages = folder.path().join("packages");
+    let (one, other) = (packages.join("debian-12"), packages.join("debian-13"));
+    deb(&one, "acme", "1.0-1", "one", "idna-2.0");
+    deb(&other, "acme", "1.0-1", "one", "idna-2.0");
+    deb(&one, "acme", "1.1-1", "one", "idna-2.0");
+    for (words, alone) in [
+        (["1.0", "1.1"], "acme 1.0-1: removed"),
+        (["1.1", "1.0"], "acme 1.0-1: added"),
+    ] {
+        let (code, text, error) = diff(folder.path(), &words);
+        assert_eq!(code, Some(0), "{error}");
+        assert!(text.contains(" → "), "{text}");
+        assert_eq!(text.matches(alone).count(), 1, "{text}");
+        let unpaired = text.matches(": removed").count() + text.matches(": added").count();
+        assert_eq!(unpaired, 1, "{text}");
+    }
+}

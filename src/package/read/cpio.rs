@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use crate::error::Result;
 
-use super::{MOST_ENTRIES, Place, bounded, text};
+use super::{Budget, MOST_ENTRIES, Place, bounded, text};
 
 /// What every header begins with.
 pub(super) const MAGIC_START: &[u8] = b"0707";
@@ -51,6 +51,7 @@ pub(super) fn for_each(
     stripped_size: impl Fn(usize) -> Option<u64>,
     mut each: impl FnMut(CpioEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
+    let mut budget = Budget::new();
     for _ in 0..MOST_ENTRIES {
         let mut magic = [0; 6];
         reader.read_exact(&mut magic).map_err(place.io())?;
@@ -61,6 +62,7 @@ pub(super) fn for_each(
                 return Err(place.damaged(format_args!("`{}` is no header of cpio", text(other))));
             }
         };
+        budget.spend(entry.name.len() as u64, place)?;
         if entry.name == TRAILER && entry.index.is_none() {
             io::copy(reader, &mut io::sink()).map_err(place.io())?;
             return Ok(());

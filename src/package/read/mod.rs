@@ -31,6 +31,29 @@ use crate::version::NativeVersion;
 /// The most entries that a package may have: every one is kept in memory while it is described.
 const MOST_ENTRIES: usize = 2_000_000;
 
+/// What the names and values of a package may take in memory together, in bytes: each is bounded, and a
+/// small file may promise very many.
+const LARGEST_SUM: u64 = 256 << 20;
+
+/// What is left of [`LARGEST_SUM`].
+struct Budget(u64);
+
+impl Budget {
+    fn new() -> Self {
+        Self(LARGEST_SUM)
+    }
+
+    fn spend(&mut self, bytes: u64, place: &Place) -> Result<()> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or_else(|| {
+            place.damaged(format_args!(
+                "its names and values take more than {LARGEST_SUM} bytes"
+            ))
+        })?;
+        Ok(())
+    }
+}
+
 /// What a package file says of itself, in the words of its own format where formats differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {

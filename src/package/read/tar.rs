@@ -8,7 +8,7 @@ use ::tar::{Archive, EntryType};
 
 use crate::error::Result;
 
-use super::{MOST_ENTRIES, Place, bounded, text};
+use super::{Budget, MOST_ENTRIES, Place, bounded, text};
 
 /// The longest name that a long-name entry or an extended header may bring, in bytes.
 const LONGEST_NAME: u64 = 1 << 16;
@@ -73,6 +73,7 @@ pub(super) fn for_each(
     let mut archive = Archive::new(reader);
     let (mut long_name, mut long_link) = (None, None);
     let mut count = 0;
+    let mut budget = Budget::new();
     for entry in archive.entries().map_err(place.io())?.raw(true) {
         let mut entry = entry.map_err(place.io())?;
         count += 1;
@@ -115,6 +116,13 @@ pub(super) fn for_each(
         }
         let described = describe(&entry, long_name.take(), long_link.take());
         let described = described.map_err(place.io())?;
+        let names = [
+            &described.name,
+            &described.link,
+            &described.user,
+            &described.group,
+        ];
+        budget.spend(names.map(|name| name.len() as u64).iter().sum(), place)?;
         each(described, &mut entry)?;
         io::copy(&mut entry, &mut io::sink()).map_err(place.io())?;
     }

@@ -165,20 +165,16 @@ fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A package is the same one by its name, and, where several platforms are in one side, by its folder's.
+/// A package is the same one by its name, and, where several platforms are in either side, by its folder's.
 type Identity = (String, String, String);
 
 /// Reads the packages; where one side has several versions of one, the highest counts.
-fn by_name(files: Vec<PathBuf>) -> Result<BTreeMap<Identity, Package>> {
+fn by_name(files: Vec<PathBuf>, by_folder: bool) -> Result<BTreeMap<Identity, Package>> {
     let mut packages: BTreeMap<Identity, Package> = BTreeMap::new();
-    let folders: std::collections::BTreeSet<Option<PathBuf>> = files
-        .iter()
-        .map(|file| file.parent().map(Path::to_owned))
-        .collect();
     for file in files {
         let package = read::read(&file)?;
         let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
-        let folder = if folders.len() > 1 {
+        let folder = if by_folder {
             folder.to_string_lossy().into_owned()
         } else {
             String::new()
@@ -194,9 +190,17 @@ fn by_name(files: Vec<PathBuf>) -> Result<BTreeMap<Identity, Package>> {
     Ok(packages)
 }
 
+fn in_several_folders(files: &[PathBuf]) -> bool {
+    let mut folders = files.iter().map(|file| file.parent());
+    let first = folders.next();
+    folders.any(|folder| Some(folder) != first)
+}
+
 fn pairs(old: Vec<PathBuf>, new: Vec<PathBuf>) -> Result<Vec<Pair>> {
     let single = old.len() == 1 && new.len() == 1;
-    let (mut old, mut new) = (by_name(old)?, by_name(new)?);
+    // The same for both sides, or a version of one platform would have nothing in common with one of two.
+    let by_folder = in_several_folders(&old) || in_several_folders(&new);
+    let (mut old, mut new) = (by_name(old, by_folder)?, by_name(new, by_folder)?);
     // Two files that were named are compared whatever they are called.
     if single
         && old.keys().ne(new.keys())

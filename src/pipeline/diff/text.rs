@@ -20,23 +20,24 @@ fn one(pair: &Pair, all: bool) -> String {
     match pair {
         Pair::Added {
             package, version, ..
-        } => format!("{package} {version}: added"),
+        } => clean(&format!("{package} {version}: added")),
         Pair::Removed {
             package, version, ..
-        } => format!("{package} {version}: removed"),
+        } => clean(&format!("{package} {version}: removed")),
         Pair::Identical {
             package,
             version,
             digest,
         } => {
-            format!("{package} {version}: identical (sha256 {})", digest.short())
+            let digest = digest.short();
+            clean(&format!("{package} {version}: identical (sha256 {digest})"))
         }
         Pair::Compared { comparison, bytes } => {
             let mut text = compared(comparison, all);
             if !bytes.is_empty() {
                 text.push_str("\n\n  the packages say and install the same; other bytes:");
                 for difference in limited(bytes, all) {
-                    text.push_str(&format!("\n    {difference}"));
+                    text.push_str(&format!("\n    {}", clean(&difference.to_string())));
                 }
                 text.push_str(&rest(bytes.len(), all));
             }
@@ -52,7 +53,8 @@ fn compared(found: &Comparison, all: bool) -> String {
     } else {
         ""
     };
-    let mut text = format!("{} {} → {}{mark}", found.package, old.version, new.version);
+    let head = format!("{} {} → {}{mark}", found.package, old.version, new.version);
+    let mut text = clean(&head);
     let rows = [
         ("package", old.size, new.size),
         ("installed", old.installed_size, new.installed_size),
@@ -77,7 +79,7 @@ fn compared(found: &Comparison, all: bool) -> String {
                     _ => "changed",
                 };
                 vec![
-                    it.name.clone(),
+                    one_line(&it.name),
                     shown(it.old.as_ref()),
                     shown(it.new.as_ref()),
                     change.to_owned(),
@@ -90,20 +92,24 @@ fn compared(found: &Comparison, all: bool) -> String {
         );
     }
     for relation in &found.relations {
-        let lines = relation.removed.iter().map(|it| format!("  - {it}"));
-        let lines = lines.chain(relation.added.iter().map(|it| format!("  + {it}")));
+        let removed = relation
+            .removed
+            .iter()
+            .map(|it| format!("  - {}", clean(it)));
+        let added = relation.added.iter().map(|it| format!("  + {}", clean(it)));
+        let lines = removed.chain(added);
         let lines: Vec<String> = lines.collect();
         section(
             &mut text,
-            &format!("{}\n{}", relation.name, lines.join("\n")),
+            &format!("{}\n{}", clean(&relation.name), lines.join("\n")),
         );
     }
     for script in &found.scripts {
         let lines = limited(&script.difference, all)
             .iter()
-            .map(|line| format!("  {line}"));
+            .map(|line| format!("  {}", clean(line)));
         let lines: Vec<String> = lines.collect();
-        let head = format!("{}: {}", script.name, word(script.fate));
+        let head = format!("{}: {}", clean(&script.name), word(script.fate));
         section(
             &mut text,
             &format!(
@@ -199,7 +205,7 @@ fn file_line(file: &FileChange) -> String {
 fn changed(change: &Change) -> String {
     format!(
         "{}: {} → {}",
-        change.name,
+        clean(&change.name),
         shown(change.old.as_ref()),
         shown(change.new.as_ref())
     )
@@ -209,13 +215,18 @@ fn shown(value: Option<&String>) -> String {
     value.map(String::as_str).map_or("–".to_owned(), one_line)
 }
 
+/// What a package says, without what a terminal obeys or what turns the order of letters around.
+fn clean(text: &str) -> String {
+    let obeyed = |letter: char| {
+        letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(obeyed, " ")
+}
+
 /// A value on one line, long ones cut: a description has many.
 fn one_line(text: &str) -> String {
     const WIDTH: usize = 120;
-    let text: String = text
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
+    let text = clean(text);
     match text.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -266,4 +277,71 @@ fn growth(old: u64, new: u64) -> String {
         tenths / 10,
         tenths % 10
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::compare::{DistributionChange, RelationChange, ScriptChange, Side};
+
+    #[test]
+    fn nothing_of_a_package_reaches_the_terminal_as_a_command() {
+        const EVIL: &str = "a\u{1b}]0;b\u{7}\u{9b}31m\r\u{202e}";
+        let evil = || EVIL.to_owned();
+        let side = || Side {
+            file: evil(),
+            version: evil(),
+            architecture: evil(),
+            size: 1,
+            installed_size: 1,
+            compression: None,
+        };
+        let change = || Change {
+            name: evil(),
+            old: Some(evil()),
+            new: None,
+        };
+        let comparison = Comparison {
+            package: evil(),
+            old: side(),
+            new: side(),
+            downgraded: false,
+            distributions: vec![DistributionChange {
+                name: evil(),
+                old: Some(evil()),
+                new: Some(evil()),
+                downgraded: false,
+            }],
+            files: vec![FileChange {
+                path: evil(),
+                fate: Fate::Changed,
+                changes: vec![change()],
+            }],
+            scripts: vec![ScriptChange {
+                name: evil(),
+                fate: Fate::Changed,
+                difference: vec![evil()],
+            }],
+            relations: vec![RelationChange {
+                name: evil(),
+                removed: vec![evil()],
+                added: vec![evil()],
+            }],
+            fields: vec![change()],
+        };
+        let alone = |package: String| Pair::Added {
+            package,
+            version: evil(),
+            file: evil(),
+        };
+        let compared = Pair::Compared {
+            comparison: Box::new(comparison),
+            bytes: Vec::new(),
+        };
+        let text = render(&[alone(evil()), compared], true);
+        let obeyed = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+        assert!(!text.contains(obeyed), "{text:?}");
+        // Each place where it stood: a name of one that was added, and sixteen of what was compared.
+        assert_eq!(text.matches("]0;b").count(), 19, "{text}");
+    }
 }

@@ -2,6 +2,7 @@
 //! their index was held against the file, since that library believes what an index says.
 
 mod files;
+mod index;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -15,19 +16,16 @@ use crate::platform::{Codec, Format};
 use crate::version::NativeVersion;
 
 use self::files::files;
+use self::index::check_header;
 pub(super) use self::tags::tag_name;
 use self::tags::{FIELDS, RELATIONS, Tags, dependencies, scripts};
 use super::cpio::CpioEntry;
-use super::{Each, File, FileKind, Package, Place, absolute, cpio, decode};
+use super::{Budget, Each, File, FileKind, Package, Place, absolute, cpio, decode};
 
 /// What every rpm begins with.
 pub(in crate::package::read) const MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
 
 const LEAD: u64 = 96;
-const HEADER_MAGIC: [u8; 4] = [0x8e, 0xad, 0xe8, 0x01];
-
-/// The largest header in bytes: that of a package with 200,000 files has some 40 MB.
-const LARGEST_HEADER: u64 = 128 << 20;
 
 /// The parts of an rpm file.
 pub(in crate::package::read) struct Parts {
@@ -44,10 +42,11 @@ impl Parts {
         let file = fs_err::File::open(path)?;
         let length = file.metadata()?.len();
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        let signature_end = check_header(&mut reader, LEAD, length, &place)?;
+        let mut budget = Budget::new();
+        let signature_end = check_header(&mut reader, LEAD, length, &place, &mut budget)?;
         let header = signature_end.next_multiple_of(8);
         let place = place.part("the header");
-        let payload = check_header(&mut reader, header, length, &place)?;
+        let payload = check_header(&mut reader, header, length, &place, &mut budget)?;
         reader.seek(SeekFrom::Start(0)).map_err(place.io())?;
         let metadata = PackageMetadata::parse(&mut reader).map_err(|error| place.damaged(error))?;
         reader.seek(SeekFrom::Start(payload)).map_err(place.io())?;
@@ -73,64 +72,6 @@ impl Parts {
         }
         Ok((decode::decoder(codec, payload).map_err(place.io())?, codec))
     }
-}
-
-/// Holds the index of the header at an offset against the file, and says where it ends.
-fn check_header(
-    reader: &mut (impl Read + Seek),
-    at: u64,
-    length: u64,
-    place: &Place,
-) -> Result<u64> {
-    reader.seek(SeekFrom::Start(at)).map_err(place.io())?;
-    let mut start = [0; 16];
-    reader.read_exact(&mut start).map_err(place.io())?;
-    if start[..4] != HEADER_MAGIC {
-        return Err(place.damaged(format_args!("no header begins at byte {at}")));
-    }
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-    };
-    let (entries, data) = (number(&start[8..12]), number(&start[12..16]));
-    let size = entries * 16 + data;
-    let end = at + 16 + size;
-    if size > LARGEST_HEADER {
-        return Err(place.damaged(format_args!(
-            "it is to have {size} bytes, and {LARGEST_HEADER} are allowed"
-        )));
-    }
-    if end > length {
-        return Err(place.damaged(format_args!(
-            "it is to end at byte {end}, and the file has {length}"
-        )));
-    }
-    for index in 0..entries {
-        let mut entry = [0; 16];
-        reader.read_exact(&mut entry).map_err(place.io())?;
-        let [tag, kind, offset, count] =
-            [0, 4, 8, 12].map(|field| number(&entry[field..field + 4]));
-        // Each string has a zero byte at its end, so it takes one byte at least.
-        let width = match kind {
-            0 => 0,
-            3 => 2,
-            4 => 4,
-            5 => 8,
-            1 | 2 | 6..=9 => 1,
-            _ => {
-                return Err(
-                    place.damaged(format_args!("the tag {tag} has the unknown type {kind}"))
-                );
-            }
-        };
-        if offset > data || offset + count * width > data {
-            return Err(place.damaged(format_args!(
-                "entry {index}, the tag {tag}, leads out of it"
-            )));
-        }
-    }
-    Ok(end)
 }
 
 pub(in crate::package::read) fn read(path: &Path, each: Option<&mut Each<'_>>) -> Result<Package> {

@@ -1,5 +1,7 @@
 //! The reader against files that are damaged, or were made to do damage.
 
+use std::io::Read;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -78,6 +80,43 @@ fn hostile_debs_are_refused_with_the_place() {
     fs_err::write(&path, &bytes[..bytes.len() - 100]).unwrap();
     let error = read(&path).unwrap_err();
     assert!(error.message().contains("`data.tar` is to have"), "{error}");
+}
+
+/// The same bytes again and again.
+struct Repeated {
+    bytes: Vec<u8>,
+    position: usize,
+}
+
+impl Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.bytes[self.position..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.position = (self.position + count) % self.bytes.len();
+        Ok(count)
+    }
+}
+
+#[test]
+fn many_long_names_are_too_many() {
+    let name = vec![b'n'; 1 << 16];
+    let mut bytes = tar_of(&[
+        ("././@LongLink", ::tar::EntryType::GNULongName, &name),
+        ("./x", ::tar::EntryType::Regular, b""),
+    ]);
+    // Without the two blocks that end an archive.
+    bytes.truncate(bytes.len() - 1024);
+    let mut endless = Repeated { bytes, position: 0 };
+    let place = Place::new(Path::new("x.deb"), "`data.tar`");
+    let mut count = 0;
+    let error = super::super::tar::for_each(&mut endless, &place, |_, _| {
+        count += 1;
+        Ok(())
+    });
+    let error = error.unwrap_err();
+    assert!(error.message().contains("take more than"), "{error}");
+    assert_eq!(count, LARGEST_SUM >> 16);
 }
 
 #[test]
