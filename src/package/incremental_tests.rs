@@ -145,3 +145,21 @@ fn what_nobody_used_for_long_goes_when_something_is_added() {
     assert_eq!(left.len(), 2);
     assert!(!left.contains(&old[0]));
 }
+
+#[test]
+fn a_store_that_can_not_be_written_keeps_no_package_from_being_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = fixture::tree(folder.path());
+    let root = tempfile::tempdir().unwrap();
+    let blocked = root.path().join("segments");
+    // A file where the folder is to be: root may write whatever its permissions say.
+    fs_err::write(&blocked, "").unwrap();
+    let spec = fixture::spec(CODECS[0]);
+    for format in FORMATS {
+        let store = SegmentStore::new(&blocked);
+        let plain = package(format, &spec, &tree, &SegmentStore::nowhere());
+        assert!(plain == package(format, &spec, &tree, &store));
+        let trouble = store.trouble().unwrap().message();
+        assert!(trouble.contains("segments"), "{trouble}");
+    }
+}

@@ -12,6 +12,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
@@ -45,6 +46,7 @@ const KEPT: Duration = Duration::from_hours(30 * 24);
 #[derive(Debug, Clone, Default)]
 pub struct SegmentStore {
     root: Option<PathBuf>,
+    trouble: Arc<OnceLock<Error>>,
 }
 
 impl SegmentStore {
@@ -52,6 +54,7 @@ impl SegmentStore {
     pub fn new(root: &Path) -> Self {
         Self {
             root: Some(root.to_owned()),
+            trouble: Arc::default(),
         }
     }
 
@@ -73,11 +76,28 @@ impl SegmentStore {
         Some(piece)
     }
 
-    /// Keeps what `fill` writes. `package` is what it is for, for messages.
+    /// What kept it from keeping something, the first time.
+    pub fn trouble(&self) -> Option<&Error> {
+        self.trouble.get()
+    }
+
+    /// Keeps what `fill` writes; `None` when it can't be kept, which [`trouble`](Self::trouble) explains
+    /// and which is not tried again.
     pub(super) fn put(
         &self,
         key: &Digest,
-        package: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<Record>,
+    ) -> Option<Piece> {
+        if self.trouble.get().is_some() {
+            return None;
+        }
+        let kept = self.try_put(key, fill);
+        kept.map_err(|error| self.trouble.set(error)).ok()
+    }
+
+    fn try_put(
+        &self,
+        key: &Digest,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<Record>,
     ) -> Result<Piece> {
         let lost = || Error::new(Kind::Internal, "a compressed segment can't be read back");
@@ -90,7 +110,7 @@ impl SegmentStore {
             output.write_all(&record)?;
             output.write_all(&(record.len() as u64).to_le_bytes())
         };
-        write().map_err(|error| Error::io("write", package, &error))?;
+        write().map_err(|error| Error::io("write", &path, &error))?;
         let (digest, _, writer) = output.finish();
         writer
             .write_all(digest.as_str().as_bytes())

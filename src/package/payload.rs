@@ -173,11 +173,12 @@ impl Workshop<'_> {
         if let Some(key) = &portion.key
             && self.store.keeps()
         {
-            if let Some(piece) = self.store.get(key) {
+            let fill = |output: &mut dyn Write| self.compress(portion, output);
+            let kept = self.store.get(key);
+            // A cache that is full or can't be written keeps no package from being made.
+            if let Some(piece) = kept.or_else(|| self.store.put(key, fill)) {
                 return Ok(piece);
             }
-            let fill = |output: &mut dyn Write| self.compress(portion, output);
-            return self.store.put(key, self.path, fill);
         }
         let failed = |error: io::Error| Error::io("write", self.path, &error);
         let folder = self.path.parent();

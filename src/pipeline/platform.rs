@@ -338,6 +338,7 @@ impl PlatformBuild<'_> {
         let stage = self.report.stage(Stage::Package);
         let folder = self.project.state.packages(&plan.id);
         let segments = SegmentStore::new(&self.project.caches.segments());
+        let store = segments.clone();
         let owned = Arc::new(plan.clone());
         let ending = if plan.signing.is_some() {
             ", signed"
@@ -347,6 +348,12 @@ impl PlatformBuild<'_> {
         let packages =
             in_background(move || package::assemble::write(&owned, &bundle, &segments, &folder))
                 .await?;
+        if let Some(error) = store.trouble() {
+            let text = format!("compressed parts are not kept: {}", error.message());
+            let hint =
+                "the packages are whole; make room in the cache's folder, or have it writable";
+            self.report.warn(&text, Some(hint));
+        }
         let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();
         stage.finished(&format!(
             "{} packages, {}{ending}",

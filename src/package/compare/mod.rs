@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::read::{File, FileKind, Package};
+use crate::plan::normalised_name;
 use crate::platform::Codec;
 
 pub use self::lines::line_difference;
@@ -182,15 +183,7 @@ pub fn distributions_of(package: &Package) -> BTreeMap<String, String> {
     let of = |file: &File| {
         let folder = file.path.strip_suffix("/METADATA")?.rsplit('/').next()?;
         let (name, version) = folder.strip_suffix(".dist-info")?.rsplit_once('-')?;
-        let mut normalized = String::new();
-        for letter in name.chars() {
-            match letter {
-                '-' | '_' | '.' if normalized.ends_with('-') => {}
-                '-' | '_' | '.' => normalized.push('-'),
-                letter => normalized.push(letter.to_ascii_lowercase()),
-            }
-        }
-        Some((normalized, version.to_owned()))
+        Some((normalised_name(name), version.to_owned()))
     };
     package.files.iter().filter_map(of).collect()
 }
