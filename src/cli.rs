@@ -355,6 +355,8 @@ pub struct Environment {
     pub signing_key_file: Option<PathBuf>,
     /// `OMNIBUILD_SIGNING_PASSPHRASE_FILE`: the file of its passphrase.
     pub signing_passphrase_file: Option<PathBuf>,
+    /// `GNUPGHOME`, else `.gnupg` in the user's folder: gpg's keys and settings.
+    pub gnupg_home: Option<PathBuf>,
     /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
     pub access: Access,
 }
@@ -391,6 +393,10 @@ impl Environment {
             signing_key: set("OMNIBUILD_SIGNING_KEY"),
             signing_key_file: set("OMNIBUILD_SIGNING_KEY_FILE").map(PathBuf::from),
             signing_passphrase_file: set("OMNIBUILD_SIGNING_PASSPHRASE_FILE").map(PathBuf::from),
+            gnupg_home: set("GNUPGHOME").map(PathBuf::from).or_else(|| {
+                let folders = directories::BaseDirs::new()?;
+                Some(folders.home_dir().join(".gnupg"))
+            }),
             access: Access::new(access.collect()),
         }
     }

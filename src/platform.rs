@@ -261,6 +261,16 @@ impl Channel {
     }
 }
 
+impl fmt::Display for Channel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Fast => "fast",
+            Self::Standard => "standard",
+            Self::Small => "small",
+        })
+    }
+}
+
 impl FromStr for Channel {
     type Err = String;
 

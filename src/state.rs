@@ -47,6 +47,14 @@ pub struct BuildRecord {
     previous: Vec<Built>,
 }
 
+impl BuildRecord {
+    /// The names of its package files, and of those of the build before.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        let packages = self.packages.iter().chain(&self.previous);
+        packages.map(|built| built.artifact.file_name.as_str())
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct MetadataRecord {
     schema: u32,

@@ -187,6 +187,11 @@ pub async fn connect(address: Option<&str>) -> Result<Arc<dyn Engine>> {
     Ok(Arc::new(docker::Docker::connect(address).await?))
 }
 
+/// The address that [`connect`] takes, for a process with another environment.
+pub fn address(named: Option<&str>) -> String {
+    named.map_or_else(docker::default_address, str::to_owned)
+}
+
 /// A running container, inside [`with_container`].
 pub struct Container<'a> {
     engine: &'a dyn Engine,

@@ -64,7 +64,7 @@ pub async fn verify(
         &project,
         reporter,
         async |build, plan| match asked.rebuild {
-            Some(what) => build.rebuild(common, what, plan).await,
+            Some(what) => build.rebuild(common, environment, what, plan).await,
             None => build.verify_again(plan, asked).await,
         },
     )

@@ -79,6 +79,7 @@ impl Documents {
         packages: &[Built],
     ) -> Result<Vec<Artifact>> {
         let folder = project.state.packages(&self.inventory.platform);
+        let earlier = project.state.build(&self.inventory.platform);
         let configuration = configuration(project)?;
         let commit = inputs::commit(&project.config.root);
         let commit = commit.map(|(id, is_clean)| Commit { id, is_clean });
@@ -107,7 +108,9 @@ impl Documents {
             let name = format!("{}{}", omnibus.artifact.file_name, sbom::SUFFIX);
             documents.push(put(&folder, name, &self.sbom)?);
         }
-        remove_stale(&folder)?;
+        if let Some(earlier) = earlier {
+            remove_stale(&folder, earlier.file_names())?;
+        }
         project.state.put_inventory(&self.inventory)?;
         Ok(documents)
     }
@@ -140,15 +143,15 @@ fn put(folder: &Path, file_name: String, bytes: &[u8]) -> Result<Artifact> {
     })
 }
 
-/// Removes what tells of packages that are not there any more.
-fn remove_stale(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let package = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
-        if package.is_some_and(|package| !folder.join(package).exists()) {
-            fs::remove_file(entry.path())?;
+/// Removes what tells of packages of earlier builds that are not there any more; other files of such
+/// names are somebody else's.
+fn remove_stale<'a>(folder: &Path, packages: impl Iterator<Item = &'a str>) -> Result<()> {
+    for package in packages.filter(|package| !folder.join(package).exists()) {
+        for suffix in SUFFIXES {
+            let path = folder.join(format!("{package}{suffix}"));
+            if path.is_file() {
+                fs::remove_file(path)?;
+            }
         }
     }
     Ok(())
@@ -159,20 +162,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_tells_of_a_package_goes_with_it() {
+    fn what_tells_of_a_package_goes_with_it_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         for name in [
             "a.deb",
             "a.deb.cdx.json",
             "b.deb.cdx.json",
             "b.deb.intoto.jsonl",
-            "other.json",
+            "theirs.cdx.json",
         ] {
             fs::write(folder.path().join(name), b"x").unwrap();
         }
-        remove_stale(folder.path()).unwrap();
+        remove_stale(folder.path(), ["a.deb", "b.deb"].into_iter()).unwrap();
         let left: Vec<_> = fsutil::sorted_walk(folder.path()).unwrap();
         let left: Vec<_> = left.iter().map(|path| path.to_str().unwrap()).collect();
-        assert_eq!(left, ["a.deb", "a.deb.cdx.json", "other.json"]);
+        assert_eq!(left, ["a.deb", "a.deb.cdx.json", "theirs.cdx.json"]);
     }
 }

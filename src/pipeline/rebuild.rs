@@ -6,6 +6,7 @@
 //! caches, of which only bases, builders and (unless they too are to be made again) wheels are taken
 //! along. The clock can't be set, so the time is merely a later one.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,15 +14,18 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::cli::{Common, Rebuild};
+use crate::cli::{Common, Environment, Rebuild};
+use crate::config::SigningConfig;
 use crate::context::in_background;
 use crate::digest::Digest;
+use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::package::Artifact;
 use crate::package::read::explain_difference;
 use crate::plan::PlatformPlan;
 use crate::plan::inputs::NOT_SOURCE;
 use crate::report::{Outcome, Stage, StageHandle};
+use crate::signing::SigningKey;
 use crate::steps::step_script;
 
 use super::platform::{Done, PlatformBuild, file_of, up_to_date};
@@ -37,6 +41,7 @@ impl PlatformBuild<'_> {
     pub(super) async fn rebuild(
         &self,
         common: &Common,
+        environment: &Environment,
         what: Rebuild,
         plan: &PlatformPlan,
     ) -> Result<Done> {
@@ -54,7 +59,14 @@ impl PlatformBuild<'_> {
             .tempdir()?;
         let project = self.copy(folder.path()).await?;
         let varied = self
-            .build_again(common, what, plan, &stage, folder.path(), &project)
+            .build_again(
+                (common, environment),
+                what,
+                plan,
+                &stage,
+                folder.path(),
+                &project,
+            )
             .await?;
         let (here, there) = (
             self.project.state.packages(&plan.id),
@@ -115,7 +127,7 @@ impl PlatformBuild<'_> {
     /// Runs this program in the copy; answers what the script varied.
     async fn build_again(
         &self,
-        common: &Common,
+        (common, environment): (&Common, &Environment),
         what: Rebuild,
         plan: &PlatformPlan,
         stage: &StageHandle,
@@ -129,11 +141,7 @@ impl PlatformBuild<'_> {
         command.arg(script).arg(std::env::current_exe()?);
         command.args(["build", "--sysbase", plan.id.as_str(), "--project"]);
         command.arg(project);
-        for (option, value) in [("--host", &common.host), ("--tag", &common.tag)] {
-            if let Some(value) = value {
-                command.args([option, value]);
-            }
-        }
+        command.args(options(common));
         let config = &self.project.config;
         let wheels = match what {
             Rebuild::Packages => self.project.caches.wheels().to_owned(),
@@ -153,6 +161,8 @@ impl PlatformBuild<'_> {
             command.env("SSL_CERT_FILE", bundle);
         }
         command
+            .envs(kept(environment, config.signing.as_ref()))
+            .env("DOCKER_HOST", engine::address(common.host.as_deref()))
             .env("OMNIBUILD_CACHE_DIR", folder.join("cache"))
             .env("OMNIBUILD_CACHE_REMOTE", "")
             .env("OMNIBUILD_NO_VERIFY", "1")
@@ -204,6 +214,57 @@ impl PlatformBuild<'_> {
         let status = status.code().map_or(-1, i64::from);
         Err(Error::new(Kind::Verify, "the second build failed").command(output.failed(status)))
     }
+}
+
+/// What was said of the packages on the command line. The engine's address is in the environment.
+fn options(common: &Common) -> Vec<String> {
+    let mut options = Vec::new();
+    if let Some(tag) = &common.tag {
+        options.extend(["--tag".to_owned(), tag.clone()]);
+    }
+    if let Some(channel) = common.channel {
+        options.extend(["--channel".to_owned(), channel.to_string()]);
+    }
+    if common.no_sign {
+        options.push("--no-sign".to_owned());
+    }
+    options
+}
+
+/// Where keys are, from a process in another folder and with another home. A key's path in a file of
+/// the project may lead out of what is copied.
+fn kept(
+    environment: &Environment,
+    signing: Option<&SigningConfig>,
+) -> BTreeMap<&'static str, PathBuf> {
+    let (file, passphrase) = match signing.map(|signing| &signing.key) {
+        Some(SigningKey::File {
+            path,
+            passphrase_file,
+        }) => (Some(path), passphrase_file.as_ref()),
+        Some(SigningKey::Agent {
+            passphrase_file, ..
+        }) => (None, passphrase_file.as_ref()),
+        Some(SigningKey::Command { .. }) | None => (None, None),
+    };
+    let folder = environment
+        .gnupg_home
+        .as_ref()
+        .filter(|folder| folder.is_dir());
+    [
+        ("OMNIBUILD_SIGNING_KEY_FILE", file),
+        ("OMNIBUILD_SIGNING_PASSPHRASE_FILE", passphrase),
+        ("GNUPGHOME", folder),
+    ]
+    .into_iter()
+    .filter_map(|(name, path)| {
+        let path = path?;
+        Some((
+            name,
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        ))
+    })
+    .collect()
 }
 
 /// Copies a folder, without what tools wrote, so that its entries lie in another order on the disk,
@@ -324,6 +385,45 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_said_and_where_keys_are_reaches_the_second_build() {
+        use clap::Parser;
+        let words = [
+            "omnibuild",
+            "--tag",
+            "1.0",
+            "--channel",
+            "fast",
+            "--no-sign",
+        ];
+        let common = crate::cli::Cli::parse_from(words).common;
+        assert_eq!(options(&common), words[1..]);
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            gnupg_home: Some(home.path().to_owned()),
+            ..Environment::default()
+        };
+        let signing = SigningConfig {
+            key: SigningKey::File {
+                path: "keys/key.asc".into(),
+                passphrase_file: Some("keys/pass".into()),
+            },
+            deb: false,
+        };
+        let kept = kept(&environment, Some(&signing));
+        assert_eq!(kept["GNUPGHOME"], home.path());
+        let paths = [
+            "OMNIBUILD_SIGNING_KEY_FILE",
+            "OMNIBUILD_SIGNING_PASSPHRASE_FILE",
+        ];
+        for (name, end) in paths.into_iter().zip(["keys/key.asc", "keys/pass"]) {
+            assert!(
+                kept[name].is_absolute() && kept[name].ends_with(end),
+                "{kept:?}"
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 const TUNNEL_POLL: Duration = Duration::from_millis(20);
 
 /// `DOCKER_HOST`, then the current Docker context, then the sockets that Docker and Podman use.
-pub(super) fn default_address() -> String {
+pub(in crate::engine) fn default_address() -> String {
     if let Some(host) = std::env::var("DOCKER_HOST")
         .ok()
         .filter(|host| !host.is_empty())

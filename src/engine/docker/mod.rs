@@ -28,7 +28,8 @@ use tokio::sync::RwLock;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, ImageRef};
 
-use self::address::{Tunnel, default_address, open_tunnel};
+pub(super) use self::address::default_address;
+use self::address::{Tunnel, open_tunnel};
 use self::failure::{absent, failed, is_not_found, is_spurious_end};
 use self::lines::Lines;
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
