@@ -365,6 +365,7 @@ impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let gnupg = set("GNUPGHOME").map(PathBuf::from);
         let mut proxies = BTreeMap::new();
         for name in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
             for name in [name.to_owned(), name.to_uppercase()] {
@@ -393,10 +394,8 @@ impl Environment {
             signing_key: set("OMNIBUILD_SIGNING_KEY"),
             signing_key_file: set("OMNIBUILD_SIGNING_KEY_FILE").map(PathBuf::from),
             signing_passphrase_file: set("OMNIBUILD_SIGNING_PASSPHRASE_FILE").map(PathBuf::from),
-            gnupg_home: set("GNUPGHOME").map(PathBuf::from).or_else(|| {
-                let folders = directories::BaseDirs::new()?;
-                Some(folders.home_dir().join(".gnupg"))
-            }),
+            gnupg_home: gnupg
+                .or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".gnupg"))),
             access: Access::new(access.collect()),
         }
     }
