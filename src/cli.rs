@@ -355,7 +355,7 @@ pub struct Environment {
     pub signing_key_file: Option<PathBuf>,
     /// `OMNIBUILD_SIGNING_PASSPHRASE_FILE`: the file of its passphrase.
     pub signing_passphrase_file: Option<PathBuf>,
-    /// `GNUPGHOME`, else `.gnupg` in the user's folder: gpg's keys and settings.
+    /// `GNUPGHOME`: gpg's keys and settings.
     pub gnupg_home: Option<PathBuf>,
     /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
     pub access: Access,
@@ -365,7 +365,6 @@ impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let gnupg = set("GNUPGHOME").map(PathBuf::from);
         let mut proxies = BTreeMap::new();
         for name in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
             for name in [name.to_owned(), name.to_uppercase()] {
@@ -394,8 +393,7 @@ impl Environment {
             signing_key: set("OMNIBUILD_SIGNING_KEY"),
             signing_key_file: set("OMNIBUILD_SIGNING_KEY_FILE").map(PathBuf::from),
             signing_passphrase_file: set("OMNIBUILD_SIGNING_PASSPHRASE_FILE").map(PathBuf::from),
-            gnupg_home: gnupg
-                .or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".gnupg"))),
+            gnupg_home: set("GNUPGHOME").map(PathBuf::from),
             access: Access::new(access.collect()),
         }
     }

@@ -247,14 +247,13 @@ fn kept(
         }) => (None, passphrase_file.as_ref()),
         Some(SigningKey::Command { .. }) | None => (None, None),
     };
-    let folder = environment
-        .gnupg_home
-        .as_ref()
-        .filter(|folder| folder.is_dir());
+    let usual = || Some(directories::BaseDirs::new()?.home_dir().join(".gnupg"));
+    let folder = environment.gnupg_home.clone().or_else(usual);
+    let folder = folder.filter(|folder| folder.is_dir());
     [
         ("OMNIBUILD_SIGNING_KEY_FILE", file),
         ("OMNIBUILD_SIGNING_PASSPHRASE_FILE", passphrase),
-        ("GNUPGHOME", folder),
+        ("GNUPGHOME", folder.as_ref()),
     ]
     .into_iter()
     .filter_map(|(name, path)| {

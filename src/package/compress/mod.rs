@@ -56,13 +56,13 @@ pub(super) fn libraries(codec: Codec) -> Vec<String> {
         Codec::Xz => &["liblzma", "liblzma-sys"],
         Codec::Zstd => &["zstd", "zstd-safe", "zstd-sys"],
     };
-    let named = |library: &&str| {
+    let is_asked = |library: &&str| {
         let name = library.split('"').next().unwrap_or_default();
         names.contains(&name)
     };
     LIBRARIES
         .split("name = \"")
-        .filter(named)
+        .filter(is_asked)
         .map(|library| {
             let lines = library.lines().take(2);
             lines

@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn entries_that_share_their_bytes_are_counted_each() {
-        let data = [b'x'; 1 << 16];
-        let lines = [0; 1 << 16];
+        let data = vec![b'x'; 1 << 16];
+        let lines = vec![0; 1 << 16];
         for (kind, count, data) in [
             (4, 1 << 14, &data),
             (7, 1 << 16, &data),
