@@ -70,9 +70,10 @@ fn sample_on(id: &str) {
     files.sort();
     assert_eq!(project.packages(id), files);
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let run = run
-        .said(&files)
-        .said(&["verify: installed, 3 commands run, 11 modules imported, removed"]);
+    let run = run.said(&files).said(&[
+        "verify: installed, 3 commands run, ",
+        " modules imported, removed",
+    ]);
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
     let record = project.package(platform, "verification.json");
     assert!(record.is_file(), "verification leaves a record");
