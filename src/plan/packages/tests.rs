@@ -1,6 +1,6 @@
 //! The sample project's packages, as they are planned for several platforms.
 
-#[path = "folders/tests.rs"]
+#[cfg(test)]
 mod folders;
 
 use std::collections::BTreeMap;
