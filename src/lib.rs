@@ -75,6 +75,7 @@
 //! | [`elf`] | what an ELF file says of itself: machine, libraries it needs, versions and symbols of them |
 //! | [`audit`] | what a package may not hold: permissions, links, paths of the builder, foreign machines |
 //! | [`tree`] | one sorted, normalised list of what a package installs |
+//! | [`text`] | shapes of text that several rooms need |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
 //! | [`signing`] | OpenPGP signatures by a key in a file, gpg's agent or a command |
@@ -90,7 +91,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, lint, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, lint, text, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
@@ -202,6 +203,7 @@ pub mod report;
 pub mod signing;
 pub mod state;
 pub mod steps;
+pub mod text;
 pub mod tree;
 pub mod verify;
 pub mod version;

@@ -15,6 +15,7 @@ use crate::interpreter::Interpreter;
 use crate::plan::PlatformPlan;
 use crate::plan::normalised_name;
 use crate::plan::requirements::parse_requirement;
+use crate::text::single_spaced;
 
 use super::license::{self, Said};
 use super::people::people;
@@ -217,7 +218,7 @@ fn is_address(text: &str) -> bool {
 }
 
 fn one_line(text: &str) -> Option<String> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = single_spaced(text);
     (!text.is_empty()).then_some(text)
 }
 

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::single_spaced;
+
 /// What is known of a licence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -102,7 +104,7 @@ pub(super) fn parse(text: &str) -> Option<spdx::Expression> {
 pub(super) fn decide(said: Said<'_>) -> License {
     if let Some(text) = said
         .expression
-        .map(one_line)
+        .map(single_spaced)
         .filter(|text| !text.is_empty())
     {
         return if parse(&text).is_some() {
@@ -114,7 +116,7 @@ pub(super) fn decide(said: Said<'_>) -> License {
     // Some put the whole text there, which is a licence file's matter.
     let field = said.field.filter(|text| !text.trim().contains('\n'));
     let field = field
-        .map(one_line)
+        .map(single_spaced)
         .filter(|text| !text.is_empty() && text != "UNKNOWN" && text.len() <= LONGEST_NAME);
     if let Some(text) = field.as_deref().filter(|text| parse(text).is_some()) {
         return License::expression(text, LicenseSource::Field);
@@ -159,10 +161,6 @@ pub(super) fn decide(said: Said<'_>) -> License {
 
 /// The longest `License` field that is a name, in bytes; longer ones are a text in one line.
 const LONGEST_NAME: usize = 120;
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// Names that mean one licence and no other: the classifiers of PyPI that do, and what people
 /// write into the `License` field.
@@ -251,7 +249,7 @@ fn identifier(name: &str) -> Option<&'static str> {
 /// The licence that a text is, where sentences that only it has say so. Those of the GNU project
 /// are not among them: their text does not say whether later versions hold.
 fn recognise(text: &str) -> Option<&'static str> {
-    let text = one_line(text).to_lowercase();
+    let text = single_spaced(text).to_lowercase();
     let has = |sentence: &str| text.contains(sentence);
     let redistribution = has("redistributions of source code must retain")
         && has("redistributions in binary form must reproduce");

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::single_spaced;
+
 /// Somebody who made or looks after a distribution; one of both is said at least.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,7 +18,7 @@ pub struct Person {
 
 /// The people of a name field and an address field.
 pub(super) fn people(names: Option<&str>, addresses: Option<&str>) -> Vec<Person> {
-    let name = names.map(one_line).filter(|name| !name.is_empty());
+    let name = names.map(single_spaced).filter(|name| !name.is_empty());
     let mut people: Vec<Person> = addresses
         .into_iter()
         .flat_map(split_addresses)
@@ -73,16 +75,12 @@ fn person(text: &str) -> Option<Person> {
         None if text.contains('@') => ("", text),
         None => (text, ""),
     };
-    let said = |text: &str| Some(one_line(text)).filter(|text| !text.is_empty());
+    let said = |text: &str| Some(single_spaced(text)).filter(|text| !text.is_empty());
     let person = Person {
         name: said(name),
         email: said(address),
     };
     (person.name.is_some() || person.email.is_some()).then_some(person)
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

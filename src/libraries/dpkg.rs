@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use debversion::Version;
 
 use crate::error::{Error, Kind, Result};
+use crate::text::single_spaced;
 
 use super::Manager;
 use super::answer::Found;
@@ -42,7 +43,7 @@ impl Manager for Dpkg {
         let written = greatest.into_iter().map(|(template, version)| {
             let version = version.map(|version| format!("(>= {version})"));
             let text = template.replace(PLACE, &version.unwrap_or_default());
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
+            single_spaced(&text)
         });
         Ok(merged(&written.collect()))
     }

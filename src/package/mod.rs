@@ -21,12 +21,14 @@ mod segment;
 #[cfg(test)]
 mod sign_tests;
 
+use std::io::BufWriter;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestWriter};
 use crate::error::Result;
+use crate::fsutil;
 use crate::platform::{Arch, Compression, Format, PackageName};
 use crate::version::NativeVersion;
 
@@ -80,6 +82,26 @@ pub struct Artifact {
     pub size: u64,
     /// The digest of the file.
     pub digest: Digest,
+}
+
+impl Artifact {
+    /// Puts a file at `path` by the commit primitive, digested as it grows.
+    fn commit(
+        path: &Path,
+        file_name: String,
+        write: impl FnOnce(&mut DigestWriter<&mut BufWriter<std::fs::File>>) -> Result<()>,
+    ) -> Result<Self> {
+        fsutil::commit_file(path, |output| {
+            let mut output = DigestWriter::new(output);
+            write(&mut output)?;
+            let (digest, size, _) = output.finish();
+            Ok(Self {
+                file_name,
+                size,
+                digest,
+            })
+        })
+    }
 }
 
 /// A package that was written.

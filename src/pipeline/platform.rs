@@ -39,6 +39,17 @@ pub(super) struct Done {
     pub(super) files: Vec<SummaryFile>,
 }
 
+impl Done {
+    /// Nothing had to be done: the packages of this record are those that are wanted.
+    pub(super) fn up_to_date(record: &BuildRecord) -> Self {
+        Self {
+            outcome: Outcome::UpToDate,
+            reused: vec!["everything".to_owned()],
+            files: record.packages.iter().map(file_of).collect(),
+        }
+    }
+}
+
 /// Whether the last build of a platform is still what the plan wants.
 pub(super) fn up_to_date(
     project: &Project,
@@ -67,12 +78,7 @@ impl PlatformBuild<'_> {
             if self.options.verifies() && !self.is_verified(plan, &base, &record) {
                 return self.verify_again(plan, &VerifyOptions::default()).await;
             }
-            let files = record.packages.iter().map(file_of).collect();
-            return Ok(Done {
-                outcome: Outcome::UpToDate,
-                reused: vec!["everything".to_owned()],
-                files,
-            });
+            return Ok(Done::up_to_date(&record));
         }
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);

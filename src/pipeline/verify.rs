@@ -66,15 +66,10 @@ impl PlatformBuild<'_> {
                 )),
             );
         };
-        let files = record.packages.iter().map(file_of).collect();
         if !asked.again && asked.previous.is_none() && self.is_verified(plan, &base, &record) {
             let stage = self.report.stage(Stage::Verify);
             stage.reused("these packages passed before; `omnibuild verify --again` does it again");
-            return Ok(Done {
-                outcome: Outcome::UpToDate,
-                reused: vec!["everything".to_owned()],
-                files,
-            });
+            return Ok(Done::up_to_date(&record));
         }
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
@@ -84,6 +79,7 @@ impl PlatformBuild<'_> {
             stage.reused(&base.describe());
             found
         };
+        let files = record.packages.iter().map(file_of).collect();
         self.verify(&context, plan, &base, record, asked.previous.as_deref())
             .await?;
         Ok(Done {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::PyProject;
 use crate::error::{Error, Kind, Result};
+use crate::text::single_spaced;
 
 use super::requirements;
 
@@ -116,7 +117,7 @@ fn homepage(urls: &std::collections::BTreeMap<String, String>) -> Option<String>
 pub(super) fn declared_requirements(requires: &[String], extras: &[String]) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for line in requires {
-        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = single_spaced(line);
         let requirement = requirements::parse_requirement(&line).map_err(|error| {
             Error::new(Kind::Config, format!("the project's metadata: `{line}`: {error}"))
                 .hint("write dependencies as PEP 508 says, such as `name>=1.0; python_version < \"3.11\"`")

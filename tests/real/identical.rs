@@ -25,14 +25,7 @@ fn same_inputs_same_bytes() {
     if asked.is_empty() {
         return;
     }
-    for platform in &asked {
-        platform::warm(*platform);
-    }
-    let list = asked
-        .iter()
-        .map(|platform| platform.id)
-        .collect::<Vec<_>>()
-        .join(",");
+    let list = platform::warm_all(&asked);
     let one = pinned();
     one.run(&["--sysbase", &list]).succeeded();
 
@@ -147,14 +140,7 @@ fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
     if asked.is_empty() {
         return;
     }
-    for platform in &asked {
-        platform::warm(*platform);
-    }
-    let list = asked
-        .iter()
-        .map(|platform| platform.id)
-        .collect::<Vec<_>>()
-        .join(",");
+    let list = platform::warm_all(&asked);
     let file = |path: &str, text: &str| (format!("src/{path}"), text.to_owned());
     let thousand: Vec<_> = (0..1000)
         .map(|number| {

@@ -10,14 +10,7 @@ use crate::support::project::Project;
 #[test]
 fn nothing_changed_starts_no_container() {
     let asked = platform::asked();
-    for platform in &asked {
-        platform::warm(*platform);
-    }
-    let list = asked
-        .iter()
-        .map(|platform| platform.id)
-        .collect::<Vec<_>>()
-        .join(",");
+    let list = platform::warm_all(&asked);
     let project = Project::copy_of("mytool");
     // Not built before, so that there is something to count.
     project.replace("src/mytool/__init__.py", "1.4.2\"", &unique_line("1.4.2\""));

@@ -10,9 +10,7 @@ mod sign;
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::digest::DigestWriter;
 use crate::error::{Error, Kind, Result};
-use crate::fsutil;
 use crate::platform::PackageName;
 use crate::version::NativeVersion;
 
@@ -70,7 +68,7 @@ impl Packager for Deb {
         let fields = control::Fields::of(spec)?;
         check::tree(tree)?;
         check_time(spec.epoch)?;
-        fsutil::commit_file(path, |output| {
+        Artifact::commit(path, self.file_name(spec), |output| {
             let failed = |error: io::Error| Error::io("write", path, &error);
             let data = Data::of(tree, spec.epoch);
             let portions = data.portions(spec.compression).map_err(failed)?;
@@ -79,31 +77,19 @@ impl Packager for Deb {
             let control =
                 control::archive(&fields, &spec.scripts, &listing, spec.epoch).map_err(failed)?;
             check_member(payload.size)?;
-            let mut output = DigestWriter::new(output);
             let mut write = || {
                 output.write_all(MAGIC)?;
-                member(&mut output, "debian-binary", 4, spec.epoch)?;
+                member(output, "debian-binary", 4, spec.epoch)?;
                 output.write_all(b"2.0\n")?;
-                member(
-                    &mut output,
-                    "control.tar.gz",
-                    control.len() as u64,
-                    spec.epoch,
-                )?;
+                member(output, "control.tar.gz", control.len() as u64, spec.epoch)?;
                 output.write_all(&control)?;
-                pad(&mut output, control.len() as u64)?;
+                pad(output, control.len() as u64)?;
                 let name = format!("data.tar.{}", spec.compression.codec.extension());
-                member(&mut output, &name, payload.size, spec.epoch)?;
-                payload.copy_to(&mut output)?;
-                pad(&mut output, payload.size)
+                member(output, &name, payload.size, spec.epoch)?;
+                payload.copy_to(output)?;
+                pad(output, payload.size)
             };
-            write().map_err(failed)?;
-            let (digest, size, _) = output.finish();
-            Ok(Artifact {
-                file_name: self.file_name(spec),
-                size,
-                digest,
-            })
+            write().map_err(failed)
         })
     }
 

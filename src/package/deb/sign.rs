@@ -4,9 +4,7 @@
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use crate::digest::DigestWriter;
 use crate::error::{Error, Result};
-use crate::fsutil;
 use crate::package::Artifact;
 use crate::signing::Signer;
 
@@ -24,22 +22,15 @@ pub(super) fn sign(path: &Path, file_name: &str, signer: &Signer) -> Result<Arti
     let time = check(&mut package).map_err(failed)?;
     let made = signer.sign(&mut Contents::of(&mut package).map_err(failed)?, file_name)?;
     package.rewind().map_err(failed)?;
-    fsutil::commit_file(path, |output| {
-        let mut output = DigestWriter::new(output);
+    Artifact::commit(path, file_name.to_owned(), |output| {
         let mut write = || {
-            io::copy(&mut package, &mut output)?;
+            io::copy(&mut package, output)?;
             let size = made.bytes().len() as u64;
-            member(&mut output, ORIGIN, size, time)?;
+            member(output, ORIGIN, size, time)?;
             output.write_all(made.bytes())?;
-            pad(&mut output, size)
+            pad(output, size)
         };
-        write().map_err(failed)?;
-        let (digest, size, _) = output.finish();
-        Ok(Artifact {
-            file_name: file_name.to_owned(),
-            size,
-            digest,
-        })
+        write().map_err(failed)
     })
 }
 

@@ -10,6 +10,7 @@ use sha2::Sha256;
 use crate::error::Result;
 use crate::package::payload::HashingReader;
 use crate::platform::{Codec, Format};
+use crate::text::single_spaced;
 use crate::version::NativeVersion;
 
 use super::ar::{self, Member};
@@ -229,9 +230,7 @@ fn describe(path: &Path, members: &mut BTreeMap<String, String>, place: &Place) 
     let mut relations = BTreeMap::new();
     for name in RELATIONS {
         if let Some(value) = fields.remove(name) {
-            let list = value
-                .split(',')
-                .map(|one| one.split_whitespace().collect::<Vec<_>>().join(" "));
+            let list = value.split(',').map(single_spaced);
             relations.insert(
                 name.to_owned(),
                 list.filter(|one| !one.is_empty()).collect(),

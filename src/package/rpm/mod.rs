@@ -19,7 +19,6 @@ use md5::{Digest as _, Md5};
 
 use crate::digest::{Digest, DigestWriter};
 use crate::error::{Error, Kind, Result};
-use crate::fsutil;
 use crate::platform::Arch;
 use crate::platform::PackageName;
 use crate::version::NativeVersion;
@@ -70,7 +69,7 @@ impl Packager for Rpm {
         let mut header = metadata::of(spec, time)?;
         check::tree(tree)?;
         cpio::check_sizes(tree)?;
-        fsutil::commit_file(path, |output| {
+        Artifact::commit(path, self.file_name(spec), |output| {
             let failed = |error: io::Error| Error::io("write", path, &error);
             let archive = Archive::of(tree, time);
             let portions = archive.portions(spec.compression).map_err(failed)?;
@@ -82,20 +81,13 @@ impl Packager for Rpm {
             metadata::add_payload(&mut header, &digest.finish().0);
             let header = header.encode(Region::Immutable);
             let signature = signature(&header, &payload).map_err(failed)?;
-            let mut output = DigestWriter::new(output);
             let mut write = || {
                 output.write_all(&lead(spec))?;
                 output.write_all(&signature)?;
                 output.write_all(&header)?;
-                payload.copy_to(&mut output)
+                payload.copy_to(output)
             };
-            write().map_err(failed)?;
-            let (digest, size, _) = output.finish();
-            Ok(Artifact {
-                file_name: self.file_name(spec),
-                size,
-                digest,
-            })
+            write().map_err(failed)
         })
     }
 

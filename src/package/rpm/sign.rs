@@ -6,9 +6,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use crate::digest::DigestWriter;
 use crate::error::{Error, Kind, Result};
-use crate::fsutil;
 use crate::package::Artifact;
 use crate::signing::{Algorithm, Signer};
 
@@ -50,22 +48,15 @@ pub(super) fn sign(path: &Path, file_name: &str, signer: &Signer) -> Result<Arti
     signatures.binary(tag, made.bytes());
     let mut signatures = signatures.encode(Region::Signatures);
     signatures.resize(signatures.len().next_multiple_of(8), 0);
-    fsutil::commit_file(path, |output| {
-        let mut output = DigestWriter::new(output);
+    Artifact::commit(path, file_name.to_owned(), |output| {
         let mut write = || {
             output.write_all(&lead)?;
             output.write_all(&signatures)?;
             output.write_all(&header)?;
             package.seek(SeekFrom::Start(payload))?;
-            io::copy(&mut package, &mut output).map(|_| ())
+            io::copy(&mut package, output).map(|_| ())
         };
-        write().map_err(failed)?;
-        let (digest, size, _) = output.finish();
-        Ok(Artifact {
-            file_name: file_name.to_owned(),
-            size,
-            digest,
-        })
+        write().map_err(failed)
     })
 }
 

@@ -23,6 +23,7 @@ use crate::config::package::daemon::{self, DebianRelations, RedhatRelations};
 use crate::config::{PackageConfig, Platform};
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, Family, PackageName};
+use crate::text::single_spaced;
 use crate::version;
 
 use super::contents::{PlannedContent, PlannedEntry, Relations, Scripts, StateFolder};
@@ -62,7 +63,7 @@ impl Project<'_> {
             .summary
             .clone()
             .or_else(|| from_metadata(|metadata| metadata.summary.as_ref()))
-            .map_or_else(|| self.name.to_owned(), |text| one_line(&text));
+            .map_or_else(|| self.name.to_owned(), |text| single_spaced(&text));
         let description = self
             .config
             .description
@@ -389,10 +390,6 @@ fn check_links(packages: &[PackagePlan]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

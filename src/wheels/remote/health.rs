@@ -12,6 +12,7 @@ use object_store::path::Path;
 
 use crate::error::Error;
 use crate::report::Reporter;
+use crate::text::single_spaced;
 
 /// After so many failures in a row, each of them tried several times, it is left alone.
 const PATIENCE: u32 = 3;
@@ -204,8 +205,7 @@ fn is_unreachable(trouble: &Trouble) -> bool {
 
 /// The reason of an error in one line of some length.
 fn reason(error: &object_store::Error) -> String {
-    let text = error.to_string();
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = single_spaced(&error.to_string());
     if let Some((end, _)) = line.char_indices().nth(LONGEST_REASON) {
         line.truncate(end);
         line.push('…');

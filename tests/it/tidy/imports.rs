@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "error",
     "digest",
     "fsutil",
@@ -17,6 +17,7 @@ const WORDS: [&str; 14] = [
     "elf",
     "audit",
     "lint",
+    "text",
     "tree",
     "signing",
     "wheel",

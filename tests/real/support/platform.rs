@@ -123,6 +123,15 @@ pub(crate) fn asked_of(ids: &[&str]) -> Vec<Platform> {
     asked
 }
 
+/// Makes the bases and builders of platforms; answers the platforms as `--sysbase` takes them.
+pub(crate) fn warm_all(platforms: &[Platform]) -> String {
+    for platform in platforms {
+        warm(*platform);
+    }
+    let ids: Vec<&str> = platforms.iter().map(|platform| platform.id).collect();
+    ids.join(",")
+}
+
 /// The platform for what does not depend on the platform: the first that is asked for.
 pub(crate) fn first_asked() -> Platform {
     asked()[0]
