@@ -1,7 +1,7 @@
 #!/bin/sh
 # verify.sh FAMILY PREFIX
 # In a clean container of a platform: installs /omnibuild/packages, runs verify_bundle.py by the
-# bundle's own Python, installs again, removes, purges, and does it once more from the packages in
+# bundle's own Python, reinstalls, removes, purges, installs once more, and upgrades from the packages in
 # /omnibuild/previous. What it has to say are lines that begin with `verify: ` and one of
 #   check NAME      a check begins; the one before is over
 #   skipped REASON  this check could not be made, and need not be
@@ -306,7 +306,6 @@ check reinstall
 edit_configuration "$work/listed"
 if "reinstall_$family" >"$work/out" 2>&1; then
     keeps_configuration 'a reinstallation'
-    cp "$work/edited" "$work/edited.first"
 else
     cat "$work/out"
     fault "the packages can't be installed again: $(tail -n 1 "$work/out")"
@@ -314,6 +313,29 @@ fi
 
 check remove
 remove_all "$names" ''
+
+# What the packages left behind, such as an account, must not be in their own way.
+check "install again"
+# $1: what was there before, for faults
+install_again() {
+    "install_$family" $here/packages >"$work/out" 2>&1 && all_installed $here/packages || {
+        cat "$work/out"
+        fail "the packages can't be installed $1: $(grep -m 1 -i 'returned error exit\|scriptlet failed\|^E: \|Error' "$work/out")"
+    }
+    grep -qi 'scriptlet failed' "$work/out" &&
+        fault "a script of a package fails when it is installed $1: $(grep -m 1 -i 'scriptlet' "$work/out")"
+}
+install_again 'after a purge'
+compare_files 'when installed after a purge: '
+if [ "$family" = debian ]; then
+    # A removal without a purge leaves the configuration, which belongs to the administrator. rpm puts
+    # it aside.
+    edit_configuration "$work/listed"
+    "remove_$family" "$names" >"$work/out" 2>&1
+    install_again 'after a removal'
+    keeps_configuration 'an installation after a removal'
+fi
+remove_all "$names" 'installed again, '
 
 check upgrade
 previous=$here/previous

@@ -3,7 +3,7 @@
 
 use super::{Fault, Group, META, OMNIBUS, Rpm};
 
-pub(super) const FAULTS: [Fault; 23] = [
+pub(super) const FAULTS: [Fault; 24] = [
     Fault {
         name: "a missing library",
         package: OMNIBUS,
@@ -232,5 +232,24 @@ pub(super) const FAULTS: [Fault; 23] = [
         said: &["byte code of another Python than", "measure.cpython-"],
         group: Group::Content,
         rpm: Rpm::Same,
+    },
+    Fault {
+        name: "a script that is in the way of its successor",
+        package: META,
+        inject: |it| {
+            it.script(
+                "postinst",
+                "if [ \"$1\" = 1 ] || [ \"$1\" = configure -a -z \"$2\" ]; then\n\
+                 ! grep -q ^mytooler: /etc/group || exit 3\n\
+                 echo mytooler:x:990: >>/etc/group\n\
+                 fi",
+            );
+        },
+        said: &["can't be installed after a purge", "acme-mytool-cli"],
+        group: Group::Effects,
+        rpm: Rpm::Says(&[
+            "a script of a package fails when it is installed after a purge",
+            "acme-mytool-cli",
+        ]),
     },
 ];
