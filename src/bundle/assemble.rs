@@ -210,7 +210,7 @@ fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: 
 }
 
 fn skeleton_key(interpreter: &Interpreter, prefix: &str) -> Key {
-    KeyBuilder::new("skeleton", 2)
+    KeyBuilder::new("skeleton", 4)
         .field("prefix", prefix)
         .field("executable", &interpreter.executable)
         .field("version", &interpreter.version)
@@ -361,6 +361,10 @@ fn unpack(archive: &Path, folder: &Path) -> Result<()> {
     })
 }
 
+/// What newer `venv`s make and no package ships: a note to git that nothing here is committed (3.13), and
+/// one more link to the interpreter, for fun, whose name older tools stumble over (3.14).
+const NOT_SHIPPED: [&str; 2] = [".gitignore", "bin/𝜋thon"];
+
 /// The virtualenv without any distribution, made by the platform's own `venv`.
 async fn make_skeleton(
     context: &Context<'_>,
@@ -398,6 +402,10 @@ async fn make_skeleton(
             for entry in entries.entries()? {
                 let mut entry = entry?;
                 let path = archive::safe_path(&entry.path()?)?;
+                let inside: PathBuf = path.components().skip(1).collect();
+                if NOT_SHIPPED.iter().any(|name| inside == Path::new(name)) {
+                    continue;
+                }
                 let path = format!("{root}/{}", path.display());
                 match entry.header().entry_type() {
                     tar::EntryType::Directory => writer.add_directory(&path, 0o755)?,
