@@ -60,7 +60,7 @@ impl Fields {
         field(
             &mut after_size,
             "Description",
-            check::line("summary", &spec.summary)?,
+            synopsis(check::line("summary", &spec.summary)?),
         );
         check::paragraphs("description", &spec.description)?;
         after_size.push_str(&folded(&spec.description));
@@ -207,6 +207,16 @@ fn field(control: &mut String, name: &str, value: &str) {
     writeln!(control, "{name}: {value}").expect("a String takes everything");
 }
 
+/// The synopsis without an article at its beginning (Debian developer's reference 6.2.2).
+fn synopsis(summary: &str) -> &str {
+    match summary.split_once(' ') {
+        Some((first, rest)) if ["a", "an", "the"].contains(&first.to_lowercase().as_str()) => {
+            rest.trim_start()
+        }
+        _ => summary,
+    }
+}
+
 /// The extended description, Debian policy 5.6.13: each line begins with a space, an empty one is
 /// ` .`, and one that began with a space keeps it and is shown as it stands.
 fn folded(description: &str) -> String {
@@ -291,6 +301,19 @@ mod tests {
                 make(None, upstream, revision).unwrap_err().kind(),
                 Kind::Version
             );
+        }
+    }
+
+    #[test]
+    fn a_synopsis_has_no_article() {
+        for (summary, expected) in [
+            ("A client", "client"),
+            ("an  agent", "agent"),
+            ("The tool", "tool"),
+            ("Another tool", "Another tool"),
+            ("A", "A"),
+        ] {
+            assert_eq!(synopsis(summary), expected);
         }
     }
 }

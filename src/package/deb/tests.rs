@@ -83,7 +83,7 @@ fn the_control_file_is_read_back_whole() {
         "Package: acme-tool\nVersion: 2:1.2~rc1-3.test\nArchitecture: amd64\n\
          Maintainer: Ann Example <ann@example.org>\nInstalled-Size: 5\n\
          Depends: libc6 (>= 2.36), python3.11\nSection: utils\nPriority: optional\n\
-         Homepage: https://example.org/tool\nDescription: a tool of größe\n First paragraph.\n .\n \
+         Homepage: https://example.org/tool\nDescription: tool of größe\n First paragraph.\n .\n \
          Second paragraph:\n   as it is\n"
     );
     spec.architecture = None;
