@@ -91,7 +91,7 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, audit, lint, text, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, text, audit, lint, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |

@@ -2,9 +2,40 @@
 //!
 //! Knows nothing of what the text says, and nothing of terminals: those are the reporter's.
 
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
 /// The words of a text with one space between them: no line ends, none at the sides.
 pub fn single_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A pattern of paths or names, in the words of a `.gitignore`: `*` stays within a folder, `**` goes
+/// through folders, and what matches a folder matches all below it.
+#[derive(Debug)]
+pub struct PathPattern(Gitignore);
+
+impl PathPattern {
+    /// Reads a pattern; says what is wrong with it.
+    pub fn parse(pattern: &str) -> Result<Self, String> {
+        if pattern.trim().is_empty() || pattern.starts_with(['!', '#']) {
+            return Err("is no pattern of paths".to_owned());
+        }
+        let mut builder = GitignoreBuilder::new("/");
+        let built = builder
+            .add_line(None, pattern)
+            .and_then(|builder| builder.build());
+        match built {
+            Ok(pattern) => Ok(Self(pattern)),
+            Err(error) => Err(format!("is no pattern of paths: {error}")),
+        }
+    }
+
+    /// Whether a path or a name, or a folder that it is in, has the form of the pattern.
+    pub fn matches(&self, path: &str) -> bool {
+        let below_root = path.trim_start_matches('/');
+        let found = self.0.matched_path_or_any_parents(below_root, false);
+        found.is_ignore()
+    }
 }
 
 #[cfg(test)]
@@ -15,5 +46,28 @@ mod tests {
     fn words_have_one_space_between_them() {
         assert_eq!(single_spaced(" one\r\n\ttwo  three "), "one two three");
         assert_eq!(single_spaced(" \n"), "");
+    }
+
+    #[test]
+    fn patterns_are_those_of_a_gitignore() {
+        for (pattern, path, expect) in [
+            ("/opt/", "/opt/a/b", true),
+            ("/opt/*", "/opt/a/b", true),
+            ("/opt/*", "/usr/opt/a", false),
+            ("/opt/*", "//opt/a", true),
+            ("/opt/*.so", "/opt/a/b.so", false),
+            ("/opt/**/*.so", "/opt/a/b.so", true),
+            ("*.so", "/opt/a/b.so", true),
+            ("*.so", "/opt/a/b.so.1", false),
+            ("/opt/**/site-packages/", "/opt/a/lib/site-packages/b", true),
+            ("acme-*-cli", "acme-mytool-cli", true),
+            ("acme-*-cli", "acme-mytool-node", false),
+        ] {
+            let matches = PathPattern::parse(pattern).unwrap().matches(path);
+            assert_eq!(matches, expect, "{pattern} {path}");
+        }
+        for pattern in ["", " ", "!a", "# a", "/opt/[z-a]"] {
+            PathPattern::parse(pattern).unwrap_err();
+        }
     }
 }

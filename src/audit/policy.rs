@@ -1,9 +1,9 @@
 //! `[audit]`: what of an audit's findings a project allows, with its reason.
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::text::PathPattern;
 
 use super::{Check, Finding, Severity};
 
@@ -41,22 +41,16 @@ pub struct Judged {
 }
 
 impl Allowance {
-    fn matcher(&self) -> Result<Gitignore> {
+    fn matcher(&self) -> Result<PathPattern> {
         let malformed =
             |why: &str| Error::new(Kind::Config, format!("audit.allow: `{}` {why}", self.path));
         if self.reason.trim().is_empty() {
             return Err(malformed("is allowed without a reason")
                 .hint("say in `reason` why it may be in the package"));
         }
-        if self.path.trim().is_empty() || self.path.starts_with(['!', '#']) {
-            return Err(malformed("is no pattern of paths")
-                .hint("write a path from `/` on, such as `/opt/mytool/lib/**/sample.so`"));
-        }
-        let mut builder = GitignoreBuilder::new("/");
-        builder
-            .add_line(None, &self.path)
-            .and_then(|builder| builder.build())
-            .map_err(|error| malformed(&format!("is no pattern of paths: {error}")))
+        PathPattern::parse(&self.path).map_err(|why| {
+            malformed(&why).hint("write a path from `/` on, such as `/opt/mytool/lib/**/sample.so`")
+        })
     }
 }
 
@@ -81,11 +75,7 @@ impl Policy {
             let mut allowed = false;
             for (number, (allowance, matcher)) in self.allow.iter().zip(&matchers).enumerate() {
                 let about = allowance.check.is_none_or(|check| check == finding.check);
-                if about
-                    && matcher
-                        .matched_path_or_any_parents(&finding.path, false)
-                        .is_ignore()
-                {
+                if about && matcher.matches(&finding.path) {
                     used[number] = true;
                     allowed = true;
                 }
