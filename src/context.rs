@@ -21,6 +21,7 @@ use crate::wheels::Remote;
 /// v1/segments/<2 digits>/<key>            compressed parts of packages
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/sessions/<session>.lock              who is alive
+/// v1/logs/<name>.log                      what was printed by commands that belong to no project
 /// ```
 #[derive(Debug, Clone)]
 pub struct Caches {
@@ -70,6 +71,11 @@ impl Caches {
     /// Sessions.
     pub fn sessions(&self) -> PathBuf {
         self.root.join("sessions")
+    }
+
+    /// Logs of no project.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
 
     /// Wheels; shared with other machines by copying the folder.

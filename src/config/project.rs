@@ -20,7 +20,7 @@ use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::platform_override::PlatformOverride;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
-use super::signing::{RawSigning, SigningConfig};
+use super::signing::{RawSigning, SigningConfig, SigningOverrides};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
@@ -225,19 +225,37 @@ pub struct AnyFolder {
     pub platforms: Vec<String>,
     /// Certificates to trust.
     pub ca_bundle: Option<PathBuf>,
+    /// The mirror that base images are bootstrapped from.
+    pub mirror: Option<String>,
+    /// The engine's network for stages that need one.
+    pub network: Option<String>,
+    /// What lint may find.
+    pub lint: lint::Policy,
     cache: RawCache,
+    signing: RawSigning,
 }
 
 impl AnyFolder {
     /// Reads the files of a project, as far as they are there.
     pub fn read(root: &Path) -> Result<Self> {
         let raw = RawConfig::read(root, &mut PyProject::read(root)?)?;
+        let lint = raw.lint.unwrap_or_default();
+        lint.check()?;
         Ok(Self {
             wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
             platforms: raw.platforms.unwrap_or_default(),
             ca_bundle: raw.ca_bundle.map(|path| root.join(path)),
+            mirror: raw.mirror,
+            network: raw.network,
+            lint,
             cache: raw.cache.unwrap_or_default(),
+            signing: raw.signing.unwrap_or_default(),
         })
+    }
+
+    /// Who signs packages, when somebody does.
+    pub fn signing(&self, root: &Path, said: SigningOverrides) -> Result<Option<SigningConfig>> {
+        SigningConfig::check(root, self.signing.clone(), said)
     }
 
     /// The remote cache, when one is named.

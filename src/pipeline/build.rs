@@ -13,7 +13,7 @@ use crate::plan::{self, Plan, PlatformPlan};
 use crate::report::{Outcome, Reporter, Summary, SummaryRow};
 
 use super::platform::{Done, PlatformBuild};
-use super::{Project, Run};
+use super::{Project, Run, forecast, verify};
 
 /// Memory that one platform's compilers may need, in bytes.
 const MEMORY_PER_PLATFORM: u64 = 1 << 30;
@@ -46,15 +46,12 @@ pub async fn verify(
 ) -> Result<()> {
     let project = Project::load(common, environment, reporter)?;
     if common.dry_run {
-        for target in project.targets(common, options.failed)? {
-            reporter.note(
-                Some(&target.platform.id),
-                if asked.rebuild.is_some() {
-                    "would build its packages again and compare them"
-                } else {
-                    "would install, run, upgrade and remove its packages"
-                },
-            );
+        let Some(plan) = forecast::planned(&project, "verify", common, options, reporter)? else {
+            return Ok(());
+        };
+        for platform in &plan.platforms {
+            let text = verify::forecast(&project, platform, asked);
+            reporter.note(Some(&platform.id), &text);
         }
         return Ok(());
     }

@@ -74,7 +74,7 @@ pub fn plan(
 }
 
 /// The plan of a build; `None` when only a build can tell, and that was said.
-fn planned(
+pub(super) fn planned(
     project: &Project,
     command: &str,
     common: &Common,

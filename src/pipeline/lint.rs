@@ -1,6 +1,7 @@
 //! `omnibuild lint`: lintian and rpmlint over finished packages, in a container of their own image.
 //!
-//! The image is made once from debian-12's base and kept by its content, like a builder; the programs run
+//! Named files need no project: one that is there has its say about overrides and the network. The
+//! image is made once from debian-12's base and kept by its content, like a builder; the programs run
 //! without a network. What they found is judged by [`lint`](crate::lint).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,29 +10,79 @@ use std::path::{Path, PathBuf};
 use crate::archive::ArchiveWriter;
 use crate::base::{self, BaseImage};
 use crate::cli::{Common, Environment, LintLevel};
-use crate::config::PlatformTable;
-use crate::context::Context;
+use crate::config::{AnyFolder, PlatformTable};
+use crate::context::{Caches, Context};
 use crate::digest::{Digest, KeyBuilder};
 use crate::engine::{BuildSpec, Exec, Network, with_container};
 use crate::error::{Error, Kind, Result};
-use crate::lint::{self, Judged, Level};
+use crate::lint::{self, Judged, Level, Policy};
 use crate::package::read::format_of;
 use crate::plan::{BasePlan, NetworkPlan};
-use crate::platform::{Arch, PlatformId};
+use crate::platform::Arch;
 use crate::report::{Outcome, Reporter, Stage, listing, one_line};
+use crate::state::State;
 
 use super::build::stop_signal;
-use super::{Project, Run, host_architecture};
+use super::{Project, Run, cache_folder, host_architecture, secret_of, wheel_folder};
 
 /// The platform that the image of the lint programs is made from.
 const TOOL_PLATFORM: &str = "debian-12";
 const KEY_LABEL: &str = "org.omnibuild.lint-key";
+/// What stands in a platform's place in messages and logs.
+const NAME: &str = "lint";
 
 /// Where the packages are in the container.
 const PACKAGES: &str = "omnibuild/packages";
 
 /// Packages by the name of their folder.
 type Folders = BTreeMap<String, Vec<PathBuf>>;
+
+/// What the command is told by the project that it runs in, if it runs in one.
+struct Settings {
+    policy: Policy,
+    /// Whether a key is configured that signs packages.
+    signs: bool,
+    table: PlatformTable,
+    mirror: Option<String>,
+    network: NetworkPlan,
+    caches: Caches,
+    log: PathBuf,
+}
+
+impl Settings {
+    fn read(common: &Common, environment: &Environment, reporter: &Reporter) -> Result<Self> {
+        let root = &common.project;
+        let folder = AnyFolder::read(root)?;
+        let overrides = common.overrides(environment);
+        let signs = folder.signing(root, overrides.signing)?.is_some();
+        let mirror = overrides.mirror.or(folder.mirror);
+        let addresses = mirror.iter().chain(overrides.proxies.values());
+        addresses
+            .filter_map(|address| secret_of(address))
+            .for_each(|secret| reporter.redact(secret));
+        let cache = cache_folder(environment)?;
+        let caches = Caches::new(&cache, wheel_folder(folder.wheel_dir, root, &cache));
+        // A folder in which nothing was built stays as it is.
+        let log = if root.join(".omnibuild").is_dir() {
+            State::new(root).log(&NAME.parse()?)
+        } else {
+            caches.logs().join(format!("{NAME}.log"))
+        };
+        Ok(Self {
+            policy: folder.lint,
+            signs,
+            table: PlatformTable::load(root)?,
+            mirror,
+            network: NetworkPlan {
+                name: overrides.network.or(folder.network),
+                proxies: overrides.proxies,
+                ca_bundle: overrides.ca_bundle.or(folder.ca_bundle),
+            },
+            caches,
+            log,
+        })
+    }
+}
 
 /// Prints what is found, and fails with [`Kind::Lint`] when something is as bad as `fail_on`.
 pub(super) async fn lint(
@@ -41,11 +92,11 @@ pub(super) async fn lint(
     environment: &Environment,
     reporter: &Reporter,
 ) -> Result<()> {
-    let project = Project::load(common, environment, reporter)?;
+    let settings = Settings::read(common, environment, reporter)?;
     let folders = if files.is_empty() {
-        last_built(&project, common)?
+        last_built(&Project::load(common, environment, reporter)?, common)?
     } else {
-        named(files)?
+        named(files, &settings.table)?
     };
     if common.dry_run {
         for path in folders.values().flatten() {
@@ -53,9 +104,9 @@ pub(super) async fn lint(
         }
         return Ok(());
     }
-    let run = Run::new(common.host.clone(), &project, reporter)?;
+    let run = Run::without_wheels(common.host.clone(), settings.caches.clone());
     let result = tokio::select! {
-        result = look(&project, &run, reporter, &folders) => result,
+        result = look(&settings, &run, reporter, &folders) => result,
         () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
     };
     let swept = run.sweep().await;
@@ -66,8 +117,7 @@ pub(super) async fn lint(
             .as_deref()
             .is_some_and(|path| path.starts_with("/opt/"))
     });
-    let signs = project.config.signing.is_some();
-    let judged = lint::judge(&project.config.lint, findings, bundle, signs)?;
+    let judged = lint::judge(&settings.policy, findings, bundle, settings.signs)?;
     reporter.print_result("lint", &text(&judged, &folders), &judged)?;
     let level = match fail_on {
         LintLevel::Error => Level::Error,
@@ -105,10 +155,10 @@ fn last_built(project: &Project, common: &Common) -> Result<Folders> {
     Ok(folders)
 }
 
-/// The packages that were named, by the folders they are in; of folders of one name the second is
-/// `name-2`, so that no package takes another's place.
-fn named(files: &[PathBuf]) -> Result<Folders> {
-    let mut by_parent: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+/// The packages that were named, by the platform that their version tells, else the folder they are
+/// in; of folders of one name the second is `name-2`, so that no package takes another's place.
+fn named(files: &[PathBuf], table: &PlatformTable) -> Result<Folders> {
+    let mut by_place: BTreeMap<(PathBuf, String), BTreeSet<PathBuf>> = BTreeMap::new();
     for file in files {
         let format = format_of(file)?;
         if file.extension().and_then(|end| end.to_str()) != Some(format.to_string().as_str()) {
@@ -119,11 +169,12 @@ fn named(files: &[PathBuf]) -> Result<Folders> {
         }
         let path = std::path::absolute(file)?;
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
-        by_parent.entry(parent).or_default().insert(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let label = platform_of(&name, table).unwrap_or_else(|| label(&parent));
+        by_place.entry((parent, label)).or_default().insert(path);
     }
     let mut folders = Folders::new();
-    for (parent, files) in by_parent {
-        let label = label(&parent);
+    for ((_, label), files) in by_place {
         let numbered = (2..).map(|number| format!("{label}-{number}"));
         let mut labels = std::iter::once(label.clone()).chain(numbered);
         if let Some(free) = labels.find(|label| !folders.contains_key(label)) {
@@ -131,6 +182,20 @@ fn named(files: &[PathBuf]) -> Result<Folders> {
         }
     }
     Ok(folders)
+}
+
+/// The platform whose suffix a package's version ends with, as the file's name has it:
+/// `name_version_architecture.deb`, `name-version-release.architecture.rpm`.
+fn platform_of(file_name: &str, table: &PlatformTable) -> Option<String> {
+    let (version, _architecture) = match file_name.strip_suffix(".deb") {
+        Some(deb) => deb.rsplit_once('_')?,
+        None => file_name.strip_suffix(".rpm")?.rsplit_once('.')?,
+    };
+    table
+        .all()
+        .filter(|platform| !platform.suffix.is_empty() && version.ends_with(&platform.suffix))
+        .max_by_key(|platform| platform.suffix.len())
+        .map(|platform| platform.id.to_string())
 }
 
 /// A folder's name in words that a shell's pattern finds.
@@ -149,36 +214,29 @@ fn label(folder: &Path) -> String {
 
 /// Runs the programs and answers what they printed.
 async fn look(
-    project: &Project,
+    settings: &Settings,
     run: &Run,
     reporter: &Reporter,
     folders: &Folders,
 ) -> Result<Vec<String>> {
-    let platform = project.table.find(TOOL_PLATFORM)?;
+    let platform = settings.table.find(TOOL_PLATFORM)?;
     let arch = host_architecture()?;
-    let config = &project.config;
     let base_plan = BasePlan {
         platform: platform.id.clone(),
         image: platform.image.clone(),
         bootstrap: platform.bootstrap.clone(),
-        mirror: config.mirror.clone(),
+        mirror: settings.mirror.clone(),
         arch,
     };
-    let network = NetworkPlan {
-        name: config.network.clone(),
-        proxies: config.proxies.clone(),
-        ca_bundle: config.ca_bundle.clone(),
-    };
-    let id: PlatformId = "lint".parse()?;
-    let report = reporter.platform(&id, &project.state.log(&id))?;
+    let report = reporter.platform(&NAME.parse()?, &settings.log)?;
     let (engine, session) = run.engine().await?;
     let context = Context {
         engine: engine.as_ref(),
         session,
-        caches: &project.caches,
+        caches: &settings.caches,
         remote: None,
         report: &report,
-        network: &network,
+        network: &settings.network,
     };
     let work = async {
         let stage = report.stage(Stage::Base);
@@ -190,7 +248,7 @@ async fn look(
         }
         let shipped = tool_files();
         let tag = ensure_image(&context, &shipped, &base, arch).await?;
-        let stage = report.stage(Stage::Verify);
+        let stage = report.stage(Stage::Lint);
         let mut archive = ArchiveWriter::new(0)?;
         for (folder, files) in folders {
             for file in files {
@@ -222,7 +280,7 @@ async fn look(
     };
     let result = work.await;
     report.finish(match &result {
-        Ok(_) => Outcome::Built,
+        Ok(_) => Outcome::Checked,
         Err(error) => Outcome::of_error(error),
     });
     result
@@ -349,14 +407,30 @@ mod tests {
         ]
         .map(put);
         let again = [&files[..], &files[..1]].concat();
-        let folders = named(&again).unwrap();
+        let table = PlatformTable::load(root.path()).unwrap();
+        let folders = named(&again, &table).unwrap();
         let labels: Vec<&str> = folders.keys().map(String::as_str).collect();
         assert_eq!(labels, ["_c", "debian-12", "debian-12-2"]);
         let found: BTreeSet<PathBuf> = folders.values().flatten().cloned().collect();
         assert_eq!(found, BTreeSet::from(files));
         let numbers: Vec<usize> = folders.values().map(Vec::len).collect();
         assert_eq!(numbers, [1, 1, 2]);
-        let error = named(&[put("d/x.bin")]).unwrap_err();
+        let error = named(&[put("d/x.bin")], &table).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
+    }
+
+    #[test]
+    fn a_version_tells_the_platform() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = PlatformTable::load(folder.path()).unwrap();
+        for (name, platform) in [
+            ("acme_1.4.2-1+deb12_all.deb", Some("debian-12")),
+            ("acme_1.4.2-1+ubuntu24.04_amd64.deb", Some("ubuntu-24.04")),
+            ("acme-1.4.2-1.el9.x86_64.rpm", Some("rocky-9")),
+            ("acme_1.4.2-1_all.deb", None),
+            ("acme.deb", None),
+        ] {
+            assert_eq!(platform_of(name, &table).as_deref(), platform, "{name}");
+        }
     }
 }

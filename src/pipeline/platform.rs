@@ -23,6 +23,7 @@ use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
 use super::documents::Documents;
+use super::verify::is_verified;
 use super::{Project, Run, inspect};
 
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
@@ -75,7 +76,7 @@ impl PlatformBuild<'_> {
         if !self.options.refresh_base
             && let Some((base, record)) = up_to_date(self.project, plan)
         {
-            if self.options.verifies() && !self.is_verified(plan, &base, &record) {
+            if self.options.verifies() && !is_verified(self.project, plan, &base, &record) {
                 return self.verify_again(plan, &VerifyOptions::default()).await;
             }
             return Ok(Done::up_to_date(&record));

@@ -91,7 +91,7 @@ impl PlatformBuild<'_> {
             "built again, {number} files, all with the same bytes (varied: {VARIED}{varied})"
         ));
         Ok(Done {
-            outcome: Outcome::Built,
+            outcome: Outcome::Checked,
             reused: Vec::new(),
             files: record.packages.iter().map(file_of).collect(),
         })

@@ -42,6 +42,16 @@ impl Run {
         })
     }
 
+    /// A run that needs no wheel, and so no remote cache.
+    pub fn without_wheels(host: Option<String>, caches: Caches) -> Self {
+        Self {
+            host,
+            caches,
+            remote: None,
+            connected: OnceCell::new(),
+        }
+    }
+
     /// The engine and the session; the first call connects and removes what dead sessions left.
     pub async fn engine(&self) -> Result<&(Arc<dyn Engine>, Session)> {
         self.connected

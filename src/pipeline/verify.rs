@@ -13,20 +13,39 @@ use crate::report::{Outcome, Stage};
 use crate::state::BuildRecord;
 use crate::verify::{self, Verified};
 
+use super::Project;
 use super::platform::{Done, PlatformBuild, file_of, up_to_date};
 
-impl PlatformBuild<'_> {
-    pub(super) fn is_verified(
-        &self,
-        plan: &PlatformPlan,
-        base: &BaseImage,
-        record: &BuildRecord,
-    ) -> bool {
-        let folder = self.project.state.packages(&plan.id);
-        Verified::recall(&folder, &record.packages)
-            .is_some_and(|verified| verified.is_current(plan, base))
-    }
+/// Whether a record says of the packages of a build that they passed what would be asked today.
+pub(super) fn is_verified(
+    project: &Project,
+    plan: &PlatformPlan,
+    base: &BaseImage,
+    record: &BuildRecord,
+) -> bool {
+    let folder = project.state.packages(&plan.id);
+    Verified::recall(&folder, &record.packages)
+        .is_some_and(|verified| verified.is_current(plan, base))
+}
 
+/// What a verification would do, in words.
+pub(super) fn forecast(project: &Project, plan: &PlatformPlan, asked: &VerifyOptions) -> String {
+    let Some((base, record)) = up_to_date(project, plan) else {
+        return "the packages are absent or out of date: they would have to be built first"
+            .to_owned();
+    };
+    if asked.rebuild.is_some() {
+        return "would build its packages again and compare them".to_owned();
+    }
+    if !asked.again && asked.previous.is_none() && is_verified(project, plan, &base, &record) {
+        return "nothing to do: these packages passed before".to_owned();
+    }
+    let earlier = asked.previous.is_some() || !project.state.previous(&plan.id, &record).is_empty();
+    let upgrade = if earlier { ", upgrade" } else { "" };
+    format!("would install, run, reinstall, remove{upgrade} and purge its packages")
+}
+
+impl PlatformBuild<'_> {
     pub(super) async fn verify(
         &self,
         context: &Context<'_>,
@@ -66,7 +85,10 @@ impl PlatformBuild<'_> {
                 )),
             );
         };
-        if !asked.again && asked.previous.is_none() && self.is_verified(plan, &base, &record) {
+        if !asked.again
+            && asked.previous.is_none()
+            && is_verified(self.project, plan, &base, &record)
+        {
             let stage = self.report.stage(Stage::Verify);
             stage.reused("these packages passed before; `omnibuild verify --again` does it again");
             return Ok(Done::up_to_date(&record));
@@ -83,7 +105,7 @@ impl PlatformBuild<'_> {
         self.verify(&context, plan, &base, record, asked.previous.as_deref())
             .await?;
         Ok(Done {
-            outcome: Outcome::Built,
+            outcome: Outcome::Checked,
             reused: vec!["packages".to_owned()],
             files,
         })

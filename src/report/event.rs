@@ -26,6 +26,8 @@ pub enum Stage {
     Package,
     /// Packages are installed and run in clean containers.
     Verify,
+    /// The distribution's lint programs look at packages.
+    Lint,
 }
 
 impl fmt::Display for Stage {
@@ -37,6 +39,7 @@ impl fmt::Display for Stage {
             Self::Bundle => "bundle",
             Self::Package => "package",
             Self::Verify => "verify",
+            Self::Lint => "lint",
         })
     }
 }
@@ -86,6 +89,8 @@ pub enum Outcome {
     Planned,
     /// Only its lock was made.
     Locked,
+    /// What was there was looked at, and nothing made.
+    Checked,
 }
 
 impl Outcome {
@@ -100,7 +105,8 @@ impl Outcome {
         }
     }
 
-    /// The outcome in one or two words: `built`, `up to date`, `failed`, `cancelled`, `planned`, `locked`.
+    /// The outcome in one or two words: `built`, `up to date`, `failed`, `cancelled`, `planned`, `locked`,
+    /// `checked`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Built => "built",
@@ -109,6 +115,7 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Planned => "planned",
             Self::Locked => "locked",
+            Self::Checked => "checked",
         }
     }
 }

@@ -180,7 +180,8 @@ pub(super) fn outcome_text(outcome: &Outcome) -> String {
         | Outcome::UpToDate
         | Outcome::Cancelled
         | Outcome::Planned
-        | Outcome::Locked => outcome.word().to_owned(),
+        | Outcome::Locked
+        | Outcome::Checked => outcome.word().to_owned(),
     }
 }
 

@@ -136,7 +136,8 @@ fn result(outcome: &Outcome) -> String {
         | Outcome::UpToDate
         | Outcome::Cancelled
         | Outcome::Planned
-        | Outcome::Locked => outcome.word().to_owned(),
+        | Outcome::Locked
+        | Outcome::Checked => outcome.word().to_owned(),
     }
 }
 
@@ -152,14 +153,15 @@ fn render_failure(row: &SummaryRow) -> Option<String> {
         | Outcome::UpToDate
         | Outcome::Cancelled
         | Outcome::Planned
-        | Outcome::Locked => None,
+        | Outcome::Locked
+        | Outcome::Checked => None,
     }
 }
 
 /// The colour of an outcome; its word says the same.
 pub(super) fn outcome_colour(outcome: &Outcome) -> Colour {
     match outcome {
-        Outcome::Built | Outcome::UpToDate => Colour::Green,
+        Outcome::Built | Outcome::UpToDate | Outcome::Checked => Colour::Green,
         Outcome::Failed { .. } => Colour::Red,
         Outcome::Cancelled => Colour::Yellow,
         Outcome::Planned | Outcome::Locked => Colour::Cyan,

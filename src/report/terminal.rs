@@ -162,7 +162,7 @@ impl Terminal {
     /// `✓ debian-12     built  2 min 03 s`.
     fn final_line(&self, platform: &PlatformId, outcome: &Outcome, took: Duration) -> String {
         let mark = match outcome {
-            Outcome::Built | Outcome::UpToDate | Outcome::Locked => "✓",
+            Outcome::Built | Outcome::UpToDate | Outcome::Locked | Outcome::Checked => "✓",
             Outcome::Failed { .. } => "✗",
             Outcome::Cancelled | Outcome::Planned => "-",
         };

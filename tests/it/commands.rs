@@ -1,6 +1,6 @@
 //! The smaller commands: platforms, completions, manual pages, init, doctor.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::CommandFactory;
 use omnibuild::error::Kind;
@@ -187,4 +187,25 @@ fn doctor_without_an_engine_says_what_to_do() {
 fn the_version_is_the_packages() {
     let text = TestProject::empty().run(&["--version"]).success();
     assert_eq!(text, format!("omnibuild {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn named_packages_are_looked_at_in_any_folder() {
+    let project = TestProject::empty().file("acme_1-1+deb12_all.deb", "!<arch>\n");
+    let before = project.tree();
+    let outcome = project.run(&["lint", "--dry-run", "acme_1-1+deb12_all.deb"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let said = outcome.stdout + &outcome.stderr;
+    assert!(said.contains("would look at "), "{said}");
+    // What can't be reached here is the engine, and no project is missed.
+    let outcome = project.run(&["lint", "acme_1-1+deb12_all.deb"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    let project_tree = |tree: BTreeMap<String, _>| -> Vec<String> {
+        let names = tree.into_keys();
+        names.filter(|name| name.starts_with("project")).collect()
+    };
+    assert_eq!(project_tree(project.tree()), project_tree(before));
+    // Those of the last build are a project's.
+    let outcome = project.run(&["lint"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
 }

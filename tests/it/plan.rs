@@ -375,6 +375,15 @@ fn a_dry_run_changes_nothing_on_any_command() {
 }
 
 #[test]
+fn a_dry_verification_says_what_it_would_need() {
+    let outcome = TestProject::new().run(&["verify", "--dry-run", "-s", "debian-12"]);
+    assert_eq!(outcome.code, Some(0));
+    let said = outcome.stdout + &outcome.stderr;
+    assert!(said.contains("debian-12"), "{said}");
+    assert!(said.contains("would have to be built first"), "{said}");
+}
+
+#[test]
 fn a_dry_build_says_what_the_plan_says() {
     let project = TestProject::new();
     let plan = project.run(&["plan", "-s", "debian-12"]).success();
