@@ -1,23 +1,67 @@
 //! `omnibuild lint`: the distribution's own programs over our packages and over a defective one.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
+use serde_json::Value;
+
+use crate::matrix::{self, Subject};
 use crate::support::platform;
 use crate::support::project::Project;
 
 #[test]
 fn the_samples_packages_have_no_defect_that_counts() {
-    for platform in platform::asked_of(&["debian-12", "rocky-9", "centos-7"]) {
-        platform::warm(platform);
-        let project = Project::copy_of("mytool");
-        project
-            .run(&["--sysbase", platform.id, "--no-verify"])
-            .succeeded();
-        // Nothing is left that is as bad as a warning.
-        let run = project.run(&["lint", "--sysbase", platform.id]).succeeded();
-        let run = run.said(&["3 packages: ", " overridden by "]);
-        assert!(!run.stdout.contains("matches nothing"), "{}", run.stdout);
+    let asked = platform::asked();
+    let list = platform::warm_all(&asked);
+    let project = Project::copy_of("mytool");
+    let build = ["--sysbase", &list, "--no-verify"];
+    project.run(&build).succeeded();
+    // Nothing is left that is as bad as a warning.
+    let run = project.run(&["lint", "--sysbase", &list]).succeeded();
+    let count = format!("{} packages: ", 3 * asked.len());
+    let run = run.said(&[&count, " overridden by ", "lint: checked"]);
+    assert!(!run.stdout.contains("matches nothing"), "{}", run.stdout);
+}
+
+#[test]
+fn every_project_is_clean_and_every_shipped_override_is_needed() {
+    let every = platform::every();
+    if every.is_empty() {
+        return;
     }
+    let mut used = BTreeSet::new();
+    for subject in [Subject::sample(), matrix::httpie(), matrix::pins()] {
+        let possible: Vec<&str> = (every.iter())
+            .filter(|platform| subject.is_possible_on(**platform))
+            .map(|platform| platform.id)
+            .collect();
+        let possible = possible.join(",");
+        let build = ["--sysbase", &possible, "--no-verify"];
+        subject.project.run(&build).succeeded();
+        let lint = ["lint", "--json", "--sysbase", &possible];
+        let run = subject.project.run(&lint).succeeded();
+        let events = run.stdout.lines();
+        let events = events.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut results = events.filter(|event| event["event"] == "lint");
+        let result = results.next().expect("a result");
+        let overridden = result["result"]["overridden"].as_array();
+        for it in overridden.expect("overrides") {
+            used.insert((words(&it["tag"]), words(&it["reason"])));
+        }
+    }
+    let shipped = include_str!("../../images/lint/overrides.toml");
+    let shipped: Value = toml::from_str(shipped).expect("it is TOML");
+    let shipped = shipped["override"].as_array().expect("overrides").iter();
+    let unused: Vec<String> = shipped
+        .map(|it| (words(&it["tag"]), words(&it["reason"])))
+        .filter(|it| !used.contains(it))
+        .map(|(tag, _)| tag)
+        .collect();
+    assert_eq!(unused, Vec::<String>::new());
+}
+
+fn words(value: &Value) -> String {
+    value.as_str().expect("words").to_owned()
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod inventory;
 mod kinds;
 mod libraries;
 mod lint;
+mod matrix;
 mod rebuild;
 mod sample;
 mod several;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::matrix::check_record;
 use crate::support::engine::{Container, base_of};
 use crate::support::platform::{self, Manager};
 use crate::support::project::Project;
@@ -60,6 +61,9 @@ fn sample_on(id: &str) {
     };
     platform::warm(platform);
     let project = Project::copy_of("mytool");
+    let earlier = ["--sysbase", id, "--no-verify", "--tag", "1.4.1"];
+    project.run(&earlier).succeeded();
+    let before = project.packages(id);
     let run = project.run(&["--sysbase", id, "--verify"]).succeeded();
 
     let mut files = vec![
@@ -68,15 +72,22 @@ fn sample_on(id: &str) {
         platform.file_name(NAMES[2], "1.4.2", true),
     ];
     files.sort();
-    assert_eq!(project.packages(id), files);
+    let mut now = project.packages(id);
+    now.retain(|name| !before.contains(name));
+    assert_eq!(now, files);
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let run = run.said(&files).said(&[
         "verify: installed, 3 commands run, ",
-        " modules imported, removed",
+        " modules imported, upgraded, removed",
     ]);
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
-    let record = project.package(platform, "verification.json");
-    assert!(record.is_file(), "verification leaves a record");
+    check_record(&project, platform, "1.4.1");
+    let forecast = |words: &[&str]| {
+        let verify = ["verify", "--dry-run", "--sysbase", id];
+        project.run(&[&verify, words].concat()).succeeded()
+    };
+    forecast(&[]).said(&["nothing to do: these packages passed before"]);
+    forecast(&["--again"]).said(&["would install, run, reinstall, remove, upgrade and purge"]);
 
     let container = Container::start(&base_of(platform), platform.manager);
     container.update();

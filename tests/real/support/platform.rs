@@ -103,6 +103,16 @@ pub(crate) fn asked() -> Vec<Platform> {
     asked
 }
 
+/// All platforms when all are asked for; otherwise says that they are not.
+pub(crate) fn every() -> Vec<Platform> {
+    let asked = asked();
+    if asked.len() < PLATFORMS.len() {
+        not_asked("every platform");
+        return Vec::new();
+    }
+    asked
+}
+
 /// A platform when it is asked for; otherwise says that it is not.
 pub(crate) fn asked_for(id: &str) -> Option<Platform> {
     let platform = Platform::named(id);
