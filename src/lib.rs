@@ -124,8 +124,8 @@
 //!    functions that register them. (`tidy`)
 //! 3. Nothing that another run or a user can see is written in place, and nothing but [`fsutil`]
 //!    renames. (`a_failed_write_leaves_the_old_file_and_no_other`,
-//!    `content_that_is_gone_or_too_short_leaves_no_package`, the kills of `tests/it/cache/faults.rs`;
-//!    `disallowed-methods`)
+//!    `content_that_is_gone_or_too_short_leaves_no_package`, the kills and full disks of
+//!    `tests/it/cache/faults.rs` and `tests/it/packing`; `disallowed-methods`)
 //! 4. No key has a time, a tag or an id of a locally built image in it.
 //!    (`a_key_does_not_depend_on_the_order_of_its_fields_but_on_all_of_them`)
 //! 5. No command is a string: it is a list of words with its folder and environment. Scripts live
@@ -164,8 +164,9 @@
 //!
 //! **Cancellation.** Ctrl-C and SIGTERM drop the futures of all platforms; the session's containers
 //! are removed before the program ends. Files need no care: what isn't committed has no name. After
-//! a kill the next run removes the containers, since the dead session's lock is free. Every lock is
-//! `flock`, so nobody waits for a dead one, and no wait for one holds up the end of a run.
+//! a kill the next run removes the containers, since the dead session's lock is free, and whoever next
+//! makes a temporary file or folder removes those beside it that nobody holds. Every lock
+//! is `flock`, so nobody waits for a dead one, and no wait for one holds up the end of a run.
 //!
 //! **Reproducibility.** Same inputs, same bytes. A layer depends on the wheel's digest, the
 //! interpreter, the prefix and the way byte code is made, and has its wheel's time; the packages' writer

@@ -3,6 +3,7 @@
 //! Nothing else in the crate renames: a file or folder is made under a temporary name beside its
 //! place, synced, renamed, and the folder synced, so a reader sees the old, the new, or nothing.
 
+mod abandoned;
 mod lock;
 
 use std::io::{BufWriter, Write};
@@ -14,11 +15,13 @@ use crate::error::{Error, Result};
 
 pub use self::lock::Lock;
 
-/// Prefix of temporary names; what a killed run left behind carries it.
+/// Prefix of temporary names. What a killed run left behind carries it, until somebody makes another
+/// in the same folder.
 pub const TEMPORARY_PREFIX: &str = ".omnibuild-tmp-";
 
 /// A file that is being written under a temporary name, with mode 0644. It gets a name that others
-/// look for by [`commit`](Self::commit); without that it is gone, also after a kill (by who cleans up).
+/// look for by [`commit`](Self::commit); without that it is gone, also after a kill: it is locked
+/// while its program lives, and who next makes one in the folder removes those that are not.
 #[derive(Debug)]
 #[must_use = "a file that is not committed is removed"]
 pub struct Staged {
@@ -30,12 +33,13 @@ impl Staged {
     /// An empty one in a folder of the file system it will stay on; makes the folder.
     pub fn create(folder: &Path) -> Result<Self> {
         make_folder(folder)?;
-        let temporary = tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(|error| Error::io("make a temporary file in", folder, &error))?;
-        let (file, path) = temporary.into_parts();
+        let begin = || {
+            let file = builder(0o644).tempfile_in(folder)?;
+            Ok(file.into_parts())
+        };
+        let temporary = abandoned::make(folder, begin);
+        let (file, path) =
+            temporary.map_err(|error| Error::io("make a temporary file in", folder, &error))?;
         let writer = BufWriter::with_capacity(1 << 18, file);
         Ok(Self { writer, path })
     }
@@ -95,14 +99,9 @@ pub fn commit_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 /// content-addressed folder, theirs stays and ours is dropped.
 pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let folder = parent(path);
-    make_folder(folder)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .tempdir_in(folder)
-        .map_err(|error| Error::io("make a temporary folder in", folder, &error))?;
-    let value = fill(temporary.path())?;
-    for entry in walkdir::WalkDir::new(temporary.path()) {
+    let staging = Staging::create(folder, 0o755)?;
+    let value = fill(staging.path())?;
+    for entry in walkdir::WalkDir::new(staging.path()) {
         let entry = entry.map_err(std::io::Error::from)?;
         if entry.file_type().is_file() {
             fs::File::open(entry.path())?.sync_all()?;
@@ -110,9 +109,9 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
             sync_folder(entry.path())?;
         }
     }
-    match fs::rename(temporary.path(), path) {
+    match fs::rename(staging.path(), path) {
         // The guard would remove a folder that is gone: it is in its place now.
-        Ok(()) => drop(temporary.keep()),
+        Ok(()) => drop(staging.folder.keep()),
         Err(_) if path.is_dir() => {}
         Err(error) => return Err(error.into()),
     }
@@ -120,26 +119,62 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
     Ok(value)
 }
 
-/// Fills a folder beside the files that are to be, then puts each of its files into `folder`: the
-/// last step is renames alone, so that what fails in between leaves the earlier files as they were.
+/// Fills a folder beside the files that are to be, then puts each of its files into `folder`. What
+/// fails before the last step, which is renames alone, leaves the earlier files as they were; what
+/// ends it leaves the first files new and the others as they were, each whole.
 pub fn commit_files<T>(folder: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-    make_folder(folder)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .tempdir_in(folder)
-        .map_err(|error| Error::io("make a temporary folder in", folder, &error))?;
-    let value = fill(temporary.path())?;
+    let staging = Staging::create(folder, 0o700)?;
+    let value = fill(staging.path())?;
     let mut names = Vec::new();
-    for entry in fs::read_dir(temporary.path())? {
+    for entry in fs::read_dir(staging.path())? {
         names.push(entry?.file_name());
     }
     names.sort();
-    for name in names {
-        fs::File::open(temporary.path().join(&name))?.sync_all()?;
-        fs::rename(temporary.path().join(&name), folder.join(&name))?;
+    for name in &names {
+        fs::File::open(staging.path().join(name))?.sync_all()?;
+    }
+    for name in &names {
+        fs::rename(staging.path().join(name), folder.join(name))?;
     }
     sync_folder(folder)?;
     Ok(value)
+}
+
+fn builder(mode: u32) -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    builder.prefix(TEMPORARY_PREFIX).permissions(permissions);
+    builder
+}
+
+/// A folder that is filled under a temporary name; gone at the end of its scope, and locked like a
+/// [`Staged`] file.
+struct Staging {
+    folder: tempfile::TempDir,
+    _lock: std::fs::File,
+}
+
+impl Staging {
+    /// An empty one in `above`, which it makes.
+    fn create(above: &Path, mode: u32) -> Result<Self> {
+        make_folder(above)?;
+        let begin = || {
+            let folder = builder(mode).tempdir_in(above)?;
+            let (handle, _) = fs::File::open(folder.path())?.into_parts();
+            Ok((handle, folder))
+        };
+        let temporary = abandoned::make(above, begin);
+        let (lock, folder) =
+            temporary.map_err(|error| Error::io("make a temporary folder in", above, &error))?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 /// Renames a file that nobody reads under its old name any more; one that is not there is no error.
