@@ -15,6 +15,7 @@ mod engine_fake;
 mod hostile;
 mod inventory;
 mod key;
+mod packing;
 mod plan;
 mod remote;
 mod steps;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use omnibuild::digest::Digest;
@@ -29,6 +29,32 @@ dependencies = [\"httpx>=0.28\"]
 [project.scripts]
 mytool = \"mytool:main\"
 ";
+
+/// Runs a command under strace, which watches these calls of it and of all its threads and children.
+pub(crate) fn under_strace(program: &Command, calls: &str, options: &[&str]) -> Output {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-e", &format!("trace={calls}")])
+        .args(options)
+        .arg(program.get_program())
+        .args(program.get_args())
+        .env_clear()
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    if let Some(folder) = program.get_current_dir() {
+        command.current_dir(folder);
+    }
+    let mut command = assert_cmd::Command::from_std(command);
+    command
+        .timeout(HANGS_AFTER)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("strace can't be started ({error}): install it, or run .ci/prerequisites")
+        })
+}
 
 /// A project, and the environment that the program sees.
 pub(crate) struct TestProject {

@@ -5,12 +5,12 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use omnibuild::wheels::store::WheelStore;
 
 use super::{assert_whole, fill};
-use crate::support::{HANGS_AFTER, TestProject};
+use crate::support::{TestProject, under_strace};
 
 /// More calls of a kind than the program makes.
 const ENOUGH: usize = 1000;
@@ -55,29 +55,9 @@ impl Sample {
 
     /// Runs the program on a folder under strace, which writes down these calls.
     fn watched(&self, words: &[&str], folder: &Path, calls: &str, options: &[&str]) -> Output {
-        let program = self.project.command(words);
-        let mut command = Command::new("strace");
-        command
-            .args(["-f", "-qq", "-e", &format!("trace={calls}")])
-            .args(options)
-            .arg(program.get_program())
-            .args(program.get_args())
-            .arg("--wheel-dir")
-            .arg(folder)
-            .current_dir(self.project.root())
-            .env_clear()
-            .envs(
-                program
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            );
-        let mut command = assert_cmd::Command::from_std(command);
-        command
-            .timeout(HANGS_AFTER)
-            .output()
-            .unwrap_or_else(|error| {
-                panic!("strace can't be started ({error}): install it, or run .ci/prerequisites")
-            })
+        let mut program = self.project.command(words);
+        program.arg("--wheel-dir").arg(folder);
+        under_strace(&program, calls, options)
     }
 
     /// Whole as far as it goes, and whole in all when the import is done again.
