@@ -153,7 +153,7 @@ pub(super) const FAULTS: [Fault; 24] = [
         inject: |it| it.script("postinst", "exit 3"),
         said: &["can't install the packages", "acme-mytool-cli"],
         group: Group::Alone,
-        rpm: Rpm::Says(&["a script of a package fails"]),
+        rpm: Rpm::Says(&["a script of a package fails", "acme-mytool-cli"]),
     },
     Fault {
         name: "a script before removal that fails",
