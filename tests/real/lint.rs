@@ -29,17 +29,20 @@ fn every_project_is_clean_and_every_shipped_override_is_needed() {
     if every.is_empty() {
         return;
     }
-    let mut used = BTreeSet::new();
+    let mut projects: Vec<(Project, Vec<&str>)> = Vec::new();
     for subject in [Subject::sample(), matrix::httpie(), matrix::pins()] {
-        let possible: Vec<&str> = (every.iter())
-            .filter(|platform| subject.is_possible_on(**platform))
-            .map(|platform| platform.id)
-            .collect();
-        let possible = possible.join(",");
-        let build = ["--sysbase", &possible, "--no-verify"];
-        subject.project.run(&build).succeeded();
-        let lint = ["lint", "--json", "--sysbase", &possible];
-        let run = subject.project.run(&lint).succeeded();
+        let possible = every.iter().filter(|it| subject.is_possible_on(**it));
+        let possible = possible.map(|platform| platform.id).collect();
+        projects.push((subject.project, possible));
+    }
+    projects.push((pictures(), vec!["debian-12", "rocky-9"]));
+    let mut used = BTreeSet::new();
+    for (project, platforms) in projects {
+        let platforms = platforms.join(",");
+        let build = ["--sysbase", &platforms, "--no-verify"];
+        project.run(&build).succeeded();
+        let lint = ["lint", "--json", "--sysbase", &platforms];
+        let run = project.run(&lint).succeeded();
         let events = run.stdout.lines();
         let events = events.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut results = events.filter(|event| event["event"] == "lint");
@@ -58,6 +61,23 @@ fn every_project_is_clean_and_every_shipped_override_is_needed() {
         .map(|(tag, _)| tag)
         .collect();
     assert_eq!(unused, Vec::<String>::new());
+}
+
+/// Wheels with libraries of their own, and no commit that gives a time.
+fn pictures() -> Project {
+    const CONFIGURATION: &str = "\
+name = \"pictures\"
+version = \"1.0\"
+maintainer = \"Acme <ops@acme.example>\"
+license = \"MIT\"
+summary = \"Pictures in a database\"
+requirements = [\"requirements.txt\"]
+";
+    let requirements = "pillow==10.4.0\npsycopg2-binary==2.9.10\n";
+    Project::without_history(&[
+        ("omnibuild.toml", CONFIGURATION),
+        ("requirements.txt", requirements),
+    ])
 }
 
 fn words(value: &Value) -> String {

@@ -25,11 +25,16 @@ impl Project {
 
     /// A project of these files, with the RPM platforms on their stand-ins.
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        Self::without_history(files).committed()
+    }
+
+    /// The same, not committed to git.
+    pub(crate) fn without_history(files: &[(&str, &str)]) -> Self {
         let project = Self::empty();
         for (name, text) in files {
             project.write(name, text);
         }
-        project.committed()
+        project
     }
 
     /// Another project with all that is in the folder of this one: its history, what it remembers of
