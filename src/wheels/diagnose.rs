@@ -40,8 +40,9 @@ const HEADERS: [(&str, &str, &str); 22] = [
     ("snappy", "libsnappy-dev", "snappy-devel"),
 ];
 
-/// How many telling lines are kept; the first ones are the cause, the rest follows from them.
-const MOST_CLUES: usize = 8;
+/// How many telling lines are kept: of each build the first ones are the cause, and others that run at
+/// the same time may do without what they can't compile.
+const MOST_CLUES: usize = 64;
 
 /// Telling lines of a long output, which may be far above its last ones.
 #[derive(Debug, Default)]
@@ -218,6 +219,14 @@ fn not_built(error: Error, lines: &[String]) -> Error {
     let metadata = lines.iter().any(|line| {
         line.contains("metadata-generation-failed") || line.contains("subprocess-exited-with-error")
     });
+    // Where several are built at once, each line begins with the name of its build.
+    let prefix = named.map(|name| format!("{name}: ")).unwrap_or_default();
+    let own: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .collect();
+    let lines = if own.is_empty() { lines } else { &own };
     let cause = lines.iter().find(|line| {
         [" error: ", "error: command", "Error: "]
             .iter()
@@ -230,13 +239,7 @@ fn not_built(error: Error, lines: &[String]) -> Error {
         (None, false) => return error,
     };
     let what = match cause {
-        // Behind the name that several builds at once put before their lines.
-        Some(cause) => {
-            let cause = named
-                .and_then(|name| cause.strip_prefix(&format!("{name}: ")))
-                .unwrap_or(cause);
-            format!("{what}: {}", cause.trim())
-        }
+        Some(cause) => format!("{what}: {}", cause.trim()),
         None => what,
     };
     let mut error = retitle(&error, Kind::Wheel, what);
@@ -352,6 +355,19 @@ mod tests {
         assert_eq!(error.kind(), Kind::Wheel);
         assert!(error.message().contains("greenlet"), "{error}");
         assert!(error.message().contains("does not name a type"), "{error}");
+    }
+
+    #[test]
+    fn the_cause_is_of_the_build_that_failed() {
+        let error = explained(&[
+            "msgpack 1.0.0: a.c:1: fatal error: longintrepr.h: No such file or directory",
+            "greenlet 2.0.1: b.hpp:2: error: `_PyCFrame` does not name a type",
+            "error: greenlet 2.0.1: building its wheel ended with status 1",
+        ]);
+        assert_eq!(
+            error.message(),
+            "the wheel of `greenlet 2.0.1` can't be built: b.hpp:2: error: `_PyCFrame` does not name a type"
+        );
     }
 
     #[test]
