@@ -31,7 +31,7 @@ const BYTECODE: &str = "/omnibuild/bytecode";
 pub struct Request {
     /// Its final place.
     pub prefix: String,
-    /// The distribution it is named for.
+    /// The distribution whose commands packages link, normalised.
     pub name: String,
     /// The dependencies.
     pub wheels: Vec<Wheel>,
@@ -44,7 +44,7 @@ pub struct Request {
 pub struct Bundle {
     /// The final place.
     pub prefix: String,
-    /// The distribution it is named for.
+    /// The distribution whose commands packages link, normalised.
     pub name: String,
     /// The skeleton, then one layer for each wheel.
     pub layers: Vec<Layer>,
@@ -69,6 +69,15 @@ impl Bundle {
         })
     }
 
+    /// The commands among them that somebody may want to link: not the interpreter, and not what
+    /// makes a virtualenv a shell's own (`activate`, `Activate.ps1`).
+    pub fn linkable_commands(&self) -> impl Iterator<Item = &str> {
+        self.commands().filter(|name| {
+            let name = name.to_ascii_lowercase();
+            !name.starts_with("python") && !name.starts_with("activate")
+        })
+    }
+
     /// The bundle with what decided the project's own wheel.
     #[must_use]
     pub fn of_application(mut self, key: Key) -> Self {
@@ -76,7 +85,7 @@ impl Bundle {
         self
     }
 
-    /// The console scripts of the distribution that the bundle is named for, sorted.
+    /// The console scripts of the distribution whose commands packages link, sorted.
     pub fn console_scripts(&self) -> &[String] {
         self.layers
             .iter()

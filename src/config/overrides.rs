@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::platform::Channel;
 
 use super::cache::CacheOverrides;
+use super::places::Places;
 use super::signing::SigningOverrides;
 
 /// Values of the command line and the environment that win over the files.
@@ -33,4 +34,22 @@ pub struct Overrides {
     pub cache: CacheOverrides,
     /// Of signing.
     pub signing: SigningOverrides,
+}
+
+impl Overrides {
+    /// Forgets where the files say what was said here: what is wrong with it stands elsewhere.
+    pub(super) fn forget_places(&self, places: &mut Places) {
+        let SigningOverrides { key, key_file, .. } = &self.signing;
+        let CacheOverrides { remote, scope, .. } = &self.cache;
+        for (said, key) in [
+            (self.version.is_some(), "version"),
+            (self.ca_bundle.is_some(), "ca-bundle"),
+            (key.is_some() || key_file.is_some(), "signing"),
+            (remote.is_some() || scope.is_some(), "cache"),
+        ] {
+            if said {
+                places.forget(key);
+            }
+        }
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Plain data.
 
+use serde::Deserialize;
+
 use crate::platform::ImageRef;
 
 /// What a platform's table changes.
@@ -21,4 +23,31 @@ pub struct PlatformOverride {
     pub image: Option<ImageRef>,
     /// In place of the project's.
     pub mirror: Option<String>,
+}
+
+/// `[platform.<id>]` as it stands in a file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawPlatformOverride {
+    build_depends: Option<Vec<String>>,
+    depends: Option<Vec<String>>,
+    requirements: Option<Vec<String>>,
+    constraints: Option<Vec<String>>,
+    extras: Option<Vec<String>>,
+    image: Option<ImageRef>,
+    mirror: Option<String>,
+}
+
+impl From<RawPlatformOverride> for PlatformOverride {
+    fn from(raw: RawPlatformOverride) -> Self {
+        Self {
+            build_depends: raw.build_depends,
+            depends: raw.depends,
+            requirements: raw.requirements,
+            constraints: raw.constraints,
+            extras: raw.extras,
+            image: raw.image,
+            mirror: raw.mirror,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Channel, ImageRef, PlatformId};
+use crate::platform::{Channel, PlatformId};
 use crate::wheel;
 use crate::{audit, lint};
 
@@ -17,10 +17,12 @@ use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::overrides::Overrides;
 use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
-use super::platform_override::PlatformOverride;
+use super::places::Places;
+use super::platform_override::{PlatformOverride, RawPlatformOverride};
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
+use super::texts::{check_address, check_maintainer, check_name, check_prefix};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
@@ -67,18 +69,6 @@ struct RawConfig {
     licenses: Option<RawLicenses>,
     vulnerabilities: Option<RawVulnerabilities>,
     verify: Option<RawVerify>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawPlatformOverride {
-    build_depends: Option<Vec<String>>,
-    depends: Option<Vec<String>>,
-    requirements: Option<Vec<String>>,
-    constraints: Option<Vec<String>>,
-    extras: Option<Vec<String>>,
-    image: Option<ImageRef>,
-    mirror: Option<String>,
 }
 
 /// The part of pyproject.toml that packaging tools share.
@@ -175,6 +165,8 @@ pub struct Config {
     pub verify: VerifyConfig,
     /// What may be shipped.
     pub rules: Rules,
+    /// Where the files say what they say.
+    pub places: Places,
 }
 
 impl Config {
@@ -190,7 +182,17 @@ impl Config {
             || pyproject.build_system.is_some()
             || root.join("setup.py").is_file()
             || root.join("setup.cfg").is_file();
-        check(root, pyproject, has_source, raw, overrides)
+        let mut places = Places::default();
+        for (name, table) in [(OWN_FILE, &[][..]), (PYPROJECT, &["tool", "omnibuild"])] {
+            if let Some((path, text)) = read(&root, name)? {
+                places.add(&path, &text, table);
+            }
+        }
+        overrides.forget_places(&mut places);
+        let mut config = check(root, pyproject, has_source, raw, overrides)
+            .map_err(|error| places.locate(error))?;
+        config.places = places;
+        Ok(config)
     }
 
     /// Every address that may hold a password.
@@ -367,6 +369,9 @@ fn check(
         .hint("run it in a folder with a pyproject.toml, setup.py or setup.cfg")
         .hint("or list requirement files: `requirements = [\"requirements.txt\"]` and `name = …` in omnibuild.toml; `omnibuild init` writes one"));
     }
+    if let Some(name) = &raw.name {
+        check_name(name)?;
+    }
     let project_name = pyproject
         .project
         .as_ref()
@@ -380,6 +385,24 @@ fn check(
     }
     if let Some(prefix) = &raw.prefix {
         check_prefix(prefix)?;
+    }
+    if let Some(maintainer) = &raw.maintainer {
+        check_maintainer(maintainer)?;
+    }
+    if raw.platforms.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Error::new(Kind::Config, "platforms: the list is empty")
+            .hint("name platforms, or leave the key out: then every living one is built"));
+    }
+    for (key, text) in [
+        ("url", &raw.url),
+        ("index-url", &raw.index_url),
+        ("mirror", &raw.mirror),
+    ] {
+        text.as_ref()
+            .map_or(Ok(()), |text| check_address(key, text))?;
+    }
+    for (number, text) in raw.extra_index_urls.iter().flatten().enumerate() {
+        check_address(&format!("extra-index-urls[{number}]"), text)?;
     }
     let mut packages = BTreeMap::new();
     for (name, package) in raw.packages.unwrap_or_default() {
@@ -454,46 +477,10 @@ fn check(
         signing,
         rules: Rules::check(raw.licenses, raw.vulnerabilities)?,
         verify: VerifyConfig::check(raw.verify.unwrap_or_default())?,
+        places: Places::default(),
         pyproject,
         root,
     })
-}
-
-impl From<RawPlatformOverride> for PlatformOverride {
-    fn from(raw: RawPlatformOverride) -> Self {
-        Self {
-            build_depends: raw.build_depends,
-            depends: raw.depends,
-            requirements: raw.requirements,
-            constraints: raw.constraints,
-            extras: raw.extras,
-            image: raw.image,
-            mirror: raw.mirror,
-        }
-    }
-}
-
-/// A prefix is a folder of its own, which a package can own whole.
-fn check_prefix(prefix: &str) -> Result<()> {
-    let parts: Vec<&str> = prefix.trim_matches('/').split('/').collect();
-    let good = prefix.starts_with('/')
-        && parts.len() >= 2
-        && parts.iter().all(|part| {
-            !part.is_empty()
-                && *part != "."
-                && *part != ".."
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
-        });
-    if good {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Config,
-        format!("prefix: `{prefix}` is not a folder for a bundle"),
-    )
-    .hint("write an absolute path of at least two plain names, such as `/opt/mytool`"))
 }
 
 #[cfg(test)]
@@ -525,14 +512,14 @@ mod tests {
         let config = load(&[
             (
                 "pyproject.toml",
-                "[project]\nname = \"x\"\n[tool.omnibuild]\nvendor = \"a\"\nurl = \"u\"\n",
+                "[project]\nname = \"x\"\n[tool.omnibuild]\nvendor = \"a\"\nurl = \"https://u.example\"\n",
             ),
             ("omnibuild.toml", "vendor = \"b\"\n"),
         ])
         .unwrap();
         assert_eq!(
             (config.vendor.as_deref(), config.url.as_deref()),
-            (Some("b"), Some("u"))
+            (Some("b"), Some("https://u.example"))
         );
     }
 
@@ -550,7 +537,24 @@ mod tests {
                 "did you mean `links`?",
             ),
             ("platforms = \"debian-12\"", "omnibuild.toml:2:13", ""),
-            ("prefix = \"/opt\"", "prefix: `/opt`", "/opt/mytool"),
+            ("prefix = \"/opt\"", "2:1: prefix: `/opt`", "/opt/mytool"),
+            (
+                "platforms = []",
+                "2:1: platforms: the list is empty",
+                "living",
+            ),
+            (
+                "index-url = \"pypi\"",
+                "2:1: index-url: this is no URL",
+                "https://",
+            ),
+            (
+                "extra-index-urls = [\"https://a.example\", \"b c\"]",
+                "extra-index-urls[1]: this is no URL",
+                "https://",
+            ),
+            ("maintainer = \"Acme\"", "2:1: maintainer: `Acme`", "<"),
+            ("maintainer = \"A <a b@c>\"", "2:1: maintainer:", "<"),
             ("prefix = \"/opt/../x\"", "prefix:", "/opt/mytool"),
             ("python = \"three\"", "python: `three`", "system"),
             (
@@ -576,6 +580,21 @@ mod tests {
                 error.hints()
             );
         }
+    }
+
+    #[test]
+    fn a_name_is_one_of_a_distribution() {
+        for name in ["", "my tool", "größe", "-x", "a/b"] {
+            let text = format!("name = \"{name}\"\n");
+            let error = load(&[("omnibuild.toml", &text), ("setup.py", "")]).unwrap_err();
+            let message = error.message();
+            assert!(message.contains("omnibuild.toml:1:1: name: `"), "{message}");
+        }
+        load(&[
+            ("omnibuild.toml", "name = \"My_Tool.x\"\n"),
+            ("setup.py", ""),
+        ])
+        .unwrap();
     }
 
     #[test]

@@ -14,19 +14,50 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         let (line, column) = line_and_column(text, span.start);
         format!(":{line}:{column}")
     });
-    let message = error.message().trim();
+    let message = in_words_of_toml(error.message().trim());
     let explained = Error::new(
         Kind::Config,
         format!("{}{place}: {message}", path.display()),
     );
-    match suggestion(message) {
+    match suggestion(&message) {
         Some(word) => explained.hint(format!("did you mean `{word}`?")),
-        None => explained,
+        None => match form(&message) {
+            Some(form) => explained.hint(form),
+            None => explained,
+        },
+    }
+}
+
+/// Serde speaks of maps and sequences, which in TOML are tables and lists.
+fn in_words_of_toml(message: &str) -> String {
+    if !message.starts_with("invalid type: ") {
+        return message.to_owned();
+    }
+    let message = message.replace("invalid type: map", "invalid type: table");
+    let message = message.replace("invalid type: sequence", "invalid type: list");
+    message
+        .replace("expected a map", "expected a table")
+        .replace("expected a sequence", "expected a list")
+}
+
+/// How a value of the expected type is written.
+fn form(message: &str) -> Option<&'static str> {
+    let (_, expected) = message
+        .strip_prefix("invalid type: ")?
+        .rsplit_once(", expected ")?;
+    match expected {
+        "a string" => Some("put it between quotes: `key = \"…\"`"),
+        "a list" => Some("write it between brackets: `key = [\"…\"]`"),
+        "a table" => Some(
+            "write it as a table, `key = { name = … }`; docs/configuration.md says what is in it",
+        ),
+        "a boolean" => Some("write `true` or `false`, without quotes"),
+        _ => None,
     }
 }
 
 /// Line and column, both from 1, of a byte offset; the column counts characters.
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (
@@ -85,6 +116,36 @@ mod tests {
             "{error}"
         );
         assert_eq!(error.hints(), ["did you mean `version`?"]);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_told_in_words_of_toml() {
+        for (text, message, hint) in [
+            (
+                "name = 3.11",
+                "floating point `3.11`, expected a string",
+                "quotes",
+            ),
+            (
+                "name = [1]",
+                "invalid type: list, expected a string",
+                "quotes",
+            ),
+            (
+                "name = {}",
+                "invalid type: table, expected a string",
+                "quotes",
+            ),
+        ] {
+            let error = parse::<Table>(Path::new("x.toml"), text).unwrap_err();
+            assert!(error.message().contains(message), "{error}");
+            assert!(error.hints()[0].contains(hint), "{:?}", error.hints());
+        }
+        let error =
+            parse::<std::collections::BTreeMap<String, Vec<u8>>>(Path::new("x.toml"), "name = 1");
+        let error = error.unwrap_err();
+        assert!(error.message().ends_with("expected a list"), "{error}");
+        assert!(error.hints()[0].contains("brackets"), "{:?}", error.hints());
     }
 
     #[test]

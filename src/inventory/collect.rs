@@ -46,7 +46,7 @@ pub fn collect(
     for root in roots {
         add(&mut asked, &root.name, &root.extras);
     }
-    let application = plan.application.as_ref().map(|_| &plan.bundle.name);
+    let application = plan.application.as_ref().map(|_| &plan.bundle.distribution);
     asked.extend(application.map(|name| (name.clone(), None)));
     let mut roots = edges(&mut found, asked, &environment);
     // What the project requires is its own edge.

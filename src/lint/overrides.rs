@@ -97,7 +97,7 @@ impl Override {
     /// Refuses one without a tag or a reason, and malformed patterns.
     fn matcher(&self) -> Result<Matcher<'_>> {
         let malformed = |why: &str| {
-            let text = format!("[lint]: the override of `{}` {why}", self.tag);
+            let text = format!("lint.overrides: the one of `{}` {why}", self.tag);
             Error::new(Kind::Config, text)
         };
         if self.tag.trim().is_empty() || self.reason.trim().is_empty() {

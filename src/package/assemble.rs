@@ -196,11 +196,8 @@ fn links(package: &PackagePlan, bundle: &Bundle) -> Result<Vec<String>> {
             for (folder, commands) in folders {
                 for command in commands {
                     if !there.contains(command.as_str()) {
-                        let known: Vec<&str> = there
-                            .iter()
-                            .copied()
-                            .filter(|name| !name.starts_with("python"))
-                            .collect();
+                        let known: BTreeSet<&str> = bundle.linkable_commands().collect();
+                        let known: Vec<&str> = known.into_iter().collect();
                         return Err(Error::new(
                             Kind::Config,
                             format!("package `{}` links `{command}`, which is not in `{}/bin`", package.name, bundle.prefix),

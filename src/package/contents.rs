@@ -70,10 +70,7 @@ pub(super) fn check_commands(package: &PackagePlan, bundle: &Bundle) -> Result<(
     let Some(command) = package.runs.iter().find(absent) else {
         return Ok(());
     };
-    let known: Vec<&str> = bundle
-        .commands()
-        .filter(|name| !name.starts_with("python"))
-        .collect();
+    let known: Vec<&str> = bundle.linkable_commands().collect();
     Err(Error::new(
         Kind::Config,
         format!(

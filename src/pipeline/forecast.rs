@@ -2,19 +2,21 @@
 //!
 //! Reads caches and records; asks no engine, changes nothing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::base;
 use crate::cli::{BuildOptions, Common, Environment};
-use crate::config::PlatformTable;
+use crate::config::{PlatformTable, nearest};
 use crate::digest::Key;
 use crate::error::Result;
 use crate::image;
 use crate::interpreter::Interpreter;
 use crate::package::assemble;
-use crate::plan::{self, Plan, PlatformPlan, Target};
+use crate::plan::metadata::ProjectMetadata;
+use crate::plan::{self, PackageContent, Plan, PlatformPlan, Target};
 use crate::report::Reporter;
 use crate::wheels::{WheelStore, resolve};
 
@@ -59,6 +61,9 @@ pub fn plan(
     let Some(plan) = planned(&project, "plan", common, options, reporter)? else {
         return Ok(());
     };
+    if let Known::Yes(Some(metadata)) = known_metadata(&project) {
+        tell_foreign_commands(&plan, &metadata, reporter);
+    }
     let forecasts: Vec<Forecast> = plan
         .platforms
         .iter()
@@ -71,6 +76,45 @@ pub fn plan(
         forecasts.iter().map(render).collect::<String>()
     );
     reporter.print_result("plan", text.trim_end(), &forecasts)
+}
+
+/// Says which commands of packages are not the project's own. A requirement may bring them, which is
+/// known when it is there; one that is nearly the project's is more likely a slip.
+fn tell_foreign_commands(plan: &Plan, metadata: &ProjectMetadata, reporter: &Reporter) {
+    let packages = plan
+        .platforms
+        .iter()
+        .flat_map(|platform| &platform.packages);
+    let used: BTreeSet<(&str, &str, &str)> = packages
+        .flat_map(|package| {
+            let links = match &package.content {
+                PackageContent::Links(folders) => Some(folders.values().flatten()),
+                PackageContent::Bundle | PackageContent::ConsoleScripts => None,
+            };
+            let linked = links.into_iter().flatten().map(|name| ("links", name));
+            let run = package.runs.iter().map(|name| ("runs", name));
+            let name = package.name.as_str();
+            linked
+                .chain(run)
+                .map(move |(verb, command)| (name, verb, command.as_str()))
+        })
+        .collect();
+    let own = || metadata.commands.iter().map(String::as_str);
+    for (package, verb, command) in used {
+        if own().any(|name| name == command) || command.starts_with("python") {
+            continue;
+        }
+        let text = format!(
+            "package `{package}` {verb} `{command}`, which is none of the project's console scripts"
+        );
+        match nearest(command, own()) {
+            Some(near) => {
+                let hint = format!("did you mean `{near}`?");
+                reporter.warn(None, &text, Some(&hint));
+            }
+            None => reporter.note(None, &format!("{text}: a requirement has to bring it")),
+        }
+    }
 }
 
 /// The plan of a build; `None` when only a build can tell, and that was said.

@@ -41,11 +41,25 @@ pub fn init(common: &Common, reporter: &Reporter) -> Result<()> {
     Ok(())
 }
 
+/// The name of a folder as that of a distribution: what is in no such name becomes `-`.
+fn name_of_folder(folder: &str) -> String {
+    let plain: String = folder
+        .chars()
+        .map(|it| if it.is_ascii_alphanumeric() { it } else { '-' })
+        .collect();
+    let name = crate::plan::normalised_name(plain.trim_matches('-'));
+    if name.is_empty() {
+        "mytool".to_owned()
+    } else {
+        name
+    }
+}
+
 fn configuration(root: &Path) -> Result<String> {
     let project = PyProject::read(root)?.project.unwrap_or_default();
     let folder_name = std::path::absolute(root)?
         .file_name()
-        .map(|name| crate::plan::normalised_name(&name.to_string_lossy()))
+        .map(|name| name_of_folder(&name.to_string_lossy()))
         .unwrap_or_default();
     let has_source = project.name.is_some()
         || ["setup.py", "setup.cfg", PYPROJECT]
@@ -162,6 +176,18 @@ pub fn manual(folder: &Path, dry_run: bool, reporter: &Reporter) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_folder_has_a_name() {
+        for (folder, name) in [
+            ("My App (2)", "my-app-2"),
+            (".x_y", "x-y"),
+            ("größe", "gr-e"),
+            ("...", "mytool"),
+        ] {
+            assert_eq!(name_of_folder(folder), name, "{folder}");
+        }
+    }
     use crate::config::{Config, Overrides};
 
     #[test]

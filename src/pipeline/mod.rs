@@ -61,7 +61,7 @@ impl Project {
             .chain(config.secrets())
             .for_each(|secret| reporter.redact(secret));
         let table = PlatformTable::load(&config.root)?;
-        check_overrides(&config, &table)?;
+        check_overrides(&config, &table).map_err(|error| config.places.locate(error))?;
         let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
         let sets = inputs.requirement_files.values();
         sets.flat_map(RequirementSet::addresses)
@@ -140,8 +140,12 @@ impl Project {
                 platforms.push(self.table.find(id.as_str())?);
             }
         } else if !self.config.platforms.is_empty() {
-            for name in &self.config.platforms {
-                platforms.push(self.table.find(name)?);
+            for (number, name) in self.config.platforms.iter().enumerate() {
+                let found = self.table.find(name).map_err(|error| {
+                    let error = error.context(format!("platforms[{number}]"));
+                    self.config.places.locate(error)
+                });
+                platforms.push(found?);
             }
         } else {
             platforms.extend(
@@ -171,12 +175,12 @@ fn check_overrides(config: &Config, table: &PlatformTable) -> Result<()> {
     for name in config.platform.keys() {
         let id = &table
             .find(name.as_str())
-            .map_err(|error| error.context("[platform.…]"))?
+            .map_err(|error| error.context(format!("platform.{name}")))?
             .id;
         if id != name {
             return Err(Error::new(
                 Kind::Config,
-                format!("[platform.{name}]: `{name}` is another name of `{id}`"),
+                format!("platform.{name}: `{name}` is another name of `{id}`"),
             )
             .hint(format!("write `[platform.\"{id}\"]`")));
         }

@@ -237,7 +237,7 @@ impl PlatformBuild<'_> {
         let stage = self.report.stage(Stage::Bundle);
         let request = |application: Option<WheelSet>| bundle::Request {
             prefix: plan.bundle.prefix.clone(),
-            name: plan.bundle.name.clone(),
+            name: plan.bundle.distribution.clone(),
             wheels: wheels.wheels.clone(),
             application: application.and_then(|set| set.wheels.into_iter().next()),
         };

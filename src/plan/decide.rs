@@ -2,6 +2,7 @@
 //!
 //! Pure, like the plan itself; the only place that turns what users wrote into names and versions.
 
+use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -21,6 +22,15 @@ const LEGACY_BUILD_REQUIRES: [&str; 2] = ["setuptools", "wheel"];
 
 /// Decides what a build does. `metadata` is the project's, where it has any.
 pub fn plan(
+    config: &Config,
+    inputs: &Inputs,
+    metadata: Option<&ProjectMetadata>,
+    targets: Vec<Target<'_>>,
+) -> Result<Plan> {
+    decide(config, inputs, metadata, targets).map_err(|error| config.places.locate(error))
+}
+
+fn decide(
     config: &Config,
     inputs: &Inputs,
     metadata: Option<&ProjectMetadata>,
@@ -88,7 +98,8 @@ fn decide_version(
     name: &str,
 ) -> Result<PythonVersion> {
     if let Some(text) = &config.version {
-        return PythonVersion::parse(text, "--tag or `version`");
+        return PythonVersion::parse(text, "--tag or `version`")
+            .map_err(|error| config.places.locate_key("version", error));
     }
     if let Some(text) = metadata.and_then(|metadata| metadata.version.as_deref()) {
         return PythonVersion::parse(text, "the project's metadata");
@@ -138,7 +149,7 @@ impl Project<'_> {
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "{} has Python {}, and the project insists on {python}",
+                    "python: {} has Python {}, and the project insists on {python}",
                     platform.id, platform.python
                 ),
             )
@@ -154,9 +165,15 @@ impl Project<'_> {
             check_system_package(package)?;
         }
         let wheels = self.wheels(platform, arch, &over)?;
+        let key = if over.depends.is_some() {
+            format!("platform.{}.depends", platform.id)
+        } else {
+            format!("depends.{}", platform.family)
+        };
         let depends = over
             .depends
             .unwrap_or_else(|| of_family(&self.config.depends));
+        check_depends(platform.family, &key, &depends)?;
         let packages = self.packages(platform, arch, &depends, &wheels.request)?;
         Ok(PlatformPlan {
             id: platform.id.clone(),
@@ -191,9 +208,14 @@ impl Project<'_> {
             bundle: BundlePlan {
                 prefix: self.prefix(),
                 name: self.name.to_owned(),
+                distribution: self.metadata.map_or_else(
+                    || self.name.to_owned(),
+                    |metadata| normalised_name(&metadata.name),
+                ),
                 version: self.version.clone(),
             },
             audit: self.config.audit.clone(),
+            licenses: self.config.rules.licenses.distributions.clone(),
             packages,
             signing: self.signing(platform),
             verify: VerifyPlan {

@@ -10,6 +10,7 @@ use std::process::Command;
 use fs_err as fs;
 
 use crate::config::Config;
+use crate::config::project::OWN_FILE;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 
@@ -20,7 +21,8 @@ use super::project_files::ProjectFiles;
 use super::pylock::{self, Pylock};
 use super::requirements::{self, LockFile, LockKind, RequirementSet};
 
-/// Folders that omnibuild or Python tools write; never a part of the source.
+/// Folders that omnibuild or Python tools write; never a part of the source. Neither is the
+/// project's omnibuild.toml, so that what it says decides by what is planned of it.
 pub const NOT_SOURCE: [&str; 11] = [
     ".git",
     ".hg",
@@ -36,7 +38,7 @@ pub const NOT_SOURCE: [&str; 11] = [
 ];
 
 /// The time of everything in a project without commits: the earliest that a zip archive can say.
-const EPOCH_WITHOUT_COMMIT: u64 = 315_532_800;
+pub(super) const EPOCH_WITHOUT_COMMIT: u64 = 315_532_800;
 
 /// A file of the project's source.
 #[derive(Debug, Clone)]
@@ -112,11 +114,22 @@ impl Inputs {
             if requirement_files.contains_key(name) || lock_files.contains_key(name) {
                 continue;
             }
-            if let Some(lock) = requirements::read_lock(&config.root, Path::new(name))? {
-                no_constraint(config, name)?;
+            // What is wrong inside of the file has its own place.
+            let locate = |error: Error| {
+                let is_gone =
+                    error.kind() == Kind::Missing && error.message().contains(&format!("`{name}`"));
+                if is_gone {
+                    config.places.locate_text(name, error)
+                } else {
+                    error
+                }
+            };
+            let lock = requirements::read_lock(&config.root, Path::new(name)).map_err(locate)?;
+            if let Some(lock) = lock {
+                no_constraint(config, name).map_err(|error| config.places.locate(error))?;
                 lock_files.insert(name.clone(), lock);
             } else {
-                let set = requirements::read(&config.root, Path::new(name))?;
+                let set = requirements::read(&config.root, Path::new(name)).map_err(locate)?;
                 requirement_files.insert(name.clone(), set);
             }
         }
@@ -196,7 +209,8 @@ impl Source {
             .filter_entry(|entry| {
                 let name = entry.file_name().to_string_lossy();
                 let written = NOT_SOURCE.contains(&name.as_ref()) || name.ends_with(".egg-info");
-                !written || entry.depth() == 0
+                let own = entry.depth() == 1 && name == OWN_FILE;
+                (!written && !own) || entry.depth() == 0
             })
             .build();
         for entry in walk {
@@ -286,6 +300,7 @@ mod tests {
             ("packages/debian-12/x.deb", "z"),
             (".omnibuild/state/x.json", "z"),
             ("a.egg-info/PKG-INFO", "z"),
+            ("omnibuild.toml", "[verify]"),
         ]);
         assert_eq!(clean, used);
     }

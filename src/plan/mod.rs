@@ -31,6 +31,8 @@ use crate::version::{NativeVersion, PythonVersion};
 use self::contents::{PlannedEntry, Relations, Scripts, StateFolder};
 use self::inputs::Source;
 
+pub use crate::config::StatedLicense;
+
 pub use self::decide::{normalised_name, plan, prefix};
 pub use self::resolver::{
     ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest,
@@ -76,6 +78,8 @@ pub struct PlatformPlan {
     pub bundle: BundlePlan,
     /// What the audit of the bundle may find.
     pub audit: audit::Policy,
+    /// Licences that the configuration states of distributions, by normalised name.
+    pub licenses: BTreeMap<String, StatedLicense>,
     /// The packages, the omnibus first.
     pub packages: Vec<PackagePlan>,
     /// Who signs them; `None`: nobody.
@@ -165,8 +169,11 @@ pub struct ApplicationPlan {
 pub struct BundlePlan {
     /// Its final place.
     pub prefix: String,
-    /// The distribution it is named for.
+    /// What it is named, normalised.
     pub name: String,
+    /// The distribution whose commands packages link, normalised: the project's own, which may
+    /// have another name than the bundle; of a bare list of requirements the one of that name.
+    pub distribution: String,
     /// The version in Python's words.
     pub version: PythonVersion,
 }
@@ -315,6 +322,11 @@ impl PlatformPlan {
         key = key.fields(
             "audit ",
             allowances.map(|it| (format!("{} {:?}", it.path, it.check), "")),
+        );
+        let licenses = self.licenses.iter();
+        key = key.fields(
+            "license ",
+            licenses.map(|(name, it)| (name, format!("{}, {}", it.license, it.reason))),
         );
         if let Some(application) = &self.application {
             key = key

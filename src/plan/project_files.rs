@@ -78,8 +78,10 @@ impl ProjectFiles {
             for source in package.contents.sources() {
                 let source = source.as_str();
                 if !read.files.contains_key(source) {
-                    let file = file(&config.root, source)
-                        .map_err(|error| error.context(format!("packages.{name}")))?;
+                    let file = file(&config.root, source).map_err(|error| {
+                        let error = error.context(format!("packages.{name}"));
+                        config.places.locate_text(source, error)
+                    })?;
                     read.files.insert(source.to_owned(), file);
                 }
             }
@@ -90,8 +92,10 @@ impl ProjectFiles {
             }
             if let Some(folder) = &package.contents.overlay {
                 let folder = folder.as_str();
-                let entries = overlay(&config.root, folder)
-                    .map_err(|error| error.context(format!("packages.{name}.overlay")))?;
+                let entries = overlay(&config.root, folder).map_err(|error| {
+                    let error = error.context(format!("packages.{name}.overlay"));
+                    config.places.locate(error)
+                })?;
                 read.overlays.insert(folder.to_owned(), entries);
             }
         }

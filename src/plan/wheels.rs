@@ -2,14 +2,15 @@
 //!
 //! Pure, like the rest of the plan.
 
-use crate::config::Platform;
 use crate::config::platform_override::PlatformOverride;
+use crate::config::pyproject::ProjectTable;
+use crate::config::{Platform, nearest};
 use crate::digest::KeyBuilder;
 use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 use crate::tree::is_plain_path;
 
-use super::decide::Project;
+use super::decide::{Project, normalised_name};
 use super::metadata::declared_requirements;
 use super::pylock::{self, LockedPackage, Place};
 use super::requirements::{RequirementLine, RequirementSet, without_credentials};
@@ -17,6 +18,46 @@ use super::roots::Root;
 use super::{Indexes, SetRequest, WheelsPlan};
 
 impl Project<'_> {
+    /// An extra that the project does not have installs nothing, without a word.
+    fn check_extras(&self, platform: &Platform, extras: &[String], is_own: bool) -> Result<()> {
+        let project = self.config.pyproject.project.as_ref();
+        let is_static = |project: &&ProjectTable| {
+            !project
+                .dynamic
+                .iter()
+                .any(|it| it == "optional-dependencies")
+        };
+        let Some(project) = project.filter(is_static) else {
+            return Ok(());
+        };
+        let known = || project.optional_dependencies.keys().map(String::as_str);
+        let is_known =
+            |extra: &str| known().any(|it| normalised_name(it) == normalised_name(extra));
+        for (number, extra) in extras.iter().enumerate() {
+            if is_known(extra) {
+                continue;
+            }
+            let key = if is_own {
+                format!("platform.{}.extras[{number}]", platform.id)
+            } else {
+                format!("extras[{number}]")
+            };
+            let error = Error::new(
+                Kind::Config,
+                format!("{key}: the project has no extra `{extra}`"),
+            );
+            let all: Vec<&str> = known().collect();
+            return Err(match nearest(extra, known()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None if all.is_empty() => {
+                    error.hint("it has none: they stand in `[project.optional-dependencies]`")
+                }
+                None => error.hint(format!("it has: {}", all.join(", "))),
+            });
+        }
+        Ok(())
+    }
+
     /// Everything about wheels that is known before the builder is.
     pub(super) fn wheels(
         &self,
@@ -33,6 +74,7 @@ impl Project<'_> {
             .as_ref()
             .unwrap_or(&self.config.constraints);
         let extras = over.extras.as_ref().unwrap_or(&self.config.extras);
+        self.check_extras(platform, extras, over.extras.is_some())?;
         let declared = match self.metadata {
             Some(metadata) => declared_requirements(&metadata.requires, extras)?,
             None => Vec::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::platform::PlatformId;
 
 use super::event::{Event, Outcome, Unit};
+use super::table;
 use super::text::{
     Colour, coloured, headline, human_duration, human_size, one_line, quote_command, render_hint,
 };
@@ -154,9 +155,7 @@ fn said(event: &Event) -> String {
         Event::StageReused { reason, .. } => format!("reused: {reason}"),
         Event::StageFinished { text, took, .. } => format!("{text} ({})", human_duration(*took)),
         Event::StageStopped { took, .. } => format!("stopped ({})", human_duration(*took)),
-        Event::PlatformFinished { outcome, took } => {
-            format!("{} ({})", outcome_text(outcome), human_duration(*took))
-        }
+        Event::PlatformFinished { outcome, took } => ending(outcome, *took),
         Event::Command { argv } => quote_command(argv.iter().map(String::as_str)),
         Event::Warning { text, .. } => text.clone(),
     }
@@ -172,16 +171,17 @@ pub(super) fn progress(done: u64, total: Option<u64>, unit: Unit) -> String {
     }
 }
 
-/// `built`, `failed: message`.
-pub(super) fn outcome_text(outcome: &Outcome) -> String {
+/// `built (4.0 s)`, `failed (build), 4.0 s`: the error itself is printed by whoever has it.
+fn ending(outcome: &Outcome, took: Duration) -> String {
+    let (result, took) = (table::result(outcome), human_duration(took));
     match outcome {
-        Outcome::Failed { message, .. } => format!("{}: {message}", outcome.word()),
+        Outcome::Failed { .. } => format!("{result}, {took}"),
         Outcome::Built
         | Outcome::UpToDate
         | Outcome::Cancelled
         | Outcome::Planned
         | Outcome::Locked
-        | Outcome::Checked => outcome.word().to_owned(),
+        | Outcome::Checked => format!("{result} ({took})"),
     }
 }
 

@@ -165,7 +165,15 @@ impl Inner {
             },
             other => other,
         };
-        self.log_line(&format!("== {}", super::plain::outcome_text(&outcome)));
+        self.log_line(&match &outcome {
+            Outcome::Failed { message, .. } => format!("== {}: {message}", outcome.word()),
+            Outcome::Built
+            | Outcome::UpToDate
+            | Outcome::Cancelled
+            | Outcome::Planned
+            | Outcome::Locked
+            | Outcome::Checked => format!("== {}", outcome.word()),
+        });
         self.flush_log();
         let took = self.reporter.now().saturating_sub(self.started);
         self.emit(&Event::PlatformFinished { outcome, took });

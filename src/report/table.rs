@@ -129,7 +129,7 @@ impl Summary {
     }
 }
 
-fn result(outcome: &Outcome) -> String {
+pub(super) fn result(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Failed { kind, .. } => format!("{} ({})", outcome.word(), kind_word(*kind)),
         Outcome::Built

@@ -14,7 +14,7 @@ use crate::platform::PlatformId;
 use super::event::{Event, Outcome, Stage, Unit};
 use super::plain;
 use super::sink::{Sink, Stream};
-use super::table::outcome_colour;
+use super::table::{self, outcome_colour};
 use super::text::{Colour, clock, coloured, human_duration, one_line};
 
 /// Between two pictures of the spinner.
@@ -170,7 +170,7 @@ impl Terminal {
             "{} {:PLATFORM_WIDTH$}  {}  {}",
             coloured(mark, outcome_colour(outcome), self.colours),
             platform.as_str(),
-            one_line(&plain::outcome_text(outcome)),
+            table::result(outcome),
             human_duration(took)
         )
     }

@@ -51,7 +51,7 @@ fn plain_lines_name_platform_stage_and_time() {
             "hint: use `--index`",
             "debian-12: wheels: 74 wheels made (0.0 s)",
             "debian-12: bundle: stopped (0.0 s)",
-            "debian-12: failed: no space (0.0 s)",
+            "debian-12: failed (build), 0.0 s",
         ]
     );
     assert!(reporter.recorded(Stream::Results).is_empty());
@@ -265,7 +265,7 @@ fn a_terminal_shows_one_line_a_platform_and_keeps_the_last() {
     assert!(!drawn.contains('\u{1b}'), "{drawn}");
     assert_eq!(
         reporter.recorded(Stream::Progress),
-        ["✗ debian-12     failed: no space  0.0 s"]
+        ["✗ debian-12     failed (build)  0.0 s"]
     );
 }
 

@@ -258,7 +258,7 @@ fn settings(plan: &PlatformPlan, packages: &[Built]) -> serde_json::Value {
         .collect();
     serde_json::json!({
         "prefix": plan.bundle.prefix,
-        "distribution": plan.bundle.name,
+        "distribution": plan.bundle.distribution,
         "links": links,
         "commands": commands,
         "skip_imports": plan.verify.skip_imports,

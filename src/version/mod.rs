@@ -41,7 +41,9 @@ impl PythonVersion {
         );
         Err(match suggestion(text) {
             Some(version) => error.hint(format!("write it as `{version}`")),
-            None => error.hint("write it as numbers with dots, such as `1.4.2` or `1.4.2rc1`"),
+            None => error.hint(
+                "write one exact version as numbers with dots, such as `1.4.2` or `1.4.2rc1`",
+            ),
         })
     }
 
@@ -74,6 +76,10 @@ fn suggestion(text: &str) -> Option<pep440_rs::Version> {
         .split(|between: char| !between.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
+    // `1.x` and `1.*` are families of versions, and nobody knows which one is meant.
+    if rest.contains('*') || words.iter().any(|word| word.eq_ignore_ascii_case("x")) {
+        return None;
+    }
     match words[..] {
         [] => Some(public),
         // Maven's word for what PEP 440 calls a development release.
@@ -142,7 +148,8 @@ mod tests {
         for (text, meant) in [
             ("v1.2-foo", "`1.2+foo`"),
             ("release-1.2.3", "`1.2.3`"),
-            ("1.2.x", "`1.2+x`"),
+            ("1.2.x", "one exact version"),
+            ("1.*", "one exact version"),
             ("1.4.2-SNAPSHOT", "`1.4.2.dev0`"),
             ("1.2+acme+3", "`1.2+3`"),
             ("latest", "`1.4.2`"),

@@ -238,7 +238,10 @@ fn a_platforms_own_requirements_are_read_in_place_of_the_projects() {
         )
         .file("new.txt", "web==2.0\n");
     let failure = project.run(&["plan", "-s", "centos-7"]).failure(9);
-    assert_eq!(failure.message, "requirement file `old.txt` does not exist");
+    assert_eq!(
+        failure.message,
+        "[PROJECT]/omnibuild.toml:4:17: requirement file `old.txt` does not exist"
+    );
 }
 
 #[test]
@@ -390,5 +393,18 @@ fn a_dry_build_says_what_the_plan_says() {
     assert_eq!(
         project.run(&["--dry-run", "-s", "debian-12"]).success(),
         plan
+    );
+}
+
+#[test]
+fn a_bundle_of_another_name_links_the_project_s_commands() {
+    let (_, rpm) = architectures();
+    let project = TestProject::new().file("omnibuild.toml", "name = \"watcher\"\n");
+    assert_eq!(
+        files(&project, &["-s", "rocky-9"]),
+        [
+            format!("python-watcher-1.4.2-1.el9.{rpm}.rpm"),
+            "watcher-cli-1.4.2-1.el9.noarch.rpm".to_owned(),
+        ]
     );
 }

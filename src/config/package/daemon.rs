@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::relation::{DebianAlternatives, DebianProvision, DebianRelation, RpmRelation};
 use super::words::{
-    AccountName, CommandName, FileMode, InstallPath, RealName, Relation, SourcePath, UnitName,
+    AccountName, CommandName, FileMode, InstallPath, RealName, SourcePath, UnitName,
 };
 
 /// What a meta-package holds beside links, `[packages.<name>]`.
@@ -186,19 +187,19 @@ pub struct Relations {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DebianRelations {
     /// `Pre-Depends`.
-    pub pre_depends: Vec<Relation>,
+    pub pre_depends: Vec<DebianAlternatives>,
     /// `Provides`.
-    pub provides: Vec<Relation>,
+    pub provides: Vec<DebianProvision>,
     /// `Conflicts`.
-    pub conflicts: Vec<Relation>,
+    pub conflicts: Vec<DebianRelation>,
     /// `Breaks`.
-    pub breaks: Vec<Relation>,
+    pub breaks: Vec<DebianRelation>,
     /// `Replaces`.
-    pub replaces: Vec<Relation>,
+    pub replaces: Vec<DebianRelation>,
     /// `Recommends`.
-    pub recommends: Vec<Relation>,
+    pub recommends: Vec<DebianAlternatives>,
     /// `Suggests`.
-    pub suggests: Vec<Relation>,
+    pub suggests: Vec<DebianAlternatives>,
 }
 
 /// Relations of RPM packages.
@@ -206,15 +207,15 @@ pub struct DebianRelations {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RedhatRelations {
     /// `Provides`.
-    pub provides: Vec<Relation>,
+    pub provides: Vec<RpmRelation>,
     /// `Conflicts`.
-    pub conflicts: Vec<Relation>,
+    pub conflicts: Vec<RpmRelation>,
     /// `Obsoletes`.
-    pub obsoletes: Vec<Relation>,
+    pub obsoletes: Vec<RpmRelation>,
     /// `Recommends`.
-    pub recommends: Vec<Relation>,
+    pub recommends: Vec<RpmRelation>,
     /// `Suggests`.
-    pub suggests: Vec<Relation>,
+    pub suggests: Vec<RpmRelation>,
 }
 
 impl Contents {

@@ -3,6 +3,7 @@
 //! Checks words; reads nothing.
 
 pub mod daemon;
+mod relation;
 mod words;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,11 @@ use crate::platform::Family;
 
 use self::daemon::{Completions, Contents, Directory, File, Relations, Scripts, Unit, User};
 
+pub use self::relation::{
+    DebianAlternatives, DebianProvision, DebianRelation, RpmRelation, check_depends,
+};
 pub use self::words::{
-    AccountName, CommandName, FileMode, InstallPath, RealName, Relation, SourcePath, UnitName,
+    AccountName, CommandName, FileMode, InstallPath, RealName, SourcePath, UnitName,
 };
 
 /// System packages for each family of distributions.

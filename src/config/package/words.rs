@@ -1,4 +1,4 @@
-//! The words of a package's contents: paths, accounts, units, modes, relations.
+//! The words of a package's contents: paths, accounts, units, modes.
 //!
 //! Each is checked when it is read, so an error has the line and column of the word. Many of them
 //! reach maintainer scripts and headers, so none can hold what a shell, rpm or systemd would expand.
@@ -37,11 +37,6 @@ checked_word!(
     /// One line of text that stands in a file of colon-separated fields: a user's real name.
     RealName,
     check_real_name
-);
-checked_word!(
-    /// One entry of a field that names packages, in the words of the format.
-    Relation,
-    check_relation
 );
 
 /// Permission bits, written as octal digits in a string: `"0640"`.
@@ -237,20 +232,6 @@ fn check_real_name(text: &str) -> Result<()> {
     ))
 }
 
-fn check_relation(text: &str) -> Result<()> {
-    let allowed = |character: char| {
-        character.is_ascii_alphanumeric() || " .+-_~^:()<>=|/[]".contains(character)
-    };
-    if !text.trim().is_empty() && text.chars().all(allowed) {
-        return Ok(());
-    }
-    Err(refused(
-        text,
-        "does not name a package",
-        "write one package an entry in the words of the format: \"libpq5 (>= 15)\" for debian, \"libpq >= 15\" for redhat",
-    ))
-}
-
 fn refused(text: &str, what: &str, hint: &str) -> Error {
     // Serde keeps the message alone, so the advice is a part of it.
     Error::new(
@@ -328,17 +309,6 @@ mod tests {
         check::<RealName>(
             &["My tool, daemon"],
             &["", "a:b", "a\nb", "$(x)", "a'b", "%{x}"],
-        );
-        check::<Relation>(
-            &[
-                "a",
-                "a (>= 1:2~x)",
-                "a | b",
-                "python(abi) = 3.9",
-                "(a or b)",
-                "libz.so.1()(64bit)",
-            ],
-            &["", "a, b", "a\nb", "%{x}", "%(x)", "$x", "a;b", "`a`"],
         );
     }
 

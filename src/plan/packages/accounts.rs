@@ -18,7 +18,49 @@ const COMMON_ACCOUNTS: [&str; 14] = [
     "utmp", "kmem",
 ];
 
+/// Users and groups that the packages every system has bring on some platforms (`base-passwd`,
+/// `setup`, systemd). Units may run as them; files that are theirs must declare them.
+const SYSTEM_ACCOUNTS: [&str; 24] = [
+    "audio",
+    "backup",
+    "cdrom",
+    "dialout",
+    "ftp",
+    "input",
+    "kvm",
+    "man",
+    "news",
+    "nogroup",
+    "operator",
+    "plugdev",
+    "proxy",
+    "render",
+    "shadow",
+    "src",
+    "staff",
+    "sudo",
+    "systemd-journal",
+    "systemd-network",
+    "tape",
+    "video",
+    "wheel",
+    "www-data",
+];
+
 impl Maker<'_> {
+    /// Whether a unit may run as a user or a group.
+    pub(super) fn has_account(&self, name: &str) -> bool {
+        let contents = self.contents;
+        let declared = contents.users.iter().any(|(user, said)| {
+            user.as_str() == name || said.groups.iter().any(|group| group.as_str() == name)
+        });
+        declared
+            || contents.groups.iter().any(|group| group.as_str() == name)
+            || COMMON_ACCOUNTS.contains(&name)
+            || SYSTEM_ACCOUNTS.contains(&name)
+            || (self.foreign_account)(name)
+    }
+
     /// `users` and `groups`: a file for systemd (sysusers.d(5)), and work for scripts.
     pub(super) fn accounts(&mut self) -> Result<()> {
         let contents = self.contents;
@@ -90,16 +132,13 @@ impl Maker<'_> {
             } else {
                 ("user", "users")
             };
-            Err(Error::new(
-                Kind::Config,
-                format!(
-                    "package `{}`: nobody brings the {what} `{name}`",
-                    self.package
+            Err(
+                Error::new(Kind::Config, format!("nobody brings the {what} `{name}`")).hint(
+                    format!(
+                        "declare it in `{key}` of this package: it is made where it is not there"
+                    ),
                 ),
             )
-            .hint(format!(
-                "declare it in `{key}` of this package: it is made where it is not there"
-            )))
         };
         user.map_or(Ok(()), |name| check(name, false))?;
         group.map_or(Ok(()), |name| check(name, true))?;

@@ -4,6 +4,7 @@
 
 use crate::plan::PackagePlan;
 use crate::plan::contents::{PlannedContent, PlannedEntry};
+use crate::plan::inputs::EPOCH_WITHOUT_COMMIT;
 use crate::plan::project_files::ProjectFile;
 use crate::platform::Family;
 use crate::tree::{Owner, Role};
@@ -108,7 +109,10 @@ fn copyright(package: &PackagePlan, name: &str, licenses: &[ProjectFile]) -> Str
         })
         .collect();
     holders.dedup();
-    let maintainer = format!("Copyright: {}", package.maintainer);
+    let maintainer = match year(package.epoch) {
+        Some(year) => format!("Copyright: {year} {}", package.maintainer),
+        None => format!("Copyright: {}", package.maintainer),
+    };
     if holders.is_empty() {
         holders.push(&maintainer);
     }
@@ -131,6 +135,14 @@ fn copyright(package: &PackagePlan, name: &str, licenses: &[ProjectFile]) -> Str
          their own, which stand in their folders *.dist-info.\n",
     );
     text
+}
+
+/// The year of what is packaged; `None` where no commit and nobody else says it.
+fn year(epoch: u64) -> Option<i16> {
+    let seconds = i64::try_from(epoch).ok()?;
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    let is_known = epoch > EPOCH_WITHOUT_COMMIT;
+    is_known.then(|| time.to_zoned(jiff::tz::TimeZone::UTC).year())
 }
 
 /// The file in /usr/share/common-licenses with the text of a licence expression: only of one that is
@@ -163,6 +175,14 @@ fn changelog(package: &PackagePlan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_year_is_that_of_the_commit() {
+        assert_eq!(year(1_704_164_645), Some(2024));
+        for unknown in [0, EPOCH_WITHOUT_COMMIT, u64::MAX] {
+            assert_eq!(year(unknown), None, "{unknown}");
+        }
+    }
 
     #[test]
     fn only_a_whole_expression_is_a_common_license() {

@@ -18,7 +18,7 @@ use crate::tree::{Owner, Role};
 use super::overlay;
 use super::scripts::Work;
 use super::system_folders::{is_shared_folder, is_system_folder};
-use super::units::{self, Programs};
+use super::units::{self, Known};
 
 /// What was made of a package's contents.
 #[derive(Debug, Default)]
@@ -45,6 +45,9 @@ pub(super) struct Maker<'a> {
     pub(super) files: &'a ProjectFiles,
     /// What the package holds.
     pub(super) contents: &'a Contents,
+    /// Whether a user or group may come from elsewhere: another package of the project, or one
+    /// of the distribution that this one needs.
+    pub(super) foreign_account: &'a dyn Fn(&str) -> bool,
     /// What is there so far.
     pub(super) entries: BTreeMap<String, PlannedEntry>,
     /// What scripts have to do so far.
@@ -103,8 +106,8 @@ impl Maker<'_> {
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "package `{}`: `{}` comes from both {} and {}",
-                    self.package, entry.path, there.origin, entry.origin
+                    "`{}` comes from both {} and {}",
+                    entry.path, there.origin, entry.origin
                 ),
             )
             .hint("leave one of them out"));
@@ -152,10 +155,7 @@ impl Maker<'_> {
                     if said.source.is_some() {
                         return Err(Error::new(
                             Kind::Config,
-                            format!(
-                                "package `{}`: `{path}` comes from both `files` and the overlay",
-                                self.package
-                            ),
+                            format!("files.\"{path}\": comes from both `files` and the overlay"),
                         )
                         .hint("leave `source` out to say mode and owner of the overlay's file"));
                     }
@@ -176,10 +176,7 @@ impl Maker<'_> {
                 None => {
                     return Err(Error::new(
                         Kind::Config,
-                        format!(
-                            "package `{}`: files.\"{path}\" has no `source`, and no folder of an overlay brings it",
-                            self.package
-                        ),
+                        format!("files.\"{path}\" has no `source`, and no folder of an overlay brings it"),
                     )
                     .hint("name a file of the project as `source`, or put one below `overlay`"));
                 }
@@ -207,10 +204,7 @@ impl Maker<'_> {
         if config && !below_etc {
             return Err(Error::new(
                 Kind::Config,
-                format!(
-                    "package `{}`: `{path}` has `config = true`, but is not below /etc",
-                    self.package
-                ),
+                format!("files.\"{path}\" has `config = true`, but is not below /etc"),
             )
             .hint("what administrators change belongs below /etc (Debian policy 10.7.2)"));
         }
@@ -218,7 +212,9 @@ impl Maker<'_> {
         self.add(PlannedEntry {
             path: path.to_string(),
             mode: said.mode.map_or(default, FileMode::bits),
-            owner: self.owner(said.owner.as_ref(), said.group.as_ref())?,
+            owner: self
+                .owner(said.owner.as_ref(), said.group.as_ref())
+                .map_err(|error| error.context(format!("files.\"{path}\"")))?,
             role: if config {
                 Role::Configuration
             } else {
@@ -233,10 +229,7 @@ impl Maker<'_> {
         if target.is_empty() || target.contains(char::is_control) {
             return Err(Error::new(
                 Kind::Config,
-                format!(
-                    "package `{}`: the overlay's link `{path}` says nothing that can be packaged",
-                    self.package
-                ),
+                format!("overlay: the link `{path}` says nothing that can be packaged"),
             )
             .hint("remove the link, or make it lead to a plain path"));
         }
@@ -261,10 +254,7 @@ impl Maker<'_> {
             if is_system_folder(path.as_str()) {
                 return Err(Error::new(
                     Kind::Config,
-                    format!(
-                        "package `{}`: directories.\"{path}\" is the distribution's",
-                        self.package
-                    ),
+                    format!("directories.\"{path}\" is the distribution's"),
                 )
                 .hint(format!(
                     "name a folder of your own below it, such as \"{path}/mytool\""
@@ -273,7 +263,9 @@ impl Maker<'_> {
             let entry = PlannedEntry {
                 path: path.to_string(),
                 mode: mode.map_or(0o755, FileMode::bits),
-                owner: self.owner(owner.as_ref(), group.as_ref())?,
+                owner: self
+                    .owner(owner.as_ref(), group.as_ref())
+                    .map_err(|error| error.context(format!("directories.\"{path}\"")))?,
                 role: Role::Plain,
                 content: PlannedContent::Directory,
                 origin: "`directories`".to_owned(),
@@ -299,12 +291,13 @@ impl Maker<'_> {
         for (name, unit) in &contents.units {
             let file = files.get(unit.source.as_str())?;
             let entries = &self.entries;
-            let programs = Programs {
+            let known = Known {
                 prefix,
                 own: &|path| entries.contains_key(path) || links.iter().any(|link| link == path),
                 others,
+                account: &|name| self.has_account(name),
             };
-            let (unit_work, runs) = units::check(family, name.as_str(), unit, file, &programs)?;
+            let (unit_work, runs) = units::check(family, name.as_str(), unit, file, &known)?;
             commands.extend(runs);
             if let Some(enable) = unit.enable {
                 let word = if enable { "enable" } else { "disable" };

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use pep508_rs::PackageName as PythonName;
 
-use crate::config::package::Relation;
+use crate::config::package::check_depends;
 use crate::config::package::daemon::{self, DebianRelations, RedhatRelations};
 use crate::config::{PackageConfig, Platform};
 use crate::error::{Error, Kind, Result};
@@ -55,7 +55,17 @@ impl Project<'_> {
             .as_ref()
             .map(|vendor| format!("{}-", normalised_name(vendor)))
             .unwrap_or_default();
-        let omnibus_name: PackageName = format!("{vendor}python-{}", self.name).parse()?;
+        if format!("{vendor}x-x").parse::<PackageName>().is_err() {
+            let text = self.config.vendor.as_deref().unwrap_or_default();
+            return Err(Error::new(
+                Kind::Config,
+                format!("vendor: `{text}` can't be the beginning of a package's name"),
+            )
+            .hint("write one word of letters, digits, `+`, `-` and `.`, such as `acme`"));
+        }
+        let omnibus_name: PackageName = format!("{vendor}python-{}", self.name)
+            .parse()
+            .map_err(|error: Error| error.context("name"))?;
         let from_metadata =
             |field: fn(&ProjectMetadata) -> Option<&String>| self.metadata.and_then(field).cloned();
         let summary = self
@@ -116,18 +126,34 @@ impl Project<'_> {
         texts::check_omnibus(&omnibus)?;
         let mut packages = vec![omnibus];
         for (key, table) in &self.config.packages {
-            let name = format!("{vendor}{}-{key}", self.name).parse()?;
+            let name: PackageName = format!("{vendor}{}-{key}", self.name).parse()?;
+            if name == omnibus_name {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("packages.{key}: the package would be named `{name}`, as the omnibus package is"),
+                )
+                .hint("give it another name, such as `[packages.cli]`"));
+            }
+            if let Some(list) = table.depends.get(&platform.family) {
+                check_depends(
+                    platform.family,
+                    &format!("packages.{key}.depends.{}", platform.family),
+                    list,
+                )?;
+            }
             let meta = meta_package(platform, &packages[0], name, key, table);
             texts::check_meta(key, &meta)?;
             packages.push(meta);
         }
-        check_links(&packages[1..])?;
+        let keys = self.config.packages.keys();
+        check_links(keys.map(String::as_str).zip(&packages[1..]))?;
         let brought: BTreeMap<String, String> = packages[1..]
             .iter()
             .flat_map(|package| links(package).map(|link| (link, package.name.to_string())))
             .collect();
         for (package, (key, table)) in packages[1..].iter_mut().zip(&self.config.packages) {
-            self.fill(platform, arch, package, table, &brought)
+            let needs_system = !depends.is_empty();
+            self.fill(platform, arch, package, table, &brought, needs_system)
                 .map_err(|error| error.context(format!("packages.{key}")))?;
         }
         check_paths(&packages[1..])?;
@@ -139,13 +165,10 @@ impl Project<'_> {
         Ok(packages)
     }
 
-    /// Whether the distribution that the bundle is named for may have commands. What a list of
-    /// requirements or another tool's lock brings is known when it is there.
+    /// Whether the project, or the distribution that the bundle is named for, may have commands.
+    /// What a list of requirements or another tool's lock brings is known when it is there.
     fn has_commands(&self, request: &SetRequest) -> bool {
-        let project = self
-            .metadata
-            .filter(|metadata| normalised_name(&metadata.name) == self.name);
-        if let Some(project) = project {
+        if let Some(project) = self.metadata {
             return !project.commands.is_empty();
         }
         let is_own = |name: &PythonName| normalised_name(name.as_ref()) == self.name;
@@ -163,8 +186,24 @@ impl Project<'_> {
         package: &mut PackagePlan,
         table: &PackageConfig,
         brought: &BTreeMap<String, String>,
+        needs_system: bool,
     ) -> Result<()> {
         let name = package.name.to_string();
+        // A package of the distribution may bring whom it likes; its scripts are not known here.
+        let may_bring = needs_system
+            || !package.relations.pre_depends.is_empty()
+            || package
+                .depends
+                .iter()
+                .any(|needed| matches!(needed, Dependency::Native(_)));
+        let declared = |account: &str| {
+            let tables = self.config.packages.values().map(|table| &table.contents);
+            let names = tables.flat_map(|table| {
+                let joined = table.users.values().flat_map(|user| &user.groups);
+                table.users.keys().chain(&table.groups).chain(joined)
+            });
+            may_bring || names.into_iter().any(|name| name.as_str() == account)
+        };
         let own: Vec<String> = links(package).collect();
         let documents = documents(
             platform.family,
@@ -179,6 +218,7 @@ impl Project<'_> {
             project: self.name,
             files: &self.inputs.files,
             contents: &table.contents,
+            foreign_account: &declared,
             entries: documents
                 .into_iter()
                 .map(|entry| (entry.path.clone(), entry))
@@ -270,7 +310,6 @@ fn meta_package(
 
 /// The relations of a family.
 fn relations(family: Family, said: &daemon::Relations) -> Relations {
-    let texts = |relations: &[Relation]| relations.iter().map(ToString::to_string).collect();
     match family {
         Family::Debian => {
             let DebianRelations {
@@ -311,6 +350,10 @@ fn relations(family: Family, said: &daemon::Relations) -> Relations {
             }
         }
     }
+}
+
+fn texts<T: ToString>(relations: &[T]) -> Vec<String> {
+    relations.iter().map(ToString::to_string).collect()
 }
 
 /// The folders that a table declares.
@@ -367,9 +410,9 @@ fn check_paths(packages: &[PackagePlan]) -> Result<()> {
 }
 
 /// Two packages can't own one link.
-fn check_links(packages: &[PackagePlan]) -> Result<()> {
+fn check_links<'a>(packages: impl Iterator<Item = (&'a str, &'a PackagePlan)>) -> Result<()> {
     let mut owners: BTreeMap<String, &PackageName> = BTreeMap::new();
-    for package in packages {
+    for (key, package) in packages {
         let PackageContent::Links(links) = &package.content else {
             continue;
         };
@@ -380,7 +423,7 @@ fn check_links(packages: &[PackagePlan]) -> Result<()> {
                     return Err(Error::new(
                         Kind::Config,
                         format!(
-                            "`{path}` is linked by both `{other}` and `{}`",
+                            "packages.{key}.links: `{path}` is linked by both `{other}` and `{}`",
                             package.name
                         ),
                     )

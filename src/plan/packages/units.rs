@@ -16,13 +16,28 @@ pub(super) struct UnitText {
     sections: Vec<String>,
     /// The programs that it runs: line, path.
     programs: Vec<(usize, String)>,
+    /// Users and groups that it runs as: line, key, name.
+    accounts: Vec<(usize, &'static str, String)>,
+    /// Whether systemd makes its user when it starts.
+    dynamic_user: bool,
 }
+
+/// Keys that name users and groups (systemd.exec(5), systemd.socket(5)).
+const ACCOUNT_KEYS: [&str; 5] = [
+    "User",
+    "Group",
+    "SupplementaryGroups",
+    "SocketUser",
+    "SocketGroup",
+];
 
 impl UnitText {
     fn read(text: &str) -> Self {
         let mut read = Self {
             sections: Vec::new(),
             programs: Vec::new(),
+            accounts: Vec::new(),
+            dynamic_user: false,
         };
         let mut continued = false;
         for (number, line) in (1..).zip(text.lines()) {
@@ -34,20 +49,32 @@ impl UnitText {
             }
             if let Some(section) = line.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
                 read.sections.push(section.to_owned());
-            } else if let Some((key, value)) = line.split_once('=')
-                && key.trim().starts_with("Exec")
-            {
-                // systemd.service(5), "Special executable prefixes".
-                let value = value
-                    .trim()
-                    .trim_start_matches(['@', '-', ':', '+', '!', '|']);
-                if let Some(program) = value.split_whitespace().next() {
-                    let program = program.trim_matches(['"', '\'']);
-                    read.programs.push((number, program.to_owned()));
-                }
+            } else if let Some((key, value)) = line.split_once('=') {
+                read.assignment(number, key.trim(), value.trim());
             }
         }
         read
+    }
+
+    fn assignment(&mut self, line: usize, key: &str, value: &str) {
+        if key.starts_with("Exec") {
+            // systemd.service(5), "Special executable prefixes".
+            let value = value.trim_start_matches(['@', '-', ':', '+', '!', '|']);
+            if let Some(program) = value.split_whitespace().next() {
+                let program = program.trim_matches(['"', '\'']);
+                self.programs.push((line, program.to_owned()));
+            }
+        } else if key == "DynamicUser" {
+            self.dynamic_user = matches!(value, "yes" | "true" | "on" | "1");
+        } else if let Some(key) = ACCOUNT_KEYS.into_iter().find(|known| *known == key) {
+            let names = value.split_whitespace();
+            // Numbers are no names, and what `%i` is nobody knows before it starts.
+            let names = names.filter(|name| {
+                !name.contains('%') && !name.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            self.accounts
+                .extend(names.map(|name| (line, key, name.to_owned())));
+        }
     }
 
     fn has(&self, section: &str) -> bool {
@@ -55,14 +82,16 @@ impl UnitText {
     }
 }
 
-/// What is known of the programs that a unit may run.
-pub(super) struct Programs<'a> {
+/// What is known of the programs that a unit may run, and of whom it may run as.
+pub(super) struct Known<'a> {
     /// The prefix of the bundle.
     pub(super) prefix: &'a str,
     /// The links and files of this package.
     pub(super) own: &'a dyn Fn(&str) -> bool,
     /// The other package of this build that links a path.
     pub(super) others: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether a user or group is there, or may be.
+    pub(super) account: &'a dyn Fn(&str) -> bool,
 }
 
 /// Checks a unit; answers what scripts have to do about it, and the commands of the bundle it runs.
@@ -71,13 +100,13 @@ pub(super) fn check(
     name: &str,
     unit: &Unit,
     file: &ProjectFile,
-    programs: &Programs<'_>,
+    known: &Known<'_>,
 ) -> Result<(UnitWork, Vec<String>)> {
     let text = UnitText::read(file.text()?);
     let refused = |what: String, hint: &str| {
         Err(Error::new(
             Kind::Config,
-            format!("unit `{name}`, `{}`{what}", file.path),
+            format!("units.\"{name}\": `{}`{what}", file.path),
         )
         .hint(hint))
     };
@@ -111,20 +140,30 @@ pub(super) fn check(
                 "write the whole path: older versions of systemd insist on it",
             );
         }
-        let of_bundle = program.strip_prefix(programs.prefix);
+        let of_bundle = program.strip_prefix(known.prefix);
         if let Some(command) = of_bundle.and_then(|rest| rest.strip_prefix("/bin/")) {
             commands.push(command.to_owned());
-        } else if !(programs.own)(program)
-            && let Some(other) = (programs.others)(program)
+        } else if !(known.own)(program)
+            && let Some(other) = (known.others)(program)
         {
             return refused(
                 format!(":{line}: runs `{program}`, which is in `{other}`, another package"),
                 &format!(
                     "run `{}/bin/…`, which is always there, or link the command in this package",
-                    programs.prefix
+                    known.prefix
                 ),
             );
         }
+    }
+    let unknown = text
+        .accounts
+        .iter()
+        .find(|(_, _, name)| !text.dynamic_user && !(known.account)(name));
+    if let Some((line, key, account)) = unknown {
+        return refused(
+            format!(":{line}: `{key}={account}`, and nobody brings `{account}`"),
+            "declare it in `users` or `groups` of the package, or name the package that brings it in `depends`",
+        );
     }
     // Debian enables and starts what it installs; elsewhere that is for the administrator.
     let by_family = match family {
@@ -164,12 +203,13 @@ mod tests {
         text: &str,
     ) -> Result<(UnitWork, Vec<String>)> {
         let unit: Unit = toml::from_str(&format!("source = \"x\"\n{options}")).unwrap();
-        let programs = Programs {
+        let known = Known {
             prefix: "/opt/mytool",
             own: &|path| path == "/usr/sbin/own",
             others: &|path| (path == "/usr/bin/other").then(|| "acme-cli".to_owned()),
+            account: &|name| name == "mytool",
         };
-        check(family, name, &unit, &file(text), &programs)
+        check(family, name, &unit, &file(text), &known)
     }
 
     const SERVICE: &str =
@@ -210,9 +250,29 @@ mod tests {
                 service("ExecStartPre=-/usr/bin/other x"),
                 "acme-cli",
             ),
+            (
+                "a.service",
+                "",
+                service("User=mytol"),
+                ":2: `User=mytol`, and nobody brings `mytol`",
+            ),
+            (
+                "a.service",
+                "",
+                service("SupplementaryGroups=mytool others"),
+                "brings `others`",
+            ),
         ] {
             let error = checked(Family::Debian, name, options, &text).unwrap_err();
             assert!(error.message().contains(said), "{error}");
+        }
+        for accounts in [
+            "User=mytool",
+            "User=1000",
+            "User=%i",
+            "DynamicUser=yes\nUser=x",
+        ] {
+            checked(Family::Debian, "a.service", "", &service(accounts)).unwrap();
         }
         let fine = service("ExecStart=/usr/sbin/own\nExecReload=!/bin/kill -HUP $MAINPID");
         checked(Family::Debian, "a.service", "", &fine).unwrap();
