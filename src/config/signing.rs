@@ -16,6 +16,7 @@ pub(super) struct RawSigning {
     key: Option<String>,
     key_file: Option<PathBuf>,
     command: Option<Vec<String>>,
+    public_key: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
     deb: Option<bool>,
 }
@@ -62,6 +63,11 @@ impl SigningConfig {
             let key_file = raw.key_file.map(|path| root.join(path));
             (raw.key, key_file, raw.command)
         };
+        let public_key = raw.public_key.map(|path| root.join(path));
+        if public_key.is_some() && command.is_none() && key.is_none() && key_file.is_none() {
+            return Err(wrong("signing.public-key: nothing is signed")
+                .hint("name the `command` whose signatures it is to verify"));
+        }
         let key = match (key, key_file, command) {
             (None, None, None) => return Ok(None),
             (Some(key), None, None) => SigningKey::Agent {
@@ -72,17 +78,21 @@ impl SigningConfig {
                 path,
                 passphrase_file,
             },
-            (None, None, Some(argv)) => {
+            (key, None, Some(argv)) => {
                 if argv.first().is_none_or(String::is_empty) {
                     return Err(wrong("signing.command is empty").hint(
                         "write the command word by word, such as `[\"/usr/local/bin/sign\"]`",
                     ));
                 }
-                SigningKey::Command { argv }
+                SigningKey::Command {
+                    argv,
+                    key: key.as_deref().map(fingerprint).transpose()?,
+                    public_key,
+                }
             }
             _ => {
-                return Err(wrong("[signing] names more than one key")
-                    .hint("keep one of `key`, `key-file` and `command`"));
+                return Err(wrong("signing: more than one key is named")
+                    .hint("keep one of `key`, `key-file` and `command`; beside `command`, `key` says which key it signs with"));
             }
         };
         Ok(Some(Self {
@@ -140,6 +150,7 @@ mod tests {
             "key-file = \"A\"\ncommand = [\"b\"]",
             "command = []",
             "key = \"Acme\"",
+            "command = [\"a\"]\nkey = \"Acme\"",
         ] {
             assert_eq!(
                 check(bad, none.clone()).unwrap_err().kind(),
@@ -147,6 +158,21 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn a_command_may_name_the_key_it_signs_with() {
+        let digits = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let text = format!("command = [\"sign\"]\nkey = \"{digits}\"\npublic-key = \"p.asc\"");
+        let found = check(&text, SigningOverrides::default()).unwrap().unwrap();
+        let expect = SigningKey::Command {
+            argv: vec!["sign".into()],
+            key: Some(digits.into()),
+            public_key: Some("/project/p.asc".into()),
+        };
+        assert_eq!(found.key, expect);
+        let error = check("public-key = \"p.asc\"", SigningOverrides::default()).unwrap_err();
+        assert!(error.message().contains("nothing is signed"), "{error}");
     }
 
     #[test]

@@ -230,7 +230,12 @@ fn a_command_signs_and_what_it_answers_is_looked_at() {
         (vec!["omnibuild-no-such-command"], "can't be started"),
     ] {
         let argv = argv.into_iter().map(str::to_owned).collect();
-        let signer = Signer::open(&SigningKey::Command { argv }, KeyRules::Any, 0).unwrap();
+        let key = SigningKey::Command {
+            argv,
+            key: None,
+            public_key: None,
+        };
+        let signer = Signer::open(&key, KeyRules::Any, 0).unwrap();
         let error = rpm::Rpm
             .sign(&path, &written.file_name, &signer)
             .unwrap_err();
@@ -244,4 +249,63 @@ fn a_command_signs_and_what_it_answers_is_looked_at() {
             "the package was touched"
         );
     }
+}
+
+/// A command that signs with the key of a keyring.
+fn hook(folder: &Path, keyring: &Keyring) -> Vec<String> {
+    let script = folder.join("sign");
+    let home = keyring.home();
+    let text = format!(
+        "#!/bin/sh\nexec gpg --homedir '{home}' --batch --quiet --pinentry-mode loopback \\\n\
+         --passphrase-file '{}' --detach-sign --no-armor --output - -\n",
+        passphrase(folder).display()
+    );
+    fs_err::write(&script, text).unwrap();
+    vec!["/bin/sh".into(), script.display().to_string()]
+}
+
+#[test]
+fn a_command_s_signature_is_taken_from_the_configured_key_only() {
+    let (own, other) = (Keyring::new(), Keyring::new());
+    let folder = tempfile::tempdir().unwrap();
+    for keyring in [&own, &other] {
+        drop(keyring.key(&passphrase(folder.path()), &[PRIMARY_ED25519]));
+    }
+    let tree = fixture::tree(folder.path());
+    let spec = fixture::spec(Codec::Gzip);
+    let sign = |format: &dyn Packager, argv: &[String], key: Option<String>, public_key| {
+        let path = folder.path().join(format.file_name(&spec));
+        let written = format.write(&spec, &tree, &path).unwrap();
+        let key = SigningKey::Command {
+            argv: argv.to_vec(),
+            key,
+            public_key,
+        };
+        let signer = Signer::open(&key, KeyRules::Any, spec.epoch)?;
+        format.sign(&path, &written.file_name, &signer)
+    };
+    let argv = hook(folder.path(), &own);
+    let (mine, theirs) = (Some(own.fingerprint()), Some(other.fingerprint()));
+    for format in [&deb::Deb as &dyn Packager, &rpm::Rpm] {
+        sign(format, &argv, mine.clone(), None).unwrap();
+        sign(format, &argv, None, Some(own.public())).unwrap();
+        sign(format, &argv, mine.clone(), Some(own.public())).unwrap();
+        for (key, public_key, said) in [
+            (theirs.clone(), None, "the signature is of the key"),
+            (None, Some(other.public()), "no valid one by the key in"),
+            (theirs.clone(), Some(own.public()), "`signing.key` is"),
+        ] {
+            let error = sign(format, &argv, key, public_key).unwrap_err();
+            assert_eq!(error.kind(), Kind::Publish);
+            assert!(error.message().contains(said), "{said}: {error}");
+        }
+        // The right key, over something else.
+        let mut wrong = vec!["/bin/sh".to_owned(), "-c".to_owned()];
+        wrong.push(format!("cat >/dev/null; echo x | {}", argv.join(" ")));
+        let error = sign(format, &wrong, mine.clone(), Some(own.public())).unwrap_err();
+        assert!(error.message().contains("no valid one"), "{error}");
+    }
+    let none = Some(folder.path().join("none.asc"));
+    let error = sign(&rpm::Rpm, &argv, None, none).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
 }

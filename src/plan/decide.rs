@@ -237,8 +237,9 @@ impl Project<'_> {
                 Some(digest) => format!("file {digest}"),
                 None => "file that is missing".to_owned(),
             },
-            SigningKey::Command { argv } => {
-                format!("command {}", Digest::of(argv.join("\0").as_bytes()))
+            SigningKey::Command { argv, key, .. } => {
+                let key = key.as_deref().unwrap_or("any key");
+                format!("command {}, {key}", Digest::of(argv.join("\0").as_bytes()))
             }
         };
         Some(SigningPlan {

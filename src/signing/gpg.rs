@@ -33,14 +33,14 @@ pub(super) struct Gpg {
 
 /// A folder with one key, locked while somebody uses it.
 #[derive(Debug)]
-struct Home {
+pub(super) struct Home {
     folder: tempfile::TempDir,
     _lock: Lock,
 }
 
 impl Home {
     /// An empty one; those that killed runs left are removed.
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         sweep(&std::env::temp_dir());
         let folder = tempfile::Builder::new().prefix(HOME_PREFIX).tempdir()?;
         let lock = Lock::exclusive(&folder.path().join(HOME_LOCK))?;
@@ -48,6 +48,11 @@ impl Home {
             folder,
             _lock: lock,
         })
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
@@ -162,7 +167,8 @@ impl Gpg {
     }
 }
 
-fn gpg(home: Option<&Home>) -> Command {
+/// gpg with that home, or the user's own.
+pub(super) fn gpg(home: Option<&Home>) -> Command {
     let mut command = Command::new(GPG);
     command
         .env("LC_ALL", "C")

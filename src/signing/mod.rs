@@ -4,19 +4,21 @@
 //! descriptor, never by a word of a command or the environment. Knows nothing of package formats,
 //! and makes no OpenPGP packet itself: gpg does, or the command.
 
+mod check;
 mod gpg;
 mod hook;
 mod packet;
 mod process;
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 
+use self::check::Check;
 pub use self::packet::{Algorithm, Signature};
 
 /// Where the secret key is.
@@ -41,6 +43,10 @@ pub enum SigningKey {
     Command {
         /// The command, word by word.
         argv: Vec<String>,
+        /// The fingerprint of the key that it is to sign with; `None`: whichever it likes.
+        key: Option<String>,
+        /// A file with the public key, which each signature is verified with.
+        public_key: Option<PathBuf>,
     },
 }
 
@@ -76,6 +82,18 @@ impl KeyRules {
     }
 }
 
+/// What is signed; a signature that a command made is verified with a second look at it.
+pub trait Content: Read {
+    /// Goes back to the beginning.
+    fn rewind(&mut self) -> io::Result<()>;
+}
+
+impl Content for io::Cursor<&[u8]> {
+    fn rewind(&mut self) -> io::Result<()> {
+        Seek::rewind(self)
+    }
+}
+
 /// A key that is ready to sign.
 #[derive(Debug)]
 pub struct Signer {
@@ -86,7 +104,7 @@ pub struct Signer {
 #[derive(Debug)]
 enum Backend {
     Gpg(gpg::Gpg),
-    Hook(Vec<String>),
+    Hook { argv: Vec<String>, check: Check },
 }
 
 impl Signer {
@@ -95,7 +113,8 @@ impl Signer {
     /// same signature (RSA and EdDSA signatures are deterministic).
     ///
     /// Fails with [`Kind::Publish`] when there is no such key, when it has expired, or when the
-    /// platform's package manager could not check its signatures.
+    /// platform's package manager could not check its signatures; with [`Kind::Missing`] when a
+    /// key's file is not there.
     pub fn open(key: &SigningKey, rules: KeyRules, epoch: u64) -> Result<Self> {
         let backend = match key {
             SigningKey::Agent {
@@ -116,19 +135,35 @@ impl Signer {
                 rules,
                 epoch,
             )?),
-            SigningKey::Command { argv } => Backend::Hook(argv.clone()),
+            SigningKey::Command {
+                argv,
+                key,
+                public_key,
+            } => Backend::Hook {
+                argv: argv.clone(),
+                check: Check::open(key.as_deref(), public_key.as_deref())?,
+            },
         };
         Ok(Self { backend, rules })
     }
 
     /// A detached signature over everything that `content` yields; `what` names it in errors.
-    pub fn sign(&self, content: &mut dyn Read, what: &str) -> Result<Signature> {
-        let bytes = match &self.backend {
-            Backend::Gpg(gpg) => gpg.sign(content),
-            Backend::Hook(argv) => hook::sign(argv, content),
-        };
+    ///
+    /// Fails with [`Kind::Publish`] when none is made, and when a command answers with one that is
+    /// not of the key it is to sign with.
+    pub fn sign(&self, content: &mut dyn Content, what: &str) -> Result<Signature> {
         let explain = |error: Error| error.context(format!("signing `{what}`"));
+        let mut source: &mut dyn Content = content;
+        let bytes = match &self.backend {
+            Backend::Gpg(gpg) => gpg.sign(&mut source),
+            Backend::Hook { argv, .. } => hook::sign(argv, &mut source),
+        };
         let signature = Signature::parse(bytes.map_err(explain)?).map_err(explain)?;
+        match &self.backend {
+            // It names the key to gpg, by its fingerprint.
+            Backend::Gpg(_) => {}
+            Backend::Hook { check, .. } => check.check(&signature, content).map_err(explain)?,
+        }
         if self.rules.allow(signature.algorithm()) {
             return Ok(signature);
         }

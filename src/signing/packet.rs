@@ -1,7 +1,7 @@
 //! What has to be known of an OpenPGP signature packet (RFC 9580, sections 4.2 and 5.2): that it is
-//! one, binary, over a document, and by which algorithm. Verifies nothing.
+//! one, binary, over a document, by which algorithm, and whose it says it is. Verifies nothing.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::error::{Error, Kind, Result};
 
@@ -47,6 +47,20 @@ impl fmt::Display for Algorithm {
     }
 }
 
+/// The subpacket with the issuer's key ID (RFC 9580, section 5.2.3.12).
+const ISSUER_KEY_ID: u8 = 16;
+/// The subpacket with the issuer's fingerprint (RFC 9580, section 5.2.3.35).
+const ISSUER_FINGERPRINT: u8 = 33;
+
+/// Whose a signature says it is, in capital hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Issuer {
+    /// The whole fingerprint.
+    Fingerprint(String),
+    /// 16 digits of it.
+    KeyId(String),
+}
+
 /// A detached binary signature: one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
@@ -82,6 +96,20 @@ impl Signature {
     /// The packet.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whose it says it is; the fingerprint before the key ID.
+    pub(super) fn issuer(&self) -> Option<Issuer> {
+        let fields = body(&self.bytes)?.get(4..)?;
+        let (hashed, rest) = counted(fields)?;
+        let (unhashed, _) = counted(rest)?;
+        let all = subpackets(hashed).chain(subpackets(unhashed));
+        let fingerprint = all.clone().find_map(|(kind, content)| {
+            let (_version, digits) = content.split_first()?;
+            (kind == ISSUER_FINGERPRINT).then(|| Issuer::Fingerprint(hexadecimal(digits)))
+        });
+        let mut ids = all.filter(|(kind, content)| *kind == ISSUER_KEY_ID && content.len() == 8);
+        fingerprint.or_else(|| Some(Issuer::KeyId(hexadecimal(ids.next()?.1))))
     }
 
     /// The algorithm.
@@ -127,6 +155,39 @@ fn new_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
+/// What follows a length of two bytes, and the rest.
+fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_at_checked(2)?;
+    rest.split_at_checked(number(length))
+}
+
+/// Kinds and contents of subpackets (RFC 9580, section 5.2.3.7); what is malformed ends them.
+fn subpackets(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> + Clone {
+    std::iter::from_fn(move || {
+        let (length, rest) = match bytes {
+            // Here lengths of two bytes go up to 254.
+            [first @ 192..=254, second, rest @ ..] => (
+                (usize::from(*first) - 192) * 256 + usize::from(*second) + 192,
+                rest,
+            ),
+            _ => new_length(bytes)?,
+        };
+        let (subpacket, rest) = rest.split_at_checked(length)?;
+        bytes = rest;
+        let (kind, content) = subpacket.split_first()?;
+        // The highest bit says that it is critical.
+        Some((kind & 0x7f, content))
+    })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(digits, "{byte:02X}").expect("a String takes everything");
+    }
+    digits
+}
+
 fn number(bytes: &[u8]) -> usize {
     bytes
         .iter()
@@ -158,6 +219,35 @@ mod tests {
             Signature::parse(eddsa).unwrap().algorithm(),
             Algorithm::EdDsa
         );
+    }
+
+    fn with_subpackets(hashed: &[u8], unhashed: &[u8]) -> Signature {
+        let mut signature = vec![4, 0, 1, 8];
+        for area in [hashed, unhashed] {
+            signature.extend([0, u8::try_from(area.len()).unwrap()]);
+            signature.extend(area);
+        }
+        let mut bytes = vec![0xc2, u8::try_from(signature.len()).unwrap()];
+        bytes.extend(signature);
+        Signature::parse(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_issuer_is_its_fingerprint_else_its_id() {
+        let created = [5, 2, 0, 0, 0, 1];
+        let id = [9, 16, 1, 2, 3, 4, 5, 6, 7, 0xab];
+        let fingerprint = [&[22, 0xa1, 4][..], &[0xcd; 20]].concat();
+        let hashed = [&created[..], &fingerprint].concat();
+        assert_eq!(
+            with_subpackets(&hashed, &id).issuer(),
+            Some(Issuer::Fingerprint("CD".repeat(20)))
+        );
+        assert_eq!(
+            with_subpackets(&created, &id).issuer(),
+            Some(Issuer::KeyId("01020304050607AB".to_owned()))
+        );
+        assert_eq!(with_subpackets(&created, &[]).issuer(), None);
+        assert_eq!(with_subpackets(&[30, 16, 1], &[]).issuer(), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::package::Artifact;
-use crate::signing::Signer;
+use crate::signing::{Content, Signer};
 
 use super::{MAGIC, member, pad};
 
@@ -59,12 +59,13 @@ struct Contents<'a, R> {
 
 impl<'a, R: Read + Seek> Contents<'a, R> {
     fn of(package: &'a mut R) -> io::Result<Self> {
-        package.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
-        Ok(Self {
+        let mut contents = Self {
             package,
             left: 0,
             padding: 0,
-        })
+        };
+        contents.rewind()?;
+        Ok(contents)
     }
 
     /// Goes to the next member's content; `false` at the end.
@@ -99,6 +100,14 @@ impl<R: Read + Seek> Read for Contents<'_, R> {
         }
         self.left -= count as u64;
         Ok(count)
+    }
+}
+
+impl<R: Read + Seek> Content for Contents<'_, R> {
+    fn rewind(&mut self) -> io::Result<()> {
+        self.package.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
+        (self.left, self.padding) = (0, 0);
+        Ok(())
     }
 }
 

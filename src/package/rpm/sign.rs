@@ -33,7 +33,7 @@ pub(super) fn sign(path: &Path, file_name: &str, signer: &Signer) -> Result<Arti
     let header = read_header(&mut package).map_err(failed)?;
     let payload = package.stream_position().map_err(failed)?;
 
-    let made = signer.sign(&mut header.as_slice(), file_name)?;
+    let made = signer.sign(&mut io::Cursor::new(header.as_slice()), file_name)?;
     let tag = match made.algorithm() {
         Algorithm::Rsa => signature::RSA,
         Algorithm::Dsa | Algorithm::Ecdsa | Algorithm::EdDsa => signature::DSA,
