@@ -5,14 +5,17 @@
 //! so it says nothing that two builds of the same thing could differ in: no address that a wheel was
 //! fetched from, no time but the package's, and a serial number that is made of the content.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::bundle::Layer;
 use crate::bundle::store::LayerStore;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
+use crate::plan::StatedLicense;
 
-use super::license::License;
+use super::license::{License, LicenseSource};
 use super::{Distribution, Inventory, Person};
 
 /// The end of the names of such files; tools look for it.
@@ -27,7 +30,13 @@ pub fn installed_path(inventory: &Inventory) -> String {
 /// The document of a bundle; the same bytes for the same inventory.
 ///
 /// Fails with [`Kind::Config`] when the package's time is none that the format can express.
-pub fn document(inventory: &Inventory) -> Result<Vec<u8>> {
+///
+/// A licence that the configuration states of a distribution (`stated`, by normalised name) stands
+/// as concluded, with the reason and what the metadata says beside it.
+pub fn document(
+    inventory: &Inventory,
+    stated: &BTreeMap<String, StatedLicense>,
+) -> Result<Vec<u8>> {
     let reference = format!("{}@{}", inventory.package, inventory.version);
     let mut bom = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -57,7 +66,11 @@ pub fn document(inventory: &Inventory) -> Result<Vec<u8>> {
                 ]),
             },
         },
-        "components": inventory.distributions.iter().map(component).collect::<Vec<_>>(),
+        "components": inventory
+            .distributions
+            .iter()
+            .map(|distribution| component(distribution, stated.get(&distribution.normalised_name())))
+            .collect::<Vec<_>>(),
         "dependencies": dependencies(inventory, &reference),
     });
     let serial = serial_number(&Digest::of(bom.to_string()));
@@ -91,8 +104,20 @@ pub fn purl(distribution: &Distribution) -> String {
     format!("pkg:pypi/{name}@{version}")
 }
 
-fn component(distribution: &Distribution) -> Value {
+fn component(distribution: &Distribution, stated: Option<&StatedLicense>) -> Value {
     let purl = purl(distribution);
+    let concluded =
+        stated.map(|stated| License::expression(&stated.license, LicenseSource::Override));
+    let license = concluded.as_ref().unwrap_or(&distribution.license);
+    let mut remarks = vec![
+        ("omnibuild:wheel", distribution.wheel.as_str()),
+        ("omnibuild:license-source", license.source.word()),
+    ];
+    if let Some(stated) = stated {
+        remarks.push(("omnibuild:license-reason", &stated.reason));
+        let declared = distribution.license.text.as_deref();
+        remarks.extend(declared.map(|text| ("omnibuild:license-declared", text)));
+    }
     let mut component = json!({
         "type": "library",
         "bom-ref": purl,
@@ -100,10 +125,7 @@ fn component(distribution: &Distribution) -> Value {
         "version": distribution.version,
         "hashes": [{"alg": "SHA-256", "content": distribution.digest}],
         "purl": purl,
-        "properties": properties(&[
-            ("omnibuild:wheel", &distribution.wheel),
-            ("omnibuild:license-source", distribution.license.source.word()),
-        ]),
+        "properties": properties(&remarks),
     });
     if let Some(summary) = &distribution.summary {
         component["description"] = json!(summary);
@@ -120,7 +142,7 @@ fn component(distribution: &Distribution) -> Value {
         }
         component["supplier"] = organisation;
     }
-    if let Some(licenses) = licenses(&distribution.license) {
+    if let Some(licenses) = licenses(license) {
         component["licenses"] = licenses;
     }
     let website = distribution.homepage.iter();
@@ -142,12 +164,16 @@ fn component(distribution: &Distribution) -> Value {
 
 fn licenses(license: &License) -> Option<Value> {
     let text = license.text.as_deref()?;
+    let said = match license.source {
+        LicenseSource::Override => "concluded",
+        _ => "declared",
+    };
     Some(if !license.is_expression {
-        json!([{"license": {"name": text, "acknowledgement": "declared"}}])
+        json!([{"license": {"name": text, "acknowledgement": said}}])
     } else if spdx::license_id(text).is_some() {
-        json!([{"license": {"id": text, "acknowledgement": "declared"}}])
+        json!([{"license": {"id": text, "acknowledgement": said}}])
     } else {
-        json!([{"expression": text, "acknowledgement": "declared"}])
+        json!([{"expression": text, "acknowledgement": said}])
     })
 }
 

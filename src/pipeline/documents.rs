@@ -56,7 +56,7 @@ impl Documents {
         let (plan, builder) = (plan.clone(), builder.clone());
         in_background(move || {
             let inventory = collect::collect(&plan, &bundle, &builder.interpreter)?;
-            let sbom = sbom::document(&inventory)?;
+            let sbom = sbom::document(&inventory, &plan.licenses)?;
             bundle.layers.push(sbom::layer(&store, &inventory, &sbom)?);
             let documents = Self {
                 inventory,

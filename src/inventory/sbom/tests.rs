@@ -65,18 +65,21 @@ pub(crate) fn example() -> Inventory {
 }
 
 fn parsed(inventory: &Inventory) -> Value {
-    serde_json::from_slice(&document(inventory).unwrap()).unwrap()
+    serde_json::from_slice(&document(inventory, &BTreeMap::new()).unwrap()).unwrap()
 }
 
 #[test]
 fn the_document_is_this() {
-    let text = String::from_utf8(document(&example()).unwrap()).unwrap();
+    let text = String::from_utf8(document(&example(), &BTreeMap::new()).unwrap()).unwrap();
     insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "<version>"));
 }
 
 #[test]
 fn the_same_inventory_gives_the_same_bytes_and_another_one_another_serial_number() {
-    assert_eq!(document(&example()).unwrap(), document(&example()).unwrap());
+    assert_eq!(
+        document(&example(), &BTreeMap::new()).unwrap(),
+        document(&example(), &BTreeMap::new()).unwrap()
+    );
     let mut other = example();
     other.distributions[1].digest = Digest::of("another wheel");
     let (one, other) = (parsed(&example()), parsed(&other));
@@ -115,6 +118,37 @@ fn every_reference_leads_to_a_component_and_is_named_once() {
 }
 
 #[test]
+fn a_licence_that_somebody_states_is_concluded_and_the_declared_one_still_told() {
+    let stated = StatedLicense {
+        license: "ZPL-2.1 AND MIT".into(),
+        reason: "its LICENSE file".into(),
+    };
+    let stated = BTreeMap::from([("zope-interface".to_owned(), stated)]);
+    let bytes = document(&example(), &stated).unwrap();
+    let bom: Value = serde_json::from_slice(&bytes).unwrap();
+    let component = &bom["components"][1];
+    assert_eq!(
+        component["licenses"],
+        json!([{"expression": "ZPL-2.1 AND MIT", "acknowledgement": "concluded"}])
+    );
+    let properties: BTreeMap<&str, &str> = component["properties"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["name"].as_str().unwrap(), it["value"].as_str().unwrap()))
+        .collect();
+    for (name, value) in [
+        ("omnibuild:license-source", "configuration"),
+        ("omnibuild:license-reason", "its LICENSE file"),
+        ("omnibuild:license-declared", "ZPL-2.1"),
+    ] {
+        assert_eq!(properties.get(name), Some(&value), "{name}");
+    }
+    let other = &bom["components"][0]["licenses"][0];
+    assert_eq!(other["acknowledgement"], "declared");
+}
+
+#[test]
 fn a_serial_number_is_a_uuid_of_version_8() {
     for text in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         let serial = serial_number(&Digest::of(text));
@@ -130,7 +164,10 @@ fn a_serial_number_is_a_uuid_of_version_8() {
 fn a_time_that_nobody_can_write_is_refused() {
     let mut late = example();
     late.epoch = u64::MAX;
-    assert_eq!(document(&late).unwrap_err().kind(), Kind::Config);
+    assert_eq!(
+        document(&late, &BTreeMap::new()).unwrap_err().kind(),
+        Kind::Config
+    );
     late.epoch = 0;
     assert_eq!(
         parsed(&late)["metadata"]["timestamp"],
