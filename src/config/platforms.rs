@@ -45,6 +45,7 @@ struct RawPlatform {
     unit_folder: Option<String>,
     codec: Option<Codec>,
     signing_keys: Option<KeyRules>,
+    largest_file: Option<u64>,
     /// Take everything that is not said here from this platform, its Dockerfile too.
     like: Option<PlatformId>,
     bootstrap: Option<Bootstrap>,
@@ -77,6 +78,8 @@ pub struct Platform {
     pub codec: Codec,
     /// Which signatures its package manager can check.
     pub signing_keys: KeyRules,
+    /// The length in bytes of the largest file that its package manager unpacks; `None`: any.
+    pub largest_file: Option<u64>,
     /// How to make the base image where no registry answers.
     pub bootstrap: Option<Bootstrap>,
     /// The folder of its Dockerfile below `images/`.
@@ -238,6 +241,7 @@ impl RawPlatform {
             unit_folder: self.unit_folder.or(under.unit_folder),
             codec: self.codec.or(under.codec),
             signing_keys: self.signing_keys.or(under.signing_keys),
+            largest_file: self.largest_file.or(under.largest_file),
             like: self.like.or(under.like),
             bootstrap: self.bootstrap.or(under.bootstrap),
         }
@@ -311,6 +315,7 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
         unit_folder: unit_folder(id, raw.unit_folder)?,
         codec: raw.codec.ok_or_else(|| missing("codec"))?,
         signing_keys: raw.signing_keys.unwrap_or_default(),
+        largest_file: raw.largest_file,
         bootstrap: raw.bootstrap,
         image_folder,
     })

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 use crate::plan::{Dependency, PackageContent, PackagePlan, PlatformPlan};
 
-use super::{Built, PackageSpec, Packager, SegmentStore, contents, packager};
+use super::{Built, PackageSpec, Packager, SegmentStore, check, contents, packager};
 use crate::platform::PackageName;
 use crate::signing::Signer;
 use crate::tree::{Entry, EntryKind, Tree};
@@ -68,6 +68,7 @@ fn write_unsigned(
             }
         };
         contents::add(&mut tree, &package.entries)?;
+        check::sizes(&tree, plan.largest_file)?;
         made.push((package, links, tree));
     }
     check_apart(made.iter().map(|(package, _, tree)| (&package.name, tree)))?;

@@ -128,6 +128,28 @@ pub(super) fn tree(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
+/// No file is larger than the platform's package manager unpacks; `None`: it unpacks any.
+pub(super) fn sizes(tree: &Tree, largest: Option<u64>) -> Result<()> {
+    let Some(largest) = largest else {
+        return Ok(());
+    };
+    for (path, entry) in tree.iter() {
+        if let EntryKind::File { size, .. } = entry.kind
+            && size > largest
+        {
+            let message = format!(
+                "`/{}` of `{}` is {size} bytes, and the platform's package manager unpacks files of at most {largest}",
+                path.escape_debug(),
+                entry.origin
+            );
+            return Err(Error::new(Kind::Build, message)
+                .hint("leave this platform out of `platforms`, split the file, or ship it apart from the package")
+                .hint("`largest-file` in platforms.toml says what a platform's oldest package manager unpacks (rpm before 4.12: less than 4 GiB)"));
+        }
+    }
+    Ok(())
+}
+
 fn malformed(path: &str, origin: &str, what: &str) -> Error {
     Error::new(
         Kind::Conflict,
@@ -215,6 +237,21 @@ mod tests {
         tree.insert("opt/link", entry(EntryKind::Symlink("a\nb".into())))
             .unwrap();
         assert!(super::tree(&tree).is_err());
+    }
+
+    #[test]
+    fn a_file_that_the_platform_does_not_unpack_is_refused_with_its_origin() {
+        let mut tree = Tree::default();
+        let content = Content::Bytes([].into());
+        let kind = EntryKind::File { size: 11, content };
+        tree.insert("opt/x", entry(kind)).unwrap();
+        sizes(&tree, None).unwrap();
+        sizes(&tree, Some(11)).unwrap();
+        let error = sizes(&tree, Some(10)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Build);
+        for said in ["/opt/x", "a.whl", "11 bytes", "at most 10"] {
+            assert!(error.message().contains(said), "{error}");
+        }
     }
 
     #[test]

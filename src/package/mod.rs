@@ -14,6 +14,9 @@ mod fixture;
 #[cfg(test)]
 mod incremental_tests;
 mod kept;
+#[cfg(feature = "real-engine")]
+#[cfg(test)]
+mod large_tests;
 mod payload;
 pub mod read;
 pub mod rpm;

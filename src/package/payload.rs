@@ -27,6 +27,8 @@ pub(super) struct Portion<'a> {
     pub(super) key: Option<Digest>,
     /// About how many bytes it writes.
     pub(super) size: u64,
+    /// Whether it is the payload's first and begins in a way of its own. Such a one isn't kept.
+    pub(super) first: bool,
     /// Writes it.
     pub(super) write: Box<WritePortion<'a>>,
 }
@@ -39,6 +41,7 @@ impl<'a> Portion<'a> {
         Self {
             key: None,
             size: 0,
+            first: false,
             write: Box::new(write),
         }
     }
@@ -202,7 +205,12 @@ impl Workshop<'_> {
     }
 
     fn compress(&self, portion: &Portion<'_>, output: &mut dyn Write) -> io::Result<Record> {
-        let mut writer = PartWriter::new(self.compression, output, portion.size, &self.cores);
+        let part = if portion.first {
+            PartWriter::first
+        } else {
+            PartWriter::new
+        };
+        let mut writer = part(self.compression, output, portion.size, &self.cores);
         let checksums = (portion.write)(&mut writer)?;
         let (_, part) = writer.finish()?;
         Ok(Record { part, checksums })

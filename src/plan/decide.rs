@@ -216,6 +216,7 @@ impl Project<'_> {
             },
             audit: self.config.audit.clone(),
             licenses: self.config.rules.licenses.distributions.clone(),
+            largest_file: platform.largest_file,
             packages,
             signing: self.signing(platform),
             verify: VerifyPlan {

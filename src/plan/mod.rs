@@ -80,6 +80,8 @@ pub struct PlatformPlan {
     pub audit: audit::Policy,
     /// Licences that the configuration states of distributions, by normalised name.
     pub licenses: BTreeMap<String, StatedLicense>,
+    /// The length in bytes of the largest file that its package manager unpacks; `None`: any.
+    pub largest_file: Option<u64>,
     /// The packages, the omnibus first.
     pub packages: Vec<PackagePlan>,
     /// Who signs them; `None`: nobody.

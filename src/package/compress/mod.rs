@@ -115,15 +115,24 @@ enum Encoder<W: Write> {
 
 impl<W: Write> PartWriter<W> {
     /// Compresses what is written to `inner` from here on; `size` is about how many bytes that will
-    /// be.
+    /// be. It can stand anywhere in a stream.
     pub(super) fn new(compression: Compression, inner: W, size: u64, cores: &Arc<Cores>) -> Self {
+        Self::at(false, compression, inner, size, cores)
+    }
+
+    /// The same for a part that nothing stands before: it may begin with any bytes.
+    pub(super) fn first(compression: Compression, inner: W, size: u64, cores: &Arc<Cores>) -> Self {
+        Self::at(true, compression, inner, size, cores)
+    }
+
+    fn at(first: bool, compression: Compression, inner: W, size: u64, cores: &Arc<Cores>) -> Self {
         let Compression { codec, level } = compression;
         let blocks = |inner, method| Encoder::Blocks(BlockWriter::new(inner, method, level, cores));
         let encoder = match codec {
             Codec::Gzip => blocks(inner, gzip::METHOD),
             Codec::Xz => blocks(inner, xz::METHOD),
             Codec::Zstd => {
-                let writer = zstd::PartWriter::new(inner, level, size, cores.take());
+                let writer = zstd::PartWriter::new(inner, level, size, first, cores.take());
                 Encoder::Zstd(Box::new(writer))
             }
         };

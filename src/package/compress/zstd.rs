@@ -8,6 +8,7 @@
 //! So a part begins with blocks written by hand that set them: of 32 equal bytes, which the header
 //! of every archive member has (zeros in tar, the digit 0 in cpio), eight are raw, the others three
 //! matches of eight bytes with the offsets 8, 4 and 1. What follows them is what the encoder is given.
+//! The first part of a frame needs none of this.
 
 use std::io::{self, Write};
 
@@ -83,6 +84,7 @@ pub(super) enum PartWriter<W: Write> {
         inner: W,
         level: u32,
         workers: bool,
+        first: bool,
         start: Vec<u8>,
         place: Place,
     },
@@ -96,12 +98,13 @@ pub(super) enum PartWriter<W: Write> {
 }
 
 impl<W: Write> PartWriter<W> {
-    /// `size` is about how long the part will be in bytes.
-    pub(super) fn new(inner: W, level: u32, size: u64, place: Place) -> Self {
+    /// `size` is about how long the part will be in bytes, `first` whether the frame begins with it.
+    pub(super) fn new(inner: W, level: u32, size: u64, first: bool, place: Place) -> Self {
         Self::Start {
             inner,
             level,
             workers: size >= FOR_WORKERS,
+            first,
             start: Vec::new(),
             place,
         }
@@ -118,10 +121,11 @@ impl<W: Write> PartWriter<W> {
 
     /// Goes on to the rest when the beginning is whole.
     fn begin(&mut self, last: bool) -> io::Result<()> {
-        let Self::Start { start, .. } = self else {
+        let Self::Start { start, first, .. } = self else {
             return Ok(());
         };
-        let Some(run) = run(start) else {
+        let run = run(start);
+        if run.is_none() && !*first {
             if last || start.len() > LONGEST_START {
                 return Err(io::Error::other(format!(
                     "no {RUN} equal bytes in the first {} of a part",
@@ -129,24 +133,28 @@ impl<W: Write> PartWriter<W> {
                 )));
             }
             return Ok(());
-        };
+        }
         let Self::Start {
             mut inner,
             level,
             workers,
-            start,
+            first,
+            mut start,
             place,
         } = std::mem::replace(self, Self::Broken)
         else {
             return Ok(());
         };
-        for piece in start[..run + PIECE].chunks(LARGEST_BLOCK) {
-            inner.write_all(&block_header(RAW, piece.len()))?;
-            inner.write_all(piece)?;
-        }
-        for block in [OFFSET_8, OFFSETS_4_AND_1] {
-            inner.write_all(&block_header(COMPRESSED, block.len()))?;
-            inner.write_all(&block)?;
+        if let Some(run) = run.filter(|_| !first) {
+            for piece in start[..run + PIECE].chunks(LARGEST_BLOCK) {
+                inner.write_all(&block_header(RAW, piece.len()))?;
+                inner.write_all(piece)?;
+            }
+            for block in [OFFSET_8, OFFSETS_4_AND_1] {
+                inner.write_all(&block_header(COMPRESSED, block.len()))?;
+                inner.write_all(&block)?;
+            }
+            start.drain(..run + RUN);
         }
         let mut encoder = zstd::Encoder::new(
             BlocksOnly::new(inner, level),
@@ -158,7 +166,7 @@ impl<W: Write> PartWriter<W> {
         if workers {
             encoder.multithread(WORKERS)?;
         }
-        encoder.write_all(&start[run + RUN..])?;
+        encoder.write_all(&start)?;
         *self = Self::Rest {
             encoder,
             _place: place,

@@ -71,6 +71,7 @@ impl<'a> Data<'a> {
             portions.push(Portion {
                 key: segment.key(self.tree, FORMAT, compression, self.time)?,
                 size: segment.size,
+                first: false,
                 write: Box::new(move |output| self.write_segment(segment, output)),
             });
         }

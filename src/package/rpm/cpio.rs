@@ -3,6 +3,10 @@
 //! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). The order is not the header's, which is
 //! sorted: rpm finds an entry's place in the header by its name. Hard links share an inode
 //! number; the last of their names has the content.
+//!
+//! A package with a large file has *stripped* entries (`rpmlib(LargeFiles)`, rpm 4.12): the number of
+//! the file in the header, which has everything else. Since one new file changes the numbers of
+//! others, such a payload is one portion that isn't kept.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,7 +14,6 @@ use std::io::{self, Write};
 use sha2::Sha256;
 
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
 use crate::package::payload::{HashingReader, Portion};
 use crate::package::segment::{Segment, segments};
 use crate::platform::Compression;
@@ -19,9 +22,15 @@ use crate::tree::{ContentReader, Entry, EntryKind, Tree};
 /// The format of segments, with its version.
 const FORMAT: &str = "rpm 1";
 
+/// Files of so many bytes are large: one byte less than 4 GiB, where rpmbuild begins to say sizes in
+/// 64 bits.
+const LARGE: u64 = u32::MAX as u64;
+
 /// What the header has to know of the payload, sorted by path.
 #[derive(Debug, Default)]
 pub(super) struct Files {
+    /// Whether there are large files.
+    pub(super) large: bool,
     /// The SHA-256 digest of each entry's content, empty for what is no file.
     pub(super) digests: Vec<String>,
     /// The inode number of each entry.
@@ -52,20 +61,9 @@ pub(super) fn time(entry: &Entry, package: u32) -> u32 {
     u32::try_from(entry.time(u64::from(package))).unwrap_or(package)
 }
 
-/// Refuses files above the 4 GiB that the format's eight digits can tell.
-pub(super) fn check_sizes(tree: &Tree) -> Result<()> {
-    let large = tree
-        .iter()
-        .find(|(_, entry)| size(entry) > u64::from(u32::MAX));
-    let Some((path, entry)) = large else {
-        return Ok(());
-    };
-    let size = size(entry);
-    let message = format!(
-        "`/{path}` of `{}` is {size} bytes, and an rpm package holds files below 4 GiB",
-        entry.origin
-    );
-    Err(Error::new(Kind::Build, message).hint("ship such data apart from the application"))
+/// Whether a tree has a file whose size `newc` can't tell.
+pub(super) fn has_large_files(tree: &Tree) -> bool {
+    tree.iter().any(|(_, entry)| size(entry) >= LARGE)
 }
 
 /// A tree in the order of its archive. Owners stand by name in the header, and as 0 here.
@@ -74,16 +72,25 @@ pub(super) struct Archive<'a> {
     time: u32,
     segments: Vec<Segment<'a>>,
     hard_links: BTreeMap<&'a str, Vec<&'a str>>,
+    /// The numbers of the files in the header, where there are large ones.
+    numbers: Option<BTreeMap<&'a str, u32>>,
 }
 
 impl<'a> Archive<'a> {
-    /// The archive of a tree in a package of this time.
-    pub(super) fn of(tree: &'a Tree, time: u32) -> Self {
+    /// The archive of a tree in a package of this time, stripped when it has large files.
+    pub(super) fn of(tree: &'a Tree, time: u32, large: bool) -> Self {
+        let mut segments = segments(tree);
+        let numbers = large.then(|| {
+            segments = vec![one(&segments)];
+            let paths = tree.iter().map(|(path, _)| path);
+            paths.zip(0..).collect()
+        });
         Self {
             tree,
             time,
-            segments: segments(tree),
+            segments,
             hard_links: tree.hard_links(),
+            numbers,
         }
     }
 
@@ -94,6 +101,7 @@ impl<'a> Archive<'a> {
             portions.push(Portion {
                 key: segment.key(self.tree, FORMAT, compression, u64::from(self.time))?,
                 size: segment.size,
+                first: self.numbers.is_some(),
                 write: Box::new(move |output| self.write_segment(segment, output)),
             });
         }
@@ -119,7 +127,10 @@ impl<'a> Archive<'a> {
             let paths = segment.entries.iter().map(|(path, _)| *path);
             digests.extend(paths.zip(checksums));
         }
-        let mut files = Files::default();
+        let mut files = Files {
+            large: self.numbers.is_some(),
+            ..Files::default()
+        };
         let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
         for (number, (path, entry)) in (1..).zip(self.tree.iter()) {
             let inode = *numbers.entry(file_of(path, entry)).or_insert(number);
@@ -148,7 +159,7 @@ impl<'a> Archive<'a> {
             before.push(digests.len());
             let complete = before.len() == links;
             let size = if complete { size(entry) } else { 0 };
-            let header = Member {
+            let member = Member {
                 name: &format!("./{path}"),
                 inode: if links == 1 { number } else { inode(file) },
                 mode: mode(entry),
@@ -156,7 +167,10 @@ impl<'a> Archive<'a> {
                 time,
                 size,
             };
-            header.write(output)?;
+            match &self.numbers {
+                None => member.write(output)?,
+                Some(numbers) => stripped(numbers.get(path).copied(), output)?,
+            }
             let digest = match &entry.kind {
                 EntryKind::File { content, .. } if complete => {
                     let named = |error: io::Error| {
@@ -186,6 +200,16 @@ impl<'a> Archive<'a> {
         }
         Ok(digests)
     }
+}
+
+/// These segments as one, which is the package's own.
+fn one<'a>(segments: &[Segment<'a>]) -> Segment<'a> {
+    let mut one = Segment::default();
+    for segment in segments {
+        one.size += segment.size;
+        one.entries.extend_from_slice(&segment.entries);
+    }
+    one
 }
 
 /// The path that holds the content of an entry.
@@ -242,29 +266,15 @@ impl Member<'_> {
     }
 }
 
+/// Writes the header of an entry that has a number in the package's header.
+fn stripped(number: Option<u32>, output: &mut dyn Write) -> io::Result<()> {
+    let number = number.ok_or_else(|| io::Error::other("a file has no number"))?;
+    write!(output, "07070X{number:08x}")?;
+    pad(output, 6 + 8)
+}
+
 /// Everything begins at a multiple of four bytes.
 fn pad(output: &mut dyn Write, length: u64) -> io::Result<()> {
     let missing = length.next_multiple_of(4) - length;
     output.write_all(&[0; 3][..usize::try_from(missing).unwrap_or(0)])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::Content;
-
-    #[test]
-    fn a_file_that_eight_digits_can_not_tell_is_refused() {
-        let insert = |size| {
-            let content = Content::Bytes([].into());
-            let kind = EntryKind::File { size, content };
-            let mut tree = Tree::default();
-            tree.insert("opt/x", Entry::new(0o644, kind, "a.whl".into()))
-                .unwrap();
-            check_sizes(&tree)
-        };
-        insert(u64::from(u32::MAX)).unwrap();
-        let error = insert(u64::from(u32::MAX) + 1).unwrap_err();
-        assert!(error.message().contains("/opt/x") && error.message().contains("a.whl"));
-    }
 }

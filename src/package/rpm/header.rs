@@ -98,6 +98,7 @@ pub(super) mod tag {
     pub(in super::super) const PAYLOAD_FLAGS: u32 = 1126;
     pub(in super::super) const POST_TRANSACTION: u32 = 1152;
     pub(in super::super) const POST_TRANSACTION_PROGRAM: u32 = 1154;
+    pub(in super::super) const LONG_FILE_SIZES: u32 = 5008;
     pub(in super::super) const LONG_SIZE: u32 = 5009;
     pub(in super::super) const FILE_DIGEST_ALGORITHM: u32 = 5011;
     pub(in super::super) const RECOMMEND_NAME: u32 = 5046;
@@ -163,11 +164,16 @@ impl Header {
         self.put(tag, INT32, bytes.len() / 4, bytes);
     }
 
+    pub(super) fn int64s(&mut self, tag: u32, numbers: impl IntoIterator<Item = u64>) {
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(u64::to_be_bytes).collect();
+        self.put(tag, INT64, bytes.len() / 8, bytes);
+    }
+
     /// A size in bytes, under the long tag when it needs more than 32 bits.
     pub(super) fn size(&mut self, tag: u32, long_tag: u32, size: u64) {
         match u32::try_from(size) {
             Ok(size) => self.int32s(tag, [size]),
-            Err(_) => self.put(long_tag, INT64, 1, size.to_be_bytes().to_vec()),
+            Err(_) => self.int64s(long_tag, [size]),
         }
     }
 

@@ -38,8 +38,8 @@ pub(super) fn architecture(spec: &PackageSpec) -> &'static str {
     spec.architecture.map_or("noarch", Arch::machine)
 }
 
-/// Everything that does not depend on the files.
-pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
+/// Everything that does not depend on the files, but for whether there are large ones.
+pub(super) fn of(spec: &PackageSpec, time: u32, large: bool) -> Result<Header> {
     let mut header = Header::default();
     let version = &spec.version;
     check::version_part("version", &version.upstream, b".+~^_")?;
@@ -85,7 +85,7 @@ pub(super) fn of(spec: &PackageSpec, time: u32) -> Result<Header> {
     header.string(tag::PAYLOAD_FLAGS, &spec.compression.level.to_string());
     header.string(tag::ENCODING, "utf-8");
     add_provides(&mut header, spec)?;
-    add_requires(&mut header, spec)?;
+    add_requires(&mut header, spec, large)?;
     add_relations(&mut header, &spec.relations)?;
     add_scripts(&mut header, spec);
     add_changelog(&mut header, spec, time);
@@ -239,7 +239,7 @@ fn add_changelog(header: &mut Header, spec: &PackageSpec, time: u32) {
 }
 
 /// What it depends on and the features of rpm that it uses, each once, sorted.
-fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
+fn add_requires(header: &mut Header, spec: &PackageSpec, large: bool) -> Result<()> {
     let mut requires = BTreeSet::new();
     for needed in &spec.depends {
         requires.insert(Dependency::parse(needed)?);
@@ -267,6 +267,7 @@ fn add_requires(header: &mut Header, spec: &PackageSpec) -> Result<()> {
             "4.12.0-1",
             requires.iter().any(|it| it.name.starts_with('(')),
         ),
+        ("LargeFiles", "4.12.0-1", large),
         ("CaretInVersions", "4.15.0-1", version_has('^', &requires)),
         ("PayloadIsXz", "5.2-1", spec.compression.codec == Codec::Xz),
         (
@@ -324,9 +325,13 @@ pub(super) fn add_files(header: &mut Header, tree: &Tree, files: &Files, time: u
         tag::DIR_INDEXES,
         tree.iter().map(|(path, _)| folder_of(path)),
     );
-    // Sizes and modes were checked to fit, and the type bits are the upper four of sixteen.
-    let sizes = entries().map(|entry| u32::try_from(cpio::size(entry)).unwrap_or(u32::MAX));
-    header.int32s(tag::FILE_SIZES, sizes);
+    let sizes: Vec<u64> = entries().map(cpio::size).collect();
+    let short = sizes.iter().map(|size| u32::try_from(*size).ok());
+    match short.collect::<Option<Vec<u32>>>().filter(|_| !files.large) {
+        Some(sizes) => header.int32s(tag::FILE_SIZES, sizes),
+        None => header.int64s(tag::LONG_FILE_SIZES, sizes),
+    }
+    // The type bits are the upper four of sixteen.
     let modes = entries().map(|entry| u16::try_from(cpio::mode(entry)).unwrap_or(u16::MAX));
     header.int16s(tag::FILE_MODES, modes);
     header.int16s(tag::FILE_RDEVS, std::iter::repeat_n(0, tree.len()));

@@ -56,8 +56,7 @@ impl Packager for Rpm {
     /// Writes the package. It owns what the tree names, and no folder above that.
     ///
     /// Fails with [`Kind::Config`] when a field can't stand in a header or a dependency is not
-    /// understood, with [`Kind::Conflict`] when a path can't stand in a package, with
-    /// [`Kind::Build`] when a file is larger than the payload's format allows.
+    /// understood, with [`Kind::Conflict`] when a path can't stand in a package.
     fn write_with(
         &self,
         spec: &PackageSpec,
@@ -65,35 +64,45 @@ impl Packager for Rpm {
         segments: &SegmentStore,
         path: &Path,
     ) -> Result<Artifact> {
-        let time = u32::try_from(spec.epoch).map_err(|_too_late| too_late(spec.epoch))?;
-        let mut header = metadata::of(spec, time)?;
-        check::tree(tree)?;
-        cpio::check_sizes(tree)?;
-        Artifact::commit(path, self.file_name(spec), |output| {
-            let failed = |error: io::Error| Error::io("write", path, &error);
-            let archive = Archive::of(tree, time);
-            let portions = archive.portions(spec.compression).map_err(failed)?;
-            let payload = Payload::make(path, spec.compression, segments, &portions)?;
-            let files = archive.files(payload.checksums());
-            metadata::add_files(&mut header, tree, &files, time);
-            let mut digest = DigestWriter::new(io::sink());
-            payload.copy_to(&mut digest).map_err(failed)?;
-            metadata::add_payload(&mut header, &digest.finish().0);
-            let header = header.encode(Region::Immutable);
-            let signature = signature(&header, &payload).map_err(failed)?;
-            let mut write = || {
-                output.write_all(&lead(spec))?;
-                output.write_all(&signature)?;
-                output.write_all(&header)?;
-                payload.copy_to(output)
-            };
-            write().map_err(failed)
-        })
+        write(spec, tree, segments, path, cpio::has_large_files(tree))
     }
 
     fn sign(&self, path: &Path, file_name: &str, signer: &Signer) -> Result<Artifact> {
         sign::sign(path, file_name, signer)
     }
+}
+
+/// Writes the package, in the form for large files or not.
+fn write(
+    spec: &PackageSpec,
+    tree: &Tree,
+    segments: &SegmentStore,
+    path: &Path,
+    large: bool,
+) -> Result<Artifact> {
+    let time = u32::try_from(spec.epoch).map_err(|_too_late| too_late(spec.epoch))?;
+    let mut header = metadata::of(spec, time, large)?;
+    check::tree(tree)?;
+    Artifact::commit(path, Rpm.file_name(spec), |output| {
+        let failed = |error: io::Error| Error::io("write", path, &error);
+        let archive = Archive::of(tree, time, large);
+        let portions = archive.portions(spec.compression).map_err(failed)?;
+        let payload = Payload::make(path, spec.compression, segments, &portions)?;
+        let files = archive.files(payload.checksums());
+        metadata::add_files(&mut header, tree, &files, time);
+        let mut digest = DigestWriter::new(io::sink());
+        payload.copy_to(&mut digest).map_err(failed)?;
+        metadata::add_payload(&mut header, &digest.finish().0);
+        let header = header.encode(Region::Immutable);
+        let signature = signature(&header, &payload).map_err(failed)?;
+        let mut write = || {
+            output.write_all(&lead(spec))?;
+            output.write_all(&signature)?;
+            output.write_all(&header)?;
+            payload.copy_to(output)
+        };
+        write().map_err(failed)
+    })
 }
 
 fn too_late(epoch: u64) -> Error {

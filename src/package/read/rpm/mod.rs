@@ -131,13 +131,22 @@ fn describe(path: &Path, tags: &Tags<'_>) -> Result<Package> {
     })
 }
 
-/// How many bytes of each file stand in the payload, by its number in the header.
+/// How many bytes of each file stand in the payload, by its number in the header: those of a file with
+/// several names stand with the last.
 fn payload_sizes(files: &[File]) -> Vec<u64> {
-    let size = |file: &File| match &file.kind {
+    let mut last_names: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, file) in files.iter().enumerate() {
+        if let FileKind::HardLink(first) = &file.kind {
+            last_names.insert(first, index);
+        }
+    }
+    let size = |(index, file): (usize, &File)| match &file.kind {
         FileKind::Symlink(target) => target.len() as u64,
+        FileKind::File if last_names.contains_key(file.path.as_str()) => 0,
+        FileKind::HardLink(first) if last_names.get(first.as_str()) != Some(&index) => 0,
         _ => file.size,
     };
-    files.iter().map(size).collect()
+    files.iter().enumerate().map(size).collect()
 }
 
 /// The entries of the payload with their bytes, as they stand there.
