@@ -2,6 +2,7 @@
 //!
 //! Needs the right to mount a file system in memory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,6 +72,49 @@ fn a_full_disk_for_packages() {
     assert_eq!(project.packages(platform::first_asked().id).len(), 3);
 }
 
+/// How much room there is for the packages that come after, in bytes: none, and less than they take.
+const ROOM: [u64; 3] = [0, 1 << 16, 1 << 19];
+
+#[test]
+fn a_disk_that_fills_up_keeps_the_earlier_packages() {
+    let (project, disk) = (sample(), SmallDisk::mount("256m"));
+    std::os::unix::fs::symlink(disk.path(), project.root().join("packages")).expect("a link");
+    let build = ["--sysbase", platform::first_asked().id];
+    project.run(&build).succeeded();
+    let contents = || {
+        let read = |path: PathBuf| {
+            let bytes = fs_err::read(&path).expect("it can be read");
+            (path, bytes)
+        };
+        let files = files_below(disk.path()).into_iter();
+        files.map(read).collect::<BTreeMap<PathBuf, Vec<u8>>>()
+    };
+    let before = contents();
+    assert!(before.len() > 3, "{:?}", before.keys());
+    project.replace(
+        "src/mytool/__init__.py",
+        "1.4.2\"",
+        "1.4.2\"\n\nANOTHER = True",
+    );
+    project.commit();
+    for room in ROOM {
+        disk.leave(room);
+        let run = project.run(&build).ended_with(7);
+        let run = run.said(&["No space left on device", "hint: "]);
+        assert_eq!(containers_of(run.process), Vec::<String>::new());
+        assert!(
+            contents() == before,
+            "{room} bytes: {:?}",
+            files_below(disk.path())
+        );
+    }
+    disk.grow();
+    project.run(&build).succeeded();
+    let after = contents();
+    assert!(after.keys().eq(before.keys()), "{:?}", after.keys());
+    assert!(after != before);
+}
+
 #[test]
 fn a_full_disk_for_temporary_files() {
     let (project, disk) = (sample(), SmallDisk::mount("64k"));
@@ -117,6 +161,9 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// A page of memory in bytes; a file takes whole ones.
+const PAGE: u64 = 4096;
+
 /// A file system in memory with little room; gone at the end of its scope.
 struct SmallDisk {
     folder: tempfile::TempDir,
@@ -139,6 +186,16 @@ impl SmallDisk {
     /// Makes room.
     fn grow(&self) {
         self.mount_with(&["-o", "remount,size=256m"]);
+    }
+
+    /// Leaves this many bytes free, in whole pages.
+    fn leave(&self, room: u64) {
+        let pages = |path: &PathBuf| {
+            let metadata = fs_err::metadata(path).expect("it is there");
+            metadata.len().next_multiple_of(PAGE)
+        };
+        let used: u64 = files_below(self.path()).iter().map(pages).sum();
+        self.mount_with(&["-o", &format!("remount,size={}", used + room)]);
     }
 
     fn mount_with(&self, words: &[&str]) {
