@@ -1,10 +1,10 @@
-//! The same inputs make the same bytes: in another folder, from empty caches, for another user; for
-//! bundles of all kinds by the program's own means.
+//! The same inputs make the same bytes, for bundles of all kinds: for somebody else, elsewhere, at
+//! another time, from empty caches; and by the program's own means.
 
-use std::path::Path;
-use std::process::Command;
+use std::time::{Duration, SystemTime};
 
-use crate::support::platform;
+use crate::support::elsewhere::{Elsewhere, KERNEL, OFFLINE_AHEAD};
+use crate::support::platform::{self, Platform};
 use crate::support::program;
 use crate::support::project::Project;
 
@@ -18,70 +18,6 @@ MarkupSafe==3.0.2
 requests==2.32.3
 urllib3==2.3.0
 ";
-
-#[test]
-fn same_inputs_same_bytes() {
-    let asked = platform::asked_of(&["debian-12", "rocky-9"]);
-    if asked.is_empty() {
-        return;
-    }
-    let list = platform::warm_all(&asked);
-    let one = pinned();
-    one.run(&["--sysbase", &list]).succeeded();
-
-    let two = pinned();
-    let other = tempfile::tempdir().expect("a temporary folder can be made");
-    for kind in ["bases", "builders"] {
-        copy_records(
-            &program::cache().join("v1").join(kind),
-            &other.path().join("v1").join(kind),
-        );
-    }
-    // Through a shell, as a process sets the mask of its children by being it.
-    let mut command = Command::new("/bin/sh");
-    command.args([
-        "-c",
-        "umask 077; chmod -R g-rwx,o-rwx .; exec \"$0\" \"$@\"",
-    ]);
-    let inner = two.program(&["--sysbase", &list]);
-    command
-        .arg(inner.get_program())
-        .args(inner.get_args())
-        .current_dir(two.root())
-        .env_clear();
-    command.envs(
-        inner
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    command
-        .env("OMNIBUILD_CACHE_DIR", other.path())
-        .env("HOME", other.path())
-        .env("TZ", "Pacific/Chatham")
-        .env("LANG", "de_DE.UTF-8")
-        .env("USER", "somebody")
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let run = program::run(command).succeeded();
-    assert!(
-        !run.stderr.contains("wheels: reused"),
-        "its caches were empty:\n{}",
-        run.stderr
-    );
-
-    for platform in &asked {
-        assert_eq!(one.packages(platform.id).len(), 3);
-        let names = one.artifacts(platform.id);
-        assert_eq!(names, two.artifacts(platform.id));
-        for name in &names {
-            let read = |project: &Project| {
-                fs_err::read(project.package(*platform, name)).expect("a package can be read")
-            };
-            assert!(read(&one) == read(&two), "{name} differs");
-        }
-    }
-}
 
 fn pinned() -> Project {
     let project = Project::copy_of("mytool");
@@ -101,23 +37,6 @@ fn pinned() -> Project {
     project
 }
 
-/// Which base and builder a platform has; the engine has the images.
-fn copy_records(from: &Path, to: &Path) {
-    fs_err::create_dir_all(to).expect("a folder");
-    let mut copied = 0;
-    for entry in fs_err::read_dir(from).expect("there are records") {
-        let path = entry.expect("the folder can be read").path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
-            fs_err::copy(&path, to.join(path.file_name().unwrap_or_default())).expect("a copy");
-            copied += 1;
-        }
-    }
-    assert!(copied > 0, "no records in {}", from.display());
-}
-
 /// A project of these sources, with pinned build requirements.
 fn bundle(name: &str, sources: &[(String, String)]) -> Project {
     let pyproject = format!(
@@ -134,8 +53,36 @@ fn bundle(name: &str, sources: &[(String, String)]) -> Project {
     Project::of(&own.into_iter().chain(sources).collect::<Vec<_>>())
 }
 
+/// Compiles, and tells what it sees.
+const SETUP: &str = "\
+import os, sys, time
+from setuptools import Extension, setup
+print('witness', os.uname().release, len(os.sched_getaffinity(0)), int(time.time()), file=sys.stderr)
+setup(ext_modules=[Extension('native', ['native.c'])])
+";
+
+const EXTENSION: &str = "\
+#include <Python.h>
+static struct PyModuleDef module = { PyModuleDef_HEAD_INIT, \"native\", __FILE__, -1, NULL };
+PyMODINIT_FUNC PyInit_native(void) { return PyModule_Create(&module); }
+";
+
+/// The build saw another kernel, one processor, and another year.
+fn assert_witnessed(log: &str) {
+    let line = log.lines().find_map(|line| line.split_once("witness "));
+    let (_, line) = line.unwrap_or_else(|| panic!("the build says nothing of what it saw:\n{log}"));
+    let [kernel, processors, time] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{line}");
+    };
+    assert_eq!((kernel, processors), (KERNEL, "1"));
+    let ahead = Duration::from_secs(OFFLINE_AHEAD - 86_400);
+    let least = (SystemTime::now() + ahead).duration_since(SystemTime::UNIX_EPOCH);
+    let time: u64 = time.parse().expect("a number of seconds");
+    assert!(time > least.expect("it is after 1970").as_secs(), "{line}");
+}
+
 #[test]
-fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
+fn bundles_of_all_kinds_have_the_same_bytes_elsewhere_and_again() {
     let asked = platform::asked_of(&["debian-12", "rocky-9"]);
     if asked.is_empty() {
         return;
@@ -148,7 +95,11 @@ fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
             file(&path, &format!("X = {number}\n"))
         })
         .collect();
+    let compiled = [("setup.py", SETUP), ("native.c", EXTENSION)];
+    let [setup, source] = compiled.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let package = file("compiled_thing/__init__.py", "from native import *\n");
     let bundles = [
+        bundle("compiled", &[setup, source, package]),
         pinned(),
         bundle("pure", &[file("pure_thing/__init__.py", "X = 1\n")]),
         bundle(
@@ -168,8 +119,25 @@ fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
             ],
         ),
     ];
-    for project in bundles {
+    let elsewhere = Elsewhere::new();
+    for (number, project) in bundles.iter().enumerate() {
         project.run(&["--sysbase", &list]).succeeded();
+        elsewhere.bring(project);
+        elsewhere.assert_other_than(project);
+        let run = elsewhere.run(&["--sysbase", &list]).succeeded();
+        assert!(
+            number > 0 || !run.stderr.contains("wheels: reused"),
+            "its caches were empty:\n{}",
+            run.stderr
+        );
+        for platform in &asked {
+            assert_same(project, &elsewhere, *platform);
+            if number == 0 {
+                let log = format!(".omnibuild/logs/{}.log", platform.id);
+                let log = fs_err::read_to_string(elsewhere.project().join(log));
+                assert_witnessed(&log.expect("there is a log"));
+            }
+        }
         let run = project.run(&["verify", "--rebuild", "--sysbase", &list]);
         let run = run.succeeded();
         let same = run.stderr.matches("all with the same bytes").count();
@@ -177,29 +145,43 @@ fn bundles_of_all_kinds_are_built_again_with_the_same_bytes() {
     }
 }
 
-/// The same bytes for a time that is the commit's, the first, and one that is yet to come.
+/// All packages, and what is told of them.
+fn assert_same(project: &Project, elsewhere: &Elsewhere, platform: Platform) {
+    let names = project.artifacts(platform.id);
+    assert!(!project.packages(platform.id).is_empty(), "{names:?}");
+    let other = elsewhere.project().join("packages").join(platform.id);
+    let count = fs_err::read_dir(&other).expect("packages").count();
+    assert_eq!(count, names.len(), "{}", other.display());
+    for name in names {
+        let [here, there] = [project.package(platform, &name), other.join(&name)]
+            .map(|path| fs_err::read(path).expect("a package can be read"));
+        assert!(here == there, "{name} differs");
+    }
+}
+
+/// The same bytes for a time that is the commit's, the first, and one that is yet to come. What is no
+/// time is refused: `a_garbage_epoch_is_refused` of the fast tests.
 #[test]
 fn any_time_of_the_build_gives_the_same_bytes_again() {
-    let platform = platform::first_asked();
-    platform::warm(platform);
-    let project = bundle(
-        "timed",
-        &[("src/timed.py".to_owned(), "X = 1\n".to_owned())],
-    );
-    let mut seen = std::collections::BTreeSet::new();
-    for epoch in [None, Some("0"), Some("4000000000")] {
-        let run = |words: &[&str]| {
-            let mut command = project.program(&[words, &["--sysbase", platform.id]].concat());
-            match epoch {
-                Some(epoch) => command.env("SOURCE_DATE_EPOCH", epoch),
-                None => command.env_remove("SOURCE_DATE_EPOCH"),
+    for platform in platform::asked_of(&["debian-12", "rocky-9"]) {
+        platform::warm(platform);
+        let sources = ("src/timed.py".to_owned(), "X = 1\n".to_owned());
+        let project = bundle("timed", &[sources]);
+        let mut seen = std::collections::BTreeSet::new();
+        for epoch in [None, Some("0"), Some("4000000000")] {
+            let run = |words: &[&str]| {
+                let mut command = project.program(&[words, &["--sysbase", platform.id]].concat());
+                match epoch {
+                    Some(epoch) => command.env("SOURCE_DATE_EPOCH", epoch),
+                    None => command.env_remove("SOURCE_DATE_EPOCH"),
+                };
+                program::run(command).succeeded()
             };
-            program::run(command).succeeded()
-        };
-        run(&[]);
-        run(&["verify", "--rebuild"]).said(&["all with the same bytes"]);
-        let name = project.packages(platform.id).remove(0);
-        seen.insert(fs_err::read(project.package(platform, &name)).expect("a package"));
+            run(&[]);
+            run(&["verify", "--rebuild"]).said(&["all with the same bytes"]);
+            let name = project.packages(platform.id).remove(0);
+            seen.insert(fs_err::read(project.package(platform, &name)).expect("a package"));
+        }
+        assert_eq!(seen.len(), 3, "the time is in the packages");
     }
-    assert_eq!(seen.len(), 3, "the time is in the packages");
 }

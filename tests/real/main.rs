@@ -10,6 +10,7 @@
 mod support {
     //! What the tests share.
 
+    pub(crate) mod elsewhere;
     pub(crate) mod engine;
     pub(crate) mod index;
     pub(crate) mod platform;

@@ -102,7 +102,8 @@ fn join(mut program: UnixStream, mut engine: UnixStream, holding: &Sender<Held>)
     engine.shutdown(std::net::Shutdown::Write).ok();
 }
 
-fn engine_socket() -> PathBuf {
+/// The engine's socket.
+pub(crate) fn engine_socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     let host = if host.is_empty() {
         "unix:///var/run/docker.sock"
