@@ -228,7 +228,7 @@ impl Source {
             })?;
             let metadata = fs::symlink_metadata(entry.path())?;
             let (link, content) = if kind.is_symlink() {
-                let target = fs::read_link(entry.path())?.to_string_lossy().into_owned();
+                let target = super::project_files::link_target(entry.path())?;
                 let value = format!("link {target}");
                 (Some(target), value)
             } else if kind.is_file() {

@@ -205,14 +205,24 @@ fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> 
             .hint("rename the file")
         })?;
         let made = if entry.path_is_symlink() {
-            let target = fs::read_link(entry.path())?;
-            OverlayEntry::Link(target.to_string_lossy().into_owned())
+            OverlayEntry::Link(link_target(entry.path())?)
         } else {
             OverlayEntry::File(file(root, &format!("{folder}/{below}"))?)
         };
         entries.insert(below.to_owned(), made);
     }
     Ok(entries)
+}
+
+/// What a symbolic link says. Packages hold UTF-8 only, and another target would be another link.
+pub(super) fn link_target(link: &Path) -> Result<String> {
+    let target = fs::read_link(link)?.into_os_string().into_string();
+    target.map_err(|target| {
+        let link = link.display();
+        let message = format!("the link `{link}` leads to {target:?}, which is not UTF-8");
+        Error::new(Kind::Config, message)
+            .hint("rename what it leads to: packages can only hold UTF-8 names")
+    })
 }
 
 /// The licence files in the project's folder.
@@ -328,6 +338,35 @@ mod tests {
             assert!(error.message().contains(said), "{error}");
         }
         assert_eq!(file(&root, "absent").unwrap_err().kind(), Kind::Missing);
+    }
+
+    #[test]
+    fn a_link_or_a_name_that_is_no_utf8_is_refused_and_not_changed() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        let etc = root.join("o/generic/etc");
+        fs::create_dir_all(&etc).unwrap();
+        let link = |target: &[u8]| {
+            let link = etc.join("link");
+            drop(fs::remove_file(&link));
+            fs_err::os::unix::fs::symlink(OsStr::from_bytes(target), &link).unwrap();
+            overlay(&root, "o")
+        };
+        let entries = link("größe %x \\ ".as_bytes()).unwrap();
+        let OverlayEntry::Link(target) = &entries["generic/etc/link"] else {
+            panic!("no link");
+        };
+        assert_eq!(target, "größe %x \\ ");
+        let error = link(b"caf\xe9").unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        for said in ["generic/etc/link", "caf\\xE9", "not UTF-8"] {
+            assert!(error.message().contains(said), "{error}");
+        }
+        fs::remove_file(etc.join("link")).unwrap();
+        fs::write(etc.join(OsStr::from_bytes(b"caf\xe9")), "").unwrap();
+        assert_eq!(overlay(&root, "o").unwrap_err().kind(), Kind::Config);
     }
 
     #[test]

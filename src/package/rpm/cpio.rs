@@ -2,7 +2,8 @@
 //!
 //! Names begin with `./` (`rpmlib(PayloadFilesHavePrefix)`). The order is not the header's, which is
 //! sorted: rpm finds an entry's place in the header by its name. Hard links share an inode
-//! number; the last of their names has the content.
+//! number and stand one after another in the header's order, since rpm takes any other entry for the
+//! end of them; the last of their names has the content.
 //!
 //! A package with a large file has *stripped* entries (`rpmlib(LargeFiles)`, rpm 4.12): the number of
 //! the file in the header, which has everything else. Since one new file changes the numbers of
@@ -79,7 +80,11 @@ pub(super) struct Archive<'a> {
 impl<'a> Archive<'a> {
     /// The archive of a tree in a package of this time, stripped when it has large files.
     pub(super) fn of(tree: &'a Tree, time: u32, large: bool) -> Self {
+        let hard_links = tree.hard_links();
         let mut segments = segments(tree);
+        for segment in &mut segments {
+            put_names_together(segment, &hard_links);
+        }
         let numbers = large.then(|| {
             segments = vec![one(&segments)];
             let paths = tree.iter().map(|(path, _)| path);
@@ -89,7 +94,7 @@ impl<'a> Archive<'a> {
             tree,
             time,
             segments,
-            hard_links: tree.hard_links(),
+            hard_links,
             numbers,
         }
     }
@@ -199,6 +204,29 @@ impl<'a> Archive<'a> {
             }
         }
         Ok(digests)
+    }
+}
+
+/// Puts all names of a file, sorted, where the first of them stands.
+fn put_names_together<'a>(segment: &mut Segment<'a>, hard_links: &BTreeMap<&'a str, Vec<&'a str>>) {
+    let mut sets: BTreeMap<&str, Vec<(&str, &Entry)>> = BTreeMap::new();
+    for (path, entry) in &segment.entries {
+        let file = file_of(path, entry);
+        if hard_links.contains_key(file) {
+            sets.entry(file).or_default().push((path, entry));
+        }
+    }
+    if sets.is_empty() {
+        return;
+    }
+    for (path, entry) in std::mem::take(&mut segment.entries) {
+        let file = file_of(path, entry);
+        if !hard_links.contains_key(file) {
+            segment.entries.push((path, entry));
+        } else if let Some(mut names) = sets.remove(file) {
+            names.sort_by_key(|(path, _)| *path);
+            segment.entries.extend(names);
+        }
     }
 }
 

@@ -107,6 +107,32 @@ fn rpm_installs_verifies_and_removes_it_in_every_codec() {
     }
 }
 
+#[test]
+fn files_between_the_names_of_a_file_are_unpacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::default();
+    for name in ["opt/a.x", "opt/b", "opt/d", "opt/f"] {
+        fixture::file(&mut tree, name, 0o644, name.as_bytes());
+    }
+    for name in ["opt/c", "opt/e.a"] {
+        fixture::another_name(&mut tree, name, "opt/a.x");
+    }
+    let path = written(folder.path(), &fixture::spec(Codec::Gzip), &tree);
+    let root = Root::new();
+    root.install(&path);
+    assert_eq!(root.rpm(&["-V", "acme-tool"]), "");
+    let listed = run(
+        "sh",
+        &[
+            "-c",
+            "rpm2archive -n - < \"$1\" | tar -t",
+            "sh",
+            path.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(listed.lines().count(), 6, "{listed}");
+}
+
 /// What a package with a file of 4 GiB is like, at a size that every run of the tests can have.
 #[test]
 fn rpm_installs_and_verifies_the_form_for_large_files_in_every_codec() {
