@@ -17,6 +17,8 @@ mod kept;
 #[cfg(feature = "real-engine")]
 #[cfg(test)]
 mod large_tests;
+#[cfg(test)]
+mod name_tests;
 mod payload;
 pub mod read;
 pub mod rpm;

@@ -218,8 +218,8 @@ fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> 
 pub(super) fn link_target(link: &Path) -> Result<String> {
     let target = fs::read_link(link)?.into_os_string().into_string();
     target.map_err(|target| {
-        let link = link.display();
-        let message = format!("the link `{link}` leads to {target:?}, which is not UTF-8");
+        let (link, target) = (link.display(), target.as_encoded_bytes().escape_ascii());
+        let message = format!("the link `{link}` leads to `{target}`, which is not UTF-8");
         Error::new(Kind::Config, message)
             .hint("rename what it leads to: packages can only hold UTF-8 names")
     })
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(target, "größe %x \\ ");
         let error = link(b"caf\xe9").unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
-        for said in ["generic/etc/link", "caf\\xE9", "not UTF-8"] {
+        for said in ["generic/etc/link", "caf\\xe9", "not UTF-8"] {
             assert!(error.message().contains(said), "{error}");
         }
         fs::remove_file(etc.join("link")).unwrap();
