@@ -2,13 +2,15 @@
 """Compares omnibuild with a plain script of the kind people write, whole process against whole process.
 
 The plain script runs in one container of the same builder image: `pip wheel`, `python -m venv`,
-`pip install --no-index`, `dpkg-deb --build` with its default compression. It does everything again
-each time, as such scripts do. Both get the same input on the same machine in the same run, by
+`pip install --no-index`, then `dpkg-deb --build` or `rpmbuild -bb`, each with its default compression.
+It does everything again each time, as such scripts do. Both get the same input on the same machine in the same run, by
 turns; the table has medians and their ratios, which say more than seconds do on a busy machine.
 
     cold wheels        the builder image is there, and nothing else
     one line changed   a commit that adds a line to the application
     nothing changed    the same command again
+
+The bundle `pins` is the sample with a list of 68 distributions beside it.
 
 Peak memory is that of omnibuild itself (wait4(2), what `/usr/bin/time -v` shows as maximum
 resident set size): the engine and its containers are not in it, for either side.
@@ -40,18 +42,35 @@ PROXIES += [name.upper() for name in PROXIES]
 PLAIN_SCRIPT = """
 set -eu
 PYTHON=/usr/lib/omnibuild/python/bin/python
-if [ -f /source/.bench-list ]; then
-    set -- -r /source/requirements.txt
-    wheels="$*"
-else
-    # pip may write into the source
-    cp -r /source /tmp/source
-    wheels=/tmp/source
-    set -- "$NAME"
-fi
-$PYTHON -m pip wheel --no-cache-dir --use-pep517 --wheel-dir /tmp/wheels $wheels
+list=
+if [ -f /source/.bench-list ]; then list="-r /source/requirements.txt"; fi
+# pip may write into the source
+cp -r /source /tmp/source
+$PYTHON -m pip wheel --no-cache-dir --use-pep517 --wheel-dir /tmp/wheels $list ${APPLICATION:+/tmp/source}
 $PYTHON -m venv "/opt/$NAME"
-"/opt/$NAME/bin/pip" install --no-index --find-links /tmp/wheels "$@"
+"/opt/$NAME/bin/pip" install --no-index --find-links /tmp/wheels $list $APPLICATION
+if ! command -v dpkg-deb; then
+    cat >/tmp/bundle.spec <<END
+Name: python-$NAME
+Version: 1
+Release: 1
+Summary: $NAME
+License: MIT
+AutoReqProv: no
+%global debug_package %{nil}
+%global __os_install_post %{nil}
+%description
+$NAME
+%install
+mkdir -p %{buildroot}/opt
+cp -a /opt/$NAME %{buildroot}/opt/
+%files
+/opt/$NAME
+END
+    rpmbuild -bb --define "_topdir /tmp/rpmbuild" /tmp/bundle.spec
+    stat --format=%s /tmp/rpmbuild/RPMS/*/*.rpm
+    exit
+fi
 mkdir -p /tmp/package/DEBIAN /tmp/package/opt
 cp -a "/opt/$NAME" /tmp/package/opt/
 cat >/tmp/package/DEBIAN/control <<END
@@ -92,9 +111,9 @@ class Bench:
             check(process, log)
         return took, usage.ru_maxrss * 1024
 
-    def plain(self, project, image, name):
+    def plain(self, project, image, name, application):
         """Runs the plain script; answers wall time in seconds and the package's size in bytes."""
-        argv = self.container(f"{project}:/source:ro") + ["--env", f"NAME={name}", image, "sh", "-c", PLAIN_SCRIPT]
+        argv = self.container(f"{project}:/source:ro") + ["--env", f"NAME={name}", "--env", f"APPLICATION={application}", image, "sh", "-c", PLAIN_SCRIPT]
         with tempfile.TemporaryFile("w+") as log:
             started = time.monotonic()
             process = subprocess.Popen(argv, env=self.environment, stdout=log, stderr=log)
@@ -161,36 +180,42 @@ def commit(project, message):
     subprocess.run([*git, "commit", "--quiet", "--message", message], check=True)
 
 
-def fresh_copy(source, place):
+def fresh_copy(source, place, platforms=None):
     """The project as a fresh clone: what omnibuild remembers of it is gone."""
     shutil.rmtree(place, ignore_errors=True)
     ignore = shutil.ignore_patterns(".git", ".omnibuild", "packages")
     shutil.copytree(source, place, symlinks=True, ignore=ignore)
+    if platforms:
+        shutil.copy(platforms, place / "platforms.toml")
     commit(place, "first")
     return place
 
 
-def measure(bench, name, source, changed_file):
-    """All rounds of one bundle; `changed_file` is None where there is no application."""
+def measure(bench, name, source, changed_file=None, application=""):
+    """All rounds of one bundle; where there is an application, its name and the file that gets a line more."""
     say(f"{name}: making sure of the builder image")
-    project = fresh_copy(source, bench.folder / name)
+    platforms = bench.options.platforms
+    project = fresh_copy(source, bench.folder / name, platforms)
     bench.omnibuild(project)
-    image = bench.image(name)
-    steps = [step for step in GOALS if changed_file or step != "one line changed"]
+    image = bench.image(application or name)
+    steps = [step for step in bench.options.step or GOALS if changed_file or step != "one line changed"]
     results = {step: {"plain": [], "omnibuild": []} for step in steps}
     memory, plain_sizes, sizes = [], [], []
+    cache, wheels = bench.folder / "cache", bench.folder / "wheels"
     for number in range(1, bench.options.runs + 1):
-        project = fresh_copy(source, bench.folder / name)
-        cache, wheels = bench.folder / "cache", bench.folder / "wheels"
-        for folder in (cache, wheels):
-            shutil.rmtree(folder, ignore_errors=True)
-        bench.copy_images(cache)
+        if number == 1 or "cold wheels" in steps:
+            project = fresh_copy(source, bench.folder / name, platforms)
+            for folder in (cache, wheels):
+                shutil.rmtree(folder, ignore_errors=True)
+            bench.copy_images(cache)
+        if "cold wheels" not in steps and number == 1:
+            bench.omnibuild(project, cache=cache, wheels=wheels)
         for step in steps:
             if step == "one line changed":
                 with open(project / changed_file, "a", encoding="utf-8") as file:
                     file.write(f"# round {number}\n")
                 commit(project, "change a line")
-            plain, size = bench.plain(project, image, name)
+            plain, size = bench.plain(project, image, name, application)
             took, peak = bench.omnibuild(project, cache=cache, wheels=wheels)
             results[step]["plain"].append(plain)
             results[step]["omnibuild"].append(took)
@@ -214,6 +239,20 @@ def httpie_source(bench):
     shutil.unpack_archive(archive, folder / "source")
     (source,) = (folder / "source").iterdir()
     return source
+
+
+def pins_source(bench):
+    """The sample with a list of requirements beside it, one of which it would have newer."""
+    folder = bench.folder / "sample-with-pins"
+    shutil.copytree(SAMPLE, folder)
+    for name in ("pyproject.toml", "setup.cfg"):
+        path = folder / name
+        text = path.read_text(encoding="utf-8").replace("requests>=2.25", "requests>=2.18")
+        text = text.replace("[tool.omnibuild]\n", '[tool.omnibuild]\nrequirements = ["requirements.txt"]\n')
+        path.write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "benches/pins.txt", folder / "requirements.txt")
+    (folder / ".bench-list").touch()
+    return folder
 
 
 def list_source(bench, path):
@@ -247,11 +286,13 @@ def say(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--platform", default="debian-12", help="a platform with deb packages [%(default)s]")
+    parser.add_argument("--platform", default="debian-12", help="the platform [%(default)s]")
+    parser.add_argument("--platforms", type=Path, help="a platforms.toml to put beside the project, such as tests/standin/platforms.toml")
     parser.add_argument("--runs", type=int, default=3, help="rounds, three at least [%(default)s]")
     parser.add_argument("--program", default=ROOT / "target/release/omnibuild", help="[target/release/omnibuild]")
     parser.add_argument("--requirements", type=Path, action="append", default=[], help="a further bundle: a list of requirements")
-    parser.add_argument("--bundle", choices=["mytool", "httpie"], action="append", help="only this one; repeat it [both]")
+    parser.add_argument("--bundle", choices=["mytool", "httpie", "pins"], action="append", help="only this one; repeat it [mytool, httpie]")
+    parser.add_argument("--step", choices=GOALS, action="append", help="only this one; repeat it [all]")
     options = parser.parse_args()
     if options.runs < 3:
         parser.error("a median wants three rounds at least")
@@ -261,12 +302,14 @@ def main():
         bench = Bench(options, Path(folder))
         try:
             if "mytool" in names:
-                bundles.append(measure(bench, "mytool", SAMPLE, "src/mytool/cli.py"))
+                bundles.append(measure(bench, "mytool", SAMPLE, "src/mytool/cli.py", "mytool"))
             if "httpie" in names:
-                bundles.append(measure(bench, "httpie", httpie_source(bench), "httpie/__init__.py"))
+                bundles.append(measure(bench, "httpie", httpie_source(bench), "httpie/__init__.py", "httpie"))
+            if "pins" in names:
+                bundles.append(measure(bench, "pins", pins_source(bench), "src/mytool/cli.py", "mytool"))
             for path in options.requirements:
                 name, source = list_source(bench, path)
-                bundles.append(measure(bench, name, source, None))
+                bundles.append(measure(bench, name, source))
                 shutil.rmtree(source)
         finally:
             # What was measured before a failure or Ctrl-C was measured.

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use liblzma::stream::{Check, Stream};
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
 
 use super::Part;
 use super::blocks::{Block, Method};
@@ -86,7 +86,7 @@ fn get_number(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn compress(level: u32, _before: &[u8], input: &[u8]) -> io::Result<Block> {
-    let stream = Stream::new_easy_encoder(level, Check::Crc64).map_err(io::Error::other)?;
+    let stream = encoder(level).map_err(io::Error::other)?;
     let output = Vec::with_capacity(input.len() / 4 + 1024);
     let mut encoder = liblzma::write::XzEncoder::new_stream(output, stream);
     encoder.write_all(input)?;
@@ -94,6 +94,19 @@ fn compress(level: u32, _before: &[u8], input: &[u8]) -> io::Result<Block> {
     let block = block(&stream).ok_or_else(|| io::Error::other("liblzma made another stream"))?;
     debug_assert_eq!(block.size, input.len() as u64);
     Ok(block)
+}
+
+/// An encoder of a preset's level. From 6 on it follows fewer and shorter matches than the preset says,
+/// which takes some two thirds of the time for three percent more bytes: less than what is won by
+/// files of a kind standing side by side (measured on installed Python packages).
+fn encoder(level: u32) -> Result<Stream, liblzma::stream::Error> {
+    let mut options = LzmaOptions::new_preset(level)?;
+    if level >= 6 {
+        options.nice_len(32).depth(10);
+    }
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    Stream::new_stream_encoder(&filters, Check::Crc64)
 }
 
 /// The one block of a stream, with its sizes put into its header.
