@@ -9,14 +9,20 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::digest::{Digest, DigestWriter};
-use crate::platform::Compression;
+use crate::platform::{Codec, Compression};
 use crate::tree::{Content, Entry, EntryKind, LayerIdentity, Tree};
 
 use super::compress::libraries;
 
 /// Layers below this many bytes share a segment until it has so many: alone they would be larger by
-/// four to five percent, so by about one (measured with xz on 36 and 66 MB of Python packages).
-const SMALL: u64 = 8 << 20;
+/// four to five percent, so by one to two (measured on 36 and 66 MB of Python packages). xz looks
+/// back the furthest, so it loses the most at each border.
+fn small(codec: Codec) -> u64 {
+    match codec {
+        Codec::Gzip | Codec::Zstd => 8 << 20,
+        Codec::Xz => 16 << 20,
+    }
+}
 
 /// The version of what decides a segment's bytes beside the fields of its key.
 const SCHEMA: u32 = 2;
@@ -109,8 +115,8 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// The segments of a tree: the folders, those of the layers, the package's own. None is empty.
-pub(super) fn segments(tree: &Tree) -> Vec<Segment<'_>> {
+/// The segments of a tree for a codec: the folders, those of the layers, the package's own. None is empty.
+pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
     let mut folders = Segment::default();
     let mut own = Segment::default();
     // By name first: the order of digests would change whenever a layer does.
@@ -129,25 +135,28 @@ pub(super) fn segments(tree: &Tree) -> Vec<Segment<'_>> {
         }
     }
     std::iter::once(folders)
-        .chain(grouped(layers.into_values()))
+        .chain(grouped(layers.into_values(), small(codec)))
         .chain([own])
         .filter(|segment| !segment.entries.is_empty())
         .collect()
 }
 
 /// Puts small layers together. What was asked for stays apart: it changes the most often.
-fn grouped<'a>(layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>) -> Vec<Segment<'a>> {
+fn grouped<'a>(
+    layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>,
+    small: u64,
+) -> Vec<Segment<'a>> {
     let mut segments = Vec::new();
     let mut group = Segment::of_layers();
     for (layer, mut segment) in layers {
         segment.sort();
-        if layer.requested || segment.size >= SMALL {
+        if layer.requested || segment.size >= small {
             segments.push(segment);
             continue;
         }
         group.size += segment.size;
         group.entries.extend(segment.entries);
-        if group.size >= SMALL {
+        if group.size >= small {
             segments.push(std::mem::replace(&mut group, Segment::of_layers()));
         }
     }

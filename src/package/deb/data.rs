@@ -12,7 +12,7 @@ use tar::{EntryType, Header};
 use crate::package::check;
 use crate::package::payload::{HashingReader, Portion};
 use crate::package::segment::{Segment, segments};
-use crate::platform::Compression;
+use crate::platform::{Codec, Compression};
 use crate::tree::{ContentReader, Entry, EntryKind, Owner, Role, Tree};
 
 /// The format of segments, with its version.
@@ -47,14 +47,14 @@ pub(super) struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// The archive of a tree in a package of this time, with the folders above its entries, which
+    /// The archive of a tree for a codec, in a package of this time, with the folders above its entries, which
     /// dpkg wants named.
-    pub(super) fn of(tree: &'a Tree, time: u64) -> Self {
+    pub(super) fn of(tree: &'a Tree, codec: Codec, time: u64) -> Self {
         let is_folder = |segment: &Segment<'_>| {
             let first = segment.entries.first();
             first.is_some_and(|(_, entry)| matches!(entry.kind, EntryKind::Directory))
         };
-        let segments = segments(tree).into_iter();
+        let segments = segments(tree, codec).into_iter();
         Self {
             tree,
             time,

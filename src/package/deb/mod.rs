@@ -70,7 +70,7 @@ impl Packager for Deb {
         check_time(spec.epoch)?;
         Artifact::commit(path, self.file_name(spec), |output| {
             let failed = |error: io::Error| Error::io("write", path, &error);
-            let data = Data::of(tree, spec.epoch);
+            let data = Data::of(tree, spec.compression.codec, spec.epoch);
             let portions = data.portions(spec.compression).map_err(failed)?;
             let payload = Payload::make(path, spec.compression, segments, &portions)?;
             let listing = data.listing(payload.checksums());

@@ -17,7 +17,7 @@ use sha2::Sha256;
 use crate::digest::Digest;
 use crate::package::payload::{HashingReader, Portion};
 use crate::package::segment::{Segment, segments};
-use crate::platform::Compression;
+use crate::platform::{Codec, Compression};
 use crate::tree::{ContentReader, Entry, EntryKind, Tree};
 
 /// The format of segments, with its version.
@@ -78,10 +78,10 @@ pub(super) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// The archive of a tree in a package of this time, stripped when it has large files.
-    pub(super) fn of(tree: &'a Tree, time: u32, large: bool) -> Self {
+    /// The archive of a tree for a codec, in a package of this time, stripped when it has large files.
+    pub(super) fn of(tree: &'a Tree, codec: Codec, time: u32, large: bool) -> Self {
         let hard_links = tree.hard_links();
-        let mut segments = segments(tree);
+        let mut segments = segments(tree, codec);
         for segment in &mut segments {
             put_names_together(segment, &hard_links);
         }

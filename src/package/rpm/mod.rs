@@ -85,7 +85,7 @@ fn write(
     check::tree(tree)?;
     Artifact::commit(path, Rpm.file_name(spec), |output| {
         let failed = |error: io::Error| Error::io("write", path, &error);
-        let archive = Archive::of(tree, time, large);
+        let archive = Archive::of(tree, spec.compression.codec, time, large);
         let portions = archive.portions(spec.compression).map_err(failed)?;
         let payload = Payload::make(path, spec.compression, segments, &portions)?;
         let files = archive.files(payload.checksums());
