@@ -46,6 +46,7 @@ lint:
 bench: prerequisites build
 	@benches/compare.py $(BENCH)
 	@benches/wheels.py
+	@benches/packing.py
 	$(CARGO) bench --bench store
 
 clean:

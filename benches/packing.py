@@ -203,7 +203,7 @@ def measure(trees, name, tree, form, codec):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     package, segments = folder / f"own.{form}", folder / "segments"
-    own = [trees.packer, form, codec, LEVELS[codec], tree, package]
+    own = [trees.packer, form, codec, LEVELS[codec], module.split("/")[0], tree, package]
     cold, line, peers = Timed(), Timed(), {}
     text = changed.read_bytes()
     # What the application's last package left behind.

@@ -3,10 +3,11 @@
 //! to pack it, the package's size and the peak of memory in bytes.
 //!
 //! ```text
-//! packing FORMAT CODEC LEVEL TREE PACKAGE [SEGMENTS]
+//! packing FORMAT CODEC LEVEL APPLICATION TREE PACKAGE [SEGMENTS]
 //! ```
 //!
-//! What lies below `site-packages` is one layer for each top name, as installed wheels are; without
+//! What lies below `site-packages` is one layer for each top name, as installed wheels are; that of
+//! APPLICATION is the one that was asked for, which stands apart as in the tool. Without
 //! SEGMENTS nothing is kept and nothing is used again. The package has no dependencies and no scripts.
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
@@ -30,10 +31,19 @@ const TIME: u64 = 1_704_164_645;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [format, codec, level, tree, package, segments @ ..] = arguments.as_slice() else {
+    let [
+        format,
+        codec,
+        level,
+        application,
+        tree,
+        package,
+        segments @ ..,
+    ] = arguments.as_slice()
+    else {
         // `cargo bench` runs every benchmark; this one wants a tree.
         println!(
-            "packing: give FORMAT CODEC LEVEL TREE PACKAGE [SEGMENTS], or run benches/packing.py"
+            "packing: give FORMAT CODEC LEVEL APPLICATION TREE PACKAGE [SEGMENTS], or run benches/packing.py"
         );
         return;
     };
@@ -54,7 +64,7 @@ fn main() {
         _ => SegmentStore::nowhere(),
     };
     let started = Instant::now();
-    let tree = read(Path::new(tree));
+    let tree = read(Path::new(tree), application);
     let read = started.elapsed();
     let spec = spec(Compression { codec, level });
     let written = packager(format).write_with(&spec, &tree, &store, Path::new(package));
@@ -96,7 +106,7 @@ fn spec(compression: Compression) -> PackageSpec {
 }
 
 /// The tree of a folder, whose files are hashed as the tool knows them from its layers.
-fn read(root: &Path) -> Tree {
+fn read(root: &Path, application: &str) -> Tree {
     let mut tree = Tree::default();
     let mut layers: BTreeMap<String, String> = BTreeMap::new();
     let mut entries = Vec::new();
@@ -133,7 +143,7 @@ fn read(root: &Path) -> Tree {
             let identity = LayerIdentity {
                 digest: Digest::of(content),
                 time: TIME,
-                requested: false,
+                requested: name == application,
             };
             (name.as_str(), Arc::new(identity))
         })
