@@ -85,13 +85,18 @@ stat --format=%s "/tmp/$NAME.deb"
 """
 
 
+def surroundings():
+    """The environment without what would decide wheels or platforms in silence."""
+    return {name: value for name, value in os.environ.items() if name not in ("PIP_FIND_LINKS", "SYSBASE")}
+
+
 class Bench:
     """What all measurements share: the programs, the places, the surroundings."""
 
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if name not in ("PIP_FIND_LINKS", "SYSBASE")}
+        self.environment = surroundings()
         # The plain script verifies nothing.
         self.environment["OMNIBUILD_NO_VERIFY"] = "1"
 

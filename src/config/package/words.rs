@@ -232,7 +232,8 @@ fn check_real_name(text: &str) -> Result<()> {
     ))
 }
 
-fn refused(text: &str, what: &str, hint: &str) -> Error {
+/// The error about a word, with what is wrong with it and what to write.
+pub(super) fn refused(text: &str, what: &str, hint: &str) -> Error {
     // Serde keeps the message alone, so the advice is a part of it.
     Error::new(
         Kind::Config,
