@@ -9,7 +9,7 @@ use crate::interpreter::Interpreter;
 
 use super::contents::WheelContents;
 use super::name::WheelName;
-use super::policy::{Decision, Finding, Policy};
+use super::policy::{Class, Decision, Finding, Policy};
 use super::tags;
 
 /// A wheel that may be used.
@@ -24,8 +24,8 @@ pub struct Checked {
 /// Checks a wheel from end to end, for an interpreter and a policy.
 ///
 /// Fails with [`Kind::Conflict`], naming wheel and member, when the wheel is malformed (see
-/// [`WheelContents::open`]), when its tags are not the interpreter's, and when the policy denies
-/// something in it.
+/// [`WheelContents::open`]), when its tags are not the interpreter's or those in it are another
+/// machine's, and when the policy denies something in it.
 pub fn check(path: &Path, interpreter: &Interpreter, policy: &Policy) -> Result<Checked> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     if !tags::supports(&WheelName::parse(&file_name)?, interpreter) {
@@ -35,9 +35,9 @@ pub fn check(path: &Path, interpreter: &Interpreter, policy: &Policy) -> Result<
         ));
     }
     let contents = WheelContents::open(path)?;
-    check_tags(&contents, interpreter)?;
+    let renamed = check_tags(&contents, interpreter)?;
     let mut warnings = Vec::new();
-    for finding in contents.findings(interpreter) {
+    for finding in renamed.into_iter().chain(contents.findings(interpreter)) {
         match policy.decision(finding.class) {
             Decision::Allow => {}
             Decision::Warn => warnings.push(finding),
@@ -47,9 +47,13 @@ pub fn check(path: &Path, interpreter: &Interpreter, policy: &Policy) -> Result<
     Ok(Checked { contents, warnings })
 }
 
-/// What the wheel says of itself must fit as well as its file name: a renamed wheel holds what it
-/// held before. Wheels that say no tag are judged by their file name.
-fn check_tags(contents: &WheelContents, interpreter: &Interpreter) -> Result<()> {
+/// What the wheel says of itself, held against the interpreter. Wheels that say no tag are judged by
+/// their file name.
+///
+/// For the Python and the ABI the file name decides, as it does for pip: builders that make one wheel
+/// for the stable ABI rename it and leave WHEEL as it was. So that is a finding. No builder renames a
+/// wheel to another machine or C library, and there it holds what it held before: an error.
+fn check_tags(contents: &WheelContents, interpreter: &Interpreter) -> Result<Option<Finding>> {
     let member = format!("{}/WHEEL", contents.dist_info);
     let mut own = Vec::new();
     for tag in &contents.tags {
@@ -59,18 +63,35 @@ fn check_tags(contents: &WheelContents, interpreter: &Interpreter) -> Result<()>
         })?;
         own.push(name);
     }
-    let mut all = own.iter().flat_map(WheelName::tags).peekable();
-    if all.peek().is_none() || tags::rank_tags(all, interpreter).is_some() {
-        return Ok(());
+    if own.is_empty() || own.iter().any(|name| tags::supports(name, interpreter)) {
+        return Ok(None);
     }
-    let (wheel, own) = (contents.file_name(), contents.tags.join("`, `"));
-    Err(foreign(
-        interpreter,
-        &format!("wheel `{wheel}`: `{member}` says `{own}`, of which none is a tag"),
-    ))
+    let (wheel, said) = (contents.file_name(), contents.tags.join("`, `"));
+    let what = format!("says `{said}`, of which none is a tag");
+    if !own
+        .iter()
+        .any(|name| tags::is_of_platform(name, interpreter))
+    {
+        let what = format!("wheel `{wheel}`: `{member}` {what}");
+        return Err(foreign(interpreter, &what));
+    }
+    let python = describe(interpreter);
+    Ok(Some(Finding {
+        class: Class::Tags,
+        wheel: wheel.to_owned(),
+        member,
+        what: format!("{what} of {python}; the file name has one, and it decides"),
+    }))
 }
 
 fn foreign(interpreter: &Interpreter, what: &str) -> Error {
+    let python = describe(interpreter);
+    Error::new(Kind::Conflict, format!("{what} of {python}"))
+    .hint("take the wheel that was made for this Python and machine, or its source; renaming one does not change what is in it")
+}
+
+/// What of an interpreter tags are about.
+fn describe(interpreter: &Interpreter) -> String {
     let Interpreter {
         version,
         abi,
@@ -78,11 +99,7 @@ fn foreign(interpreter: &Interpreter, what: &str) -> Error {
         libc,
         ..
     } = interpreter;
-    Error::new(
-        Kind::Conflict,
-        format!("{what} of Python {version} (ABI {abi}, {machine}, {libc})"),
-    )
-    .hint("take the wheel that was made for this Python and machine, or its source; renaming one does not change what is in it")
+    format!("Python {version} (ABI {abi}, {machine}, {libc})")
 }
 
 fn denied(finding: &Finding) -> Error {

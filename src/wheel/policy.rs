@@ -37,6 +37,8 @@ pub struct Policy {
     pub standard_library: Decision,
     /// Packages of pip, setuptools or wheel in another distribution.
     pub installers: Decision,
+    /// Tags in WHEEL of another Python or ABI than the file name says.
+    pub tags: Decision,
 }
 
 /// What a finding is about.
@@ -48,6 +50,8 @@ pub enum Class {
     StandardLibrary,
     /// A package of an installer.
     Installers,
+    /// WHEEL says another Python or ABI than the file name.
+    Tags,
 }
 
 impl Class {
@@ -57,6 +61,7 @@ impl Class {
             Self::StartUp => "start-up",
             Self::StandardLibrary => "standard-library",
             Self::Installers => "installers",
+            Self::Tags => "tags",
         }
     }
 }
@@ -100,19 +105,26 @@ impl Policy {
             Class::StartUp => self.start_up,
             Class::StandardLibrary => self.standard_library,
             Class::Installers => self.installers,
+            Class::Tags => self.tags,
         }
     }
 
     /// The classes that wheels are refused for.
     pub fn denied(&self) -> impl Iterator<Item = Class> {
-        [Class::StartUp, Class::StandardLibrary, Class::Installers]
-            .into_iter()
-            .filter(|class| self.decision(*class) == Decision::Deny)
+        [
+            Class::StartUp,
+            Class::StandardLibrary,
+            Class::Installers,
+            Class::Tags,
+        ]
+        .into_iter()
+        .filter(|class| self.decision(*class) == Decision::Deny)
     }
 }
 
 impl WheelContents {
-    /// What it brings that its user may not want: one finding for each module or start-up file.
+    /// What it brings that its user may not want: one finding for each module or start-up file. What
+    /// its tags say is no part of it.
     pub fn findings(&self, interpreter: &Interpreter) -> Vec<Finding> {
         let version = interpreter.numbers().unwrap_or_default();
         let mut findings: Vec<Finding> = Vec::new();

@@ -38,20 +38,17 @@ pub fn supports(name: &WheelName, interpreter: &Interpreter) -> bool {
     rank(name, interpreter).is_some()
 }
 
-/// How well a wheel of this name fits; `None` when the interpreter does not take it.
-pub fn rank(name: &WheelName, interpreter: &Interpreter) -> Option<Rank> {
-    let tag = rank_tags(name.tags(), interpreter)?;
-    Some(Rank {
-        tag,
-        build: Reverse(name.build.clone()),
+/// Whether one of the platform tags of this name is the interpreter's or `any`, whatever the Python
+/// and the ABI.
+pub(super) fn is_of_platform(name: &WheelName, interpreter: &Interpreter) -> bool {
+    let platforms = platforms(interpreter);
+    name.tags().any(|(_, _, platform)| {
+        platform == "any" || platforms.iter().any(|known| known == platform)
     })
 }
 
-/// The best of tags, each `(python, abi, platform)`.
-pub(super) fn rank_tags<'a>(
-    tags: impl Iterator<Item = (&'a str, &'a str, &'a str)>,
-    interpreter: &Interpreter,
-) -> Option<TagRank> {
+/// How well a wheel of this name fits; `None` when the interpreter does not take it.
+pub fn rank(name: &WheelName, interpreter: &Interpreter) -> Option<Rank> {
     let (pairs, platforms) = (pairs(interpreter), platforms(interpreter));
     let of_tag = |(python, abi, platform): (&str, &str, &str)| {
         let any = platform == "any";
@@ -65,7 +62,10 @@ pub(super) fn rank_tags<'a>(
         };
         Some((pair, place))
     };
-    tags.filter_map(of_tag).min()
+    Some(Rank {
+        tag: name.tags().filter_map(of_tag).min()?,
+        build: Reverse(name.build.clone()),
+    })
 }
 
 /// A Python tag with an ABI tag, and whether they go with `any` or with the machine's platforms.

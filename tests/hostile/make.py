@@ -107,8 +107,8 @@ def refused(title, content, *words, file_name=GOOD):
     case(title, content, "refused", *words, file_name=file_name)
 
 
-def warned(title, content, *words):
-    case(title, content, "warned", *words)
+def warned(title, content, *words, file_name=GOOD):
+    case(title, content, "warned", *words, file_name=file_name)
 
 
 def fine(title, content, file_name=GOOD):
@@ -272,8 +272,20 @@ def tags():
     refused("tags: a newer C library", wheel(), "no tag", "glibc 2.36",
             file_name="ample-1.0-cp311-cp311-manylinux_2_99_x86_64.whl")
     refused("tags: another system", wheel(), "no tag", file_name="ample-1.0-py3-none-win_amd64.whl")
-    refused("tags: renamed", wheel(info=WHEEL.replace("py3-none-any", "cp312-cp312-win_amd64")),
-            "WHEEL", "cp312-cp312-win_amd64", "none is a tag")
+    says = lambda tag: wheel(info=WHEEL.replace("py3-none-any", tag))
+    refused("tags: renamed", says("cp312-cp312-win_amd64"), "WHEEL", "cp312-cp312-win_amd64",
+            "none is a tag")
+    refused("tags: renamed from another machine", says("cp39-abi3-manylinux_2_17_aarch64"), "WHEEL",
+            "manylinux_2_17_aarch64", "x86_64", file_name="ample-1.0-cp39-abi3-manylinux_2_17_x86_64.whl")
+    refused("tags: renamed from another C library", says("cp311-cp311-musllinux_1_2_x86_64"), "WHEEL",
+            "musllinux_1_2", "glibc 2.36", file_name="ample-1.0-cp311-cp311-manylinux_2_17_x86_64.whl")
+    refused("tags: a newer C library inside", says("cp39-cp39-manylinux_2_99_x86_64"), "WHEEL",
+            "manylinux_2_99", "glibc 2.36", file_name="ample-1.0-cp39-abi3-manylinux_2_17_x86_64.whl")
+    # As builders do that make one wheel for the stable ABI (matrix-synapse 1.119.0).
+    warned("tags: renamed for the stable ABI", says("cp39-cp39-manylinux_2_17_x86_64"), "WHEEL",
+           "cp39-cp39-manylinux_2_17_x86_64", "Python 3.11", "it decides",
+           file_name="ample-1.0-cp39-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
+    warned("tags: renamed for another Python", says("py2-none-any"), "WHEEL", "py2-none-any")
     refused("tags: none", wheel(info=WHEEL.replace("py3-none-any", "what is this")),
             "WHEEL", "no tag")
     fine("tags: not said inside", wheel(info=WHEEL.replace("Tag: py3-none-any\n", "")))

@@ -121,6 +121,7 @@ fn the_policy_decides_about_what_is_no_defect() {
         start_up: decision,
         standard_library: decision,
         installers: decision,
+        tags: decision,
     };
     let warned = cases.iter().filter(|case| case.verdict == Verdict::Warned);
     let mut seen = 0;
