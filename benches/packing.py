@@ -9,8 +9,8 @@ a busy machine. Both sides say their sizes: a faster program with larger package
     one line the same tree with a line more in one module of the application, all else kept; the
              others begin anew, as they do each time
 
-omnibuild hashes the whole tree first, which it need not where it knows its layers (the table has the
-packing alone too), and flushes the package to the disk, which the others do not. dpkg-deb uses all cores for xz. rpmbuild is given the
+omnibuild knows the digests of its layers' files, so they are kept from a run before; what has changed
+is hashed. It flushes the package to the disk, which the others do not. dpkg-deb uses all cores for xz. rpmbuild is given the
 tree as hard links and none of its generators, checks and build-root policies, which would cost minutes.
 Peak memory is the process' own (`VmHWM` for omnibuild, wait4(2) for the others).
 
@@ -202,7 +202,7 @@ def measure(trees, name, tree, form, codec):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     package, segments = folder / f"own.{form}", folder / "segments"
-    own = [trees.packer, form, codec, LEVELS[codec], module.split("/")[0], tree, package]
+    own = [trees.packer, form, codec, LEVELS[codec], module.split("/")[0], tree, package, folder / "digests"]
     cold, line, peers = Timed(), Timed(), {}
     text = changed.read_bytes()
     # What the application's last package left behind.

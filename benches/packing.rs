@@ -1,11 +1,13 @@
 //! Packs a folder as a package, the way the tool does, so that other programs can be timed on the
-//! same tree by `packing.py`. Prints in JSON what it took: seconds to read and hash the tree, seconds
-//! to pack it, the package's size and the peak of memory in bytes.
+//! same tree by `packing.py`. Prints in JSON what it took: seconds to read the tree, seconds to pack
+//! it, the package's size and the peak of memory in bytes.
 //!
 //! ```text
-//! packing FORMAT CODEC LEVEL APPLICATION TREE PACKAGE [SEGMENTS]
+//! packing FORMAT CODEC LEVEL APPLICATION TREE PACKAGE DIGESTS [SEGMENTS]
 //! ```
 //!
+//! The tool knows its layers' digests since it made them. Here they are kept in the file DIGESTS, and a
+//! file whose size or time is another is hashed again.
 //! What lies below `site-packages` is one layer for each top name, as installed wheels are; that of
 //! APPLICATION is the one that was asked for, which stands apart as in the tool. Without
 //! SEGMENTS nothing is kept and nothing is used again. The package has no dependencies and no scripts.
@@ -24,7 +26,7 @@ use omnibuild::package::{PackageSpec, Relations, Scripts, SegmentStore, packager
 use omnibuild::platform::{Arch, Codec, Compression, Format};
 use omnibuild::tree::{Content, Entry, EntryKind, LayerIdentity, Tree};
 use omnibuild::version::NativeVersion;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 /// The time of the package and of all layers: 2024-01-02 03:04:05 UTC.
 const TIME: u64 = 1_704_164_645;
@@ -38,12 +40,13 @@ fn main() {
         application,
         tree,
         package,
+        digests,
         segments @ ..,
     ] = arguments.as_slice()
     else {
         // `cargo bench` runs every benchmark; this one wants a tree.
         println!(
-            "packing: give FORMAT CODEC LEVEL APPLICATION TREE PACKAGE [SEGMENTS], or run benches/packing.py"
+            "packing: give FORMAT CODEC LEVEL APPLICATION TREE PACKAGE DIGESTS [SEGMENTS], or run benches/packing.py"
         );
         return;
     };
@@ -64,7 +67,8 @@ fn main() {
         _ => SegmentStore::nowhere(),
     };
     let started = Instant::now();
-    let tree = read(Path::new(tree), application);
+    let mut known = Known::open(Path::new(digests));
+    let tree = read(Path::new(tree), application, &mut known);
     let read = started.elapsed();
     let spec = spec(Compression { codec, level });
     let written = packager(format).write_with(&spec, &tree, &store, Path::new(package));
@@ -73,6 +77,7 @@ fn main() {
         panic!("{trouble}");
     }
     let packed = started.elapsed().saturating_sub(read);
+    known.save(Path::new(digests));
     println!(
         "{{\"bytes\": {}, \"read\": {:.4}, \"packed\": {:.4}, \"peak\": {}}}",
         artifact.size,
@@ -105,8 +110,49 @@ fn spec(compression: Compression) -> PackageSpec {
     }
 }
 
-/// The tree of a folder, whose files are hashed as the tool knows them from its layers.
-fn read(root: &Path, application: &str) -> Tree {
+/// Digests of files, by their names, sizes and times.
+struct Known {
+    digests: BTreeMap<String, Digest>,
+    grown: bool,
+}
+
+impl Known {
+    fn open(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line = |line: &str| {
+            let (digest, file) = line.split_once(' ')?;
+            Some((file.to_owned(), digest.parse().ok()?))
+        };
+        Self {
+            digests: text.lines().filter_map(line).collect(),
+            grown: false,
+        }
+    }
+
+    fn digest(&mut self, path: &Path, metadata: &std::fs::Metadata) -> Digest {
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        let size = metadata.len();
+        let file = format!("{size} {seconds}.{nanoseconds} {}", path.display());
+        let digest = self.digests.entry(file).or_insert_with(|| {
+            self.grown = true;
+            Digest::of_file(path).expect("it can be read")
+        });
+        digest.clone()
+    }
+
+    fn save(&self, path: &Path) {
+        if self.grown {
+            let lines = self
+                .digests
+                .iter()
+                .map(|(file, digest)| format!("{digest} {file}\n"));
+            fs::write(path, lines.collect::<String>()).expect("digests can be kept");
+        }
+    }
+}
+
+/// The tree of a folder.
+fn read(root: &Path, application: &str, known: &mut Known) -> Tree {
     let mut tree = Tree::default();
     let mut layers: BTreeMap<String, String> = BTreeMap::new();
     let mut entries = Vec::new();
@@ -122,7 +168,7 @@ fn read(root: &Path, application: &str) -> Tree {
             let target = target.to_str().expect("targets are UTF-8").to_owned();
             (EntryKind::Symlink(target.clone()), target)
         } else {
-            let digest = Digest::of_file(found.path()).expect("it can be read");
+            let digest = known.digest(found.path(), &metadata);
             let content = Content::Whole {
                 path: Arc::new(found.path().to_owned()),
                 digest: digest.clone(),
