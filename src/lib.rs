@@ -33,6 +33,8 @@
 //! installed and compiled at a prefix, and *segments* ([`package::SegmentStore`]): what layers are
 //! once written for a format and compressed. Nobody has to install or compress a wheel twice, so after
 //! a change of one line only the application's layer and its segment are made.
+//! The code that makes layers, segments and packages is in their keys, as a digest of its sources that
+//! `build.rs` computes; wheels are not made by it.
 //!
 //! A set of wheels is not one thing: when its key misses, [`wheels`] follows the metadata of the wheels
 //! that are there, and has the workshop, a builder container with a network, fetch or build only what

@@ -204,7 +204,8 @@ async fn in_container<T>(
 }
 
 fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: bool) -> Key {
-    KeyBuilder::new("layer", 2)
+    KeyBuilder::new("layer", 3)
+        .field("code", env!("OMNIBUILD_LAYER_CODE"))
         .field("wheel", wheel.digest.as_str())
         .field("file name", &wheel.file_name)
         .field("prefix", prefix)
@@ -219,7 +220,8 @@ fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: 
 }
 
 fn skeleton_key(interpreter: &Interpreter, prefix: &str) -> Key {
-    KeyBuilder::new("skeleton", 4)
+    KeyBuilder::new("skeleton", 5)
+        .field("code", env!("OMNIBUILD_LAYER_CODE"))
         .field("prefix", prefix)
         .field("executable", &interpreter.executable)
         .field("version", &interpreter.version)

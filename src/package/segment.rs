@@ -26,9 +26,6 @@ fn shared(codec: Codec) -> u64 {
     }
 }
 
-/// The version of what decides a segment's bytes beside the fields of its key.
-const SCHEMA: u32 = 4;
-
 /// Entries that stand one after another in a package.
 #[derive(Debug, Default)]
 pub(super) struct Segment<'a> {
@@ -81,12 +78,9 @@ impl<'a> Segment<'a> {
             return Ok(None);
         }
         let mut key = DigestWriter::new(io::sink());
-        let tool = env!("CARGO_PKG_VERSION");
+        let code = env!("OMNIBUILD_SEGMENT_CODE");
         let libraries = libraries(compression.codec);
-        writeln!(
-            key,
-            "segment {SCHEMA} {format} {compression:?} {tool} {libraries:?}"
-        )?;
+        writeln!(key, "segment {format} {compression:?} {code} {libraries:?}")?;
         for (path, entry) in &self.entries {
             let holder = tree.resolve(entry);
             let Entry {

@@ -305,7 +305,14 @@ impl PlatformPlan {
             .clone()
             .field("base image", base.as_str())
             .field("prefix", &self.bundle.prefix)
-            .field("tool", env!("CARGO_PKG_VERSION"))
+            .field(
+                "tool",
+                concat!(
+                    env!("CARGO_PKG_VERSION"),
+                    ", code ",
+                    env!("OMNIBUILD_PACKAGE_CODE")
+                ),
+            )
             .fields("image context ", context)
             .fields(
                 "build-depends ",

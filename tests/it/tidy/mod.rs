@@ -4,6 +4,7 @@
 //! when what it looks for is found nowhere.
 
 mod imports;
+mod keys;
 mod source;
 
 use omnibuild::error::Kind;
