@@ -3,6 +3,7 @@
 
 mod ca_bundle;
 mod cache;
+mod license;
 mod overrides;
 pub mod package;
 mod places;

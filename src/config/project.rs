@@ -14,6 +14,7 @@ use crate::wheel;
 use crate::{audit, lint};
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::license::check_license;
 use super::overrides::Overrides;
 use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
@@ -389,6 +390,9 @@ fn check(
     if let Some(maintainer) = &raw.maintainer {
         check_maintainer(maintainer)?;
     }
+    if let Some(license) = &raw.license {
+        check_license("license", license)?;
+    }
     if raw.platforms.as_ref().is_some_and(Vec::is_empty) {
         return Err(Error::new(Kind::Config, "platforms: the list is empty")
             .hint("name platforms, or leave the key out: then every living one is built"));
@@ -554,6 +558,11 @@ mod tests {
                 "https://",
             ),
             ("maintainer = \"Acme\"", "2:1: maintainer: `Acme`", "<"),
+            (
+                "license = \"Foo\"",
+                "2:1: license: `Foo` is no SPDX expression",
+                "SPDX list",
+            ),
             ("maintainer = \"A <a b@c>\"", "2:1: maintainer:", "<"),
             ("prefix = \"/opt/../x\"", "prefix:", "/opt/mytool"),
             ("python = \"three\"", "python: `three`", "system"),

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 
+use super::license::check_license;
+
 /// `[licenses]` as it stands in a file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -113,13 +115,7 @@ impl LicenseRules {
         let mut distributions = BTreeMap::new();
         for (name, stated) in raw.distribution.unwrap_or_default() {
             let place = format!("licenses.distribution.{name}");
-            if spdx::Expression::parse(&stated.license).is_err() {
-                return Err(Error::new(
-                    Kind::Config,
-                    format!("{place}.license: `{}` is no SPDX expression", stated.license),
-                )
-                .hint("write identifiers of the SPDX list, such as `BSD-3-Clause`, or one of your own, such as `LicenseRef-acme`"));
-            }
+            check_license(&format!("{place}.license"), &stated.license)?;
             must_say(&format!("{place}.reason"), &stated.reason)?;
             distributions.insert(normalised(&place, &name)?, stated);
         }
