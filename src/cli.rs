@@ -3,6 +3,7 @@
 //! The only place, beside the engine's connection, that reads environment variables.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,8 +118,8 @@ pub struct Common {
 #[derive(Debug, Clone, Args)]
 pub struct BuildOptions {
     /// How many platforms at a time [default: what cores and memory allow].
-    #[arg(long, short = 'j', global = true, value_name = "NUMBER")]
-    pub jobs: Option<std::num::NonZeroUsize>,
+    #[arg(long, short = 'j', global = true, value_name = "NUMBER", value_parser = number, allow_negative_numbers = true)]
+    pub jobs: Option<NonZeroUsize>,
     /// Stop every platform when one fails.
     #[arg(long, global = true)]
     pub fail_fast: bool,
@@ -272,10 +273,10 @@ pub enum CacheCommand {
     /// the cache it removes nothing: exit code 16.
     Prune {
         /// Remove sets that were not used for so long: 30d, 12h, 2w.
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
         older: Option<Duration>,
         /// Remove sets until the wheels take no more than so much: 5G, 500M.
-        #[arg(long, value_name = "SIZE", value_parser = size)]
+        #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
         max_size: Option<u64>,
     },
     /// Remove everything; nothing while builds use it (exit code 16).
@@ -447,6 +448,12 @@ impl Common {
     }
 }
 
+/// How many, such as `2`.
+fn number(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse();
+    number.map_err(|_other| "write a whole number from 1 on, such as `2`; leave the option out for what cores and memory allow".to_owned())
+}
+
 /// A duration such as `30d`.
 fn duration(text: &str) -> Result<Duration, String> {
     let units = [
@@ -458,7 +465,9 @@ fn duration(text: &str) -> Result<Duration, String> {
     ];
     with_unit(text, &units)
         .map(Duration::from_secs)
-        .ok_or_else(|| "write a whole number and s, m, h, d or w, such as `30d`".to_owned())
+        .ok_or_else(|| {
+            "write a whole number from 0 on and s, m, h, d or w, such as `30d`".to_owned()
+        })
 }
 
 /// A size such as `5G`, in the units that this program prints.
@@ -472,7 +481,7 @@ fn size(text: &str) -> Result<u64, String> {
     ];
     let text = text.to_ascii_lowercase();
     with_unit(text.strip_suffix('b').unwrap_or(&text), &units)
-        .ok_or_else(|| "write a whole number and k, M, G or T, such as `5G`".to_owned())
+        .ok_or_else(|| "write a whole number from 0 on and k, M, G or T, such as `5G`".to_owned())
 }
 
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -505,6 +514,31 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_told_what_to_write() {
+        let two = Cli::try_parse_from(["omnibuild", "--jobs", "2"]).unwrap();
+        assert_eq!(two.build.jobs, NonZeroUsize::new(2));
+        let huge = "99999999999999999999999";
+        for (words, example) in [
+            (&["-j"][..], "`2`"),
+            (&["--jobs"], "`2`"),
+            (&["cache", "prune", "--older"], "`30d`"),
+            (&["cache", "prune", "--max-size"], "`5G`"),
+        ] {
+            for value in ["", "-1", "-1d", "1.5", "many", huge] {
+                // Clap takes `-1d` for options where no unit is expected.
+                if words.len() == 1 && value == "-1d" {
+                    continue;
+                }
+                let words = [&["omnibuild"], words, &[value]].concat();
+                let error = Cli::try_parse_from(&words).unwrap_err().to_string();
+                assert!(error.contains(example), "{words:?}: {error}");
+            }
+        }
+        let zero = Cli::try_parse_from(["omnibuild", "--jobs", "0"]).unwrap_err();
+        assert!(zero.to_string().contains("from 1 on"), "{zero}");
     }
 
     #[test]
