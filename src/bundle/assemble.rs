@@ -3,6 +3,7 @@
 //! Wheels are unpacked here, in Rust; the container only makes the skeleton with the platform's
 //! own `venv` and compiles byte code with the platform's own Python.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::archive::{self, ArchiveWriter};
 use crate::context::{Context, in_background};
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::engine::{Container, Exec, with_container};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::report::{StageHandle, Unit};
 use crate::steps::step_script;
@@ -417,16 +418,12 @@ async fn make_skeleton(
                 if NOT_SHIPPED.iter().any(|name| inside == Path::new(name)) {
                     continue;
                 }
-                let path = format!("{root}/{}", path.display());
+                let path = format!("{root}/{}", in_utf8(&path)?);
                 match entry.header().entry_type() {
                     tar::EntryType::Directory => writer.add_directory(&path, 0o755)?,
                     tar::EntryType::Symlink => {
-                        let target = entry
-                            .link_name()?
-                            .unwrap_or_default()
-                            .to_string_lossy()
-                            .into_owned();
-                        writer.add_symlink(&path, &target)?;
+                        let target = entry.link_name()?.unwrap_or_default();
+                        writer.add_symlink(&path, in_utf8(&target)?)?;
                     }
                     _ => {
                         let mode = if entry.header().mode()? & 0o100 == 0 {
@@ -444,9 +441,30 @@ async fn make_skeleton(
     .await
 }
 
+/// A name or a link's target in a virtualenv, which a package has byte for byte.
+fn in_utf8(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        let path = path.as_os_str().as_bytes().escape_ascii();
+        Error::new(
+            Kind::Build,
+            format!("`{path}` in the virtualenv is not UTF-8"),
+        )
+        .hint("the builder's Python made it: give its files and the interpreter names in UTF-8")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_kept_byte_for_byte_or_refused() {
+        assert_eq!(in_utf8(Path::new("lib/café")).unwrap(), "lib/café");
+        let other = Path::new(std::ffi::OsStr::from_bytes(b"lib/caf\xe9"));
+        let error = in_utf8(other).unwrap_err();
+        assert_eq!(error.kind(), Kind::Build);
+        assert!(error.message().contains(r"`lib/caf\xe9`"), "{error}");
+    }
 
     #[test]
     fn unpacking_drops_the_top_folder() {

@@ -245,6 +245,7 @@ impl Check<'_> {
         let mut total = 0_u64;
         for index in 0..archive.len() {
             let file = self.zip(archive.by_index_data(index))?;
+            // Nothing is lost: `framing` refused names that are not UTF-8.
             let lossy = String::from_utf8_lossy(file.name_raw()).into_owned();
             let name = lossy.as_str();
             let folder_name = name.strip_suffix('/');
