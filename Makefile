@@ -29,14 +29,14 @@ test-fast:
 	$(CARGO) test
 
 test: prerequisites test-fast
-	$(CARGO) test --features real-engine --lib -- package::large_tests
+	$(CARGO) test --features real-engine --lib -- large_tests
 	tests/standin/image el9
 	OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 $(CARGO) test --features real-engine --test real
 
 test-all: prerequisites test-fast
 	tests/standin/image el9
 	tests/standin/image el7
-	$(CARGO) test --features real-engine --lib -- base:: package::large_tests
+	$(CARGO) test --features real-engine --lib -- base:: large_tests
 	PIP_INDEX_URL=$${PIP_INDEX_URL:-$$(tests/standin/index)} OMNIBUILD_TEST_PLATFORMS=all $(CARGO) test --features real-engine --test real
 
 lint:

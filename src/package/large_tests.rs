@@ -1,14 +1,16 @@
 //! Files around and above 4 GiB: both writers and the reader in a process of their own, to see how
 //! much memory they take, and the native tools on what they made.
+//!
+//! Each byte is hashed, so what one test shows of a codec or a format the others leave out.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use super::fixture::{self, run};
-use super::{PackageSpec, packager, read};
-use crate::platform::{Channel, Codec, Format};
+use super::{PackageSpec, compress, packager, read};
+use crate::platform::{Channel, Codec, Compression, Format};
 use crate::tree::{Content, Entry, EntryKind, Tree};
 
 const GIB: u64 = 1 << 30;
@@ -49,22 +51,68 @@ fn tree(data: &Path) -> Tree {
     tree
 }
 
-fn spec(codec: Codec) -> PackageSpec {
-    PackageSpec {
-        compression: Channel::Fast.compression(codec),
-        ..fixture::spec(codec)
+/// A package of one large file.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    format: Format,
+    compression: Compression,
+    /// The length of the file in bytes.
+    size: u64,
+}
+
+impl Sample {
+    fn of(format: Format, channel: Channel, codec: Codec, size: u64) -> Self {
+        Self {
+            format,
+            compression: channel.compression(codec),
+            size,
+        }
+    }
+
+    fn spec(self) -> PackageSpec {
+        PackageSpec {
+            compression: self.compression,
+            ..fixture::spec(self.compression.codec)
+        }
+    }
+
+    fn file_name(self) -> String {
+        packager(self.format).file_name(&self.spec())
+    }
+
+    /// Writes the package of the file `data` in the current folder.
+    fn write(self) -> PathBuf {
+        let folder = std::env::current_dir().unwrap();
+        let tree = tree(&folder.join("data"));
+        let path = folder.join(self.file_name());
+        let writer = packager(self.format);
+        writer.write(&self.spec(), &tree, &path).unwrap();
+        assert_memory("writing");
+        path
+    }
+
+    /// Writes the package in a process that runs a test of this file in a folder with the large file,
+    /// since only a process of its own can tell its memory. Then holds what the format's own tools
+    /// say and unpack against the file.
+    fn pack(self, test: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        sparse(&data, self.size);
+        in_a_process(test, folder.path());
+        let package = folder.path().join(self.file_name());
+        assert_eq!(size_of_large(self.format, &package), self.size);
+        assert_unpacked(self.format, &package, &data);
     }
 }
 
-/// Writes a package of the file `data` in the current folder.
-fn write(format: Format, codec: Codec) -> PathBuf {
-    let folder = std::env::current_dir().unwrap();
-    let spec = spec(codec);
-    let writer = packager(format);
-    let path = folder.join(writer.file_name(&spec));
-    let tree = tree(&folder.join("data"));
-    writer.write(&spec, &tree, &path).unwrap();
-    path
+/// Whether this is the process that [`Sample::pack`] starts.
+fn is_in_a_process() -> bool {
+    Path::new("data").exists()
+}
+
+/// The length of the large file in the current folder.
+fn size_of_data() -> u64 {
+    fs_err::metadata("data").unwrap().len()
 }
 
 fn assert_memory(what: &str) {
@@ -75,8 +123,8 @@ fn assert_memory(what: &str) {
     assert!(peak <= MOST_MEMORY, "{what}: {peak} bytes of memory");
 }
 
-/// Runs a test of this file in a process of its own, in a folder; gives what it printed.
-fn in_a_process(name: &str, folder: &Path) -> String {
+/// Runs a test of this file in a process of its own, in a folder.
+fn in_a_process(name: &str, folder: &Path) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture"])
         .arg(format!("package::large_tests::{name}"))
@@ -89,7 +137,6 @@ fn in_a_process(name: &str, folder: &Path) -> String {
         output.status.success() && text.contains("1 passed"),
         "{text}{errors}"
     );
-    text
 }
 
 /// Holds what the format's own tool takes out of the package for the large file against the file.
@@ -104,57 +151,25 @@ fn assert_unpacked(format: Format, package: &Path, data: &Path) {
     run("bash", &[&arguments[..], &paths].concat());
 }
 
+/// What rpm says of a package by a query format.
+fn query(package: &Path, format: &str) -> String {
+    let package = package.to_str().unwrap();
+    run("rpm", &["-qp", "--nosignature", "--qf", format, package])
+}
+
 fn size_of_large(format: Format, package: &Path) -> u64 {
-    let path = package.to_str().unwrap();
     let found = match format {
-        Format::Deb => run("dpkg-deb", &["-c", path]),
-        Format::Rpm => {
-            let format = "[- - %{LONGFILESIZES} - - .%{FILENAMES}\n]";
-            run("rpm", &["-qp", "--nosignature", "--qf", format, path])
-        }
+        Format::Deb => run("dpkg-deb", &["-c", package.to_str().unwrap()]),
+        Format::Rpm => query(package, "[- - %{LONGFILESIZES} - - .%{FILENAMES}\n]"),
     };
     let line = found.lines().find(|line| line.ends_with(LARGE)).unwrap();
     line.split_whitespace().nth(2).unwrap().parse().unwrap()
 }
 
-/// In a folder with a large file, packs it; anywhere else makes such a folder and runs the test there,
-/// since only a process of its own can tell its memory.
-fn pack_and_unpack(format: Format, test: &str) {
-    if Path::new("data").exists() {
-        return write_and_read(format);
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    sparse(&data, 5 * GIB);
-    in_a_process(test, folder.path());
-    let path = folder
-        .path()
-        .join(packager(format).file_name(&spec(Codec::Zstd)));
-    assert_eq!(size_of_large(format, &path), 5 * GIB);
-    assert_unpacked(format, &path, &data);
-}
-
-#[test]
-fn five_gib_in_a_deb_take_little_memory_and_dpkg_unpacks_them() {
-    pack_and_unpack(
-        Format::Deb,
-        "five_gib_in_a_deb_take_little_memory_and_dpkg_unpacks_them",
-    );
-}
-
-#[test]
-fn five_gib_in_an_rpm_take_little_memory_and_rpm_unpacks_them() {
-    pack_and_unpack(
-        Format::Rpm,
-        "five_gib_in_an_rpm_take_little_memory_and_rpm_unpacks_them",
-    );
-}
-
-fn write_and_read(format: Format) {
-    let path = write(format, Codec::Zstd);
-    assert_memory("writing");
+/// Reads a package of 5 GiB, whole.
+fn read_back(package: &Path) {
     let mut size = 0;
-    let package = read::for_each_content(&path, |file, content| {
+    let package = read::for_each_content(package, |file, content| {
         if file.path.ends_with(LARGE) {
             size = std::io::copy(content, &mut std::io::sink())?;
         }
@@ -165,4 +180,63 @@ fn write_and_read(format: Format) {
     assert_eq!((size, file.size), (5 * GIB, 5 * GIB));
     assert_eq!(file.digest.as_deref(), Some(DIGEST));
     assert_memory("reading");
+}
+
+#[test]
+fn five_gib_in_a_deb_take_little_memory_and_dpkg_unpacks_them() {
+    let sample = Sample::of(Format::Deb, Channel::Fast, Codec::Gzip, 5 * GIB);
+    if is_in_a_process() {
+        return read_back(&sample.write());
+    }
+    sample.pack("five_gib_in_a_deb_take_little_memory_and_dpkg_unpacks_them");
+}
+
+#[test]
+fn five_gib_in_an_rpm_take_little_memory_and_rpm_unpacks_them() {
+    let sample = Sample::of(Format::Rpm, Channel::Fast, Codec::Zstd, 5 * GIB);
+    if is_in_a_process() {
+        return read_back(&sample.write());
+    }
+    sample.pack("five_gib_in_an_rpm_take_little_memory_and_rpm_unpacks_them");
+}
+
+/// The first blocks of a part that is said to be of 5 GiB, at the level of releases, whose dictionary is
+/// the largest: every block takes the same memory, and all of them would take minutes.
+#[test]
+fn five_gib_compressed_by_xz_take_little_memory() {
+    if !is_in_a_process() {
+        let folder = tempfile::tempdir().unwrap();
+        sparse(&folder.path().join("data"), 5 * GIB);
+        in_a_process(
+            "five_gib_compressed_by_xz_take_little_memory",
+            folder.path(),
+        );
+        return;
+    }
+    let compression = Channel::Small.compression(Codec::Zstd);
+    assert_eq!(compression.codec, Codec::Xz);
+    let size = size_of_data();
+    let cores = compress::cores(compression.codec, size);
+    let sink = std::io::sink();
+    let mut writer = compress::PartWriter::new(compression, sink, size, &cores);
+    let mut data = fs_err::File::open("data").unwrap().take(200 << 20);
+    std::io::copy(&mut data, &mut writer).unwrap();
+    writer.finish().unwrap();
+    assert_memory("writing");
+}
+
+/// See `deb::large_tests` for what dpkg makes of them.
+#[test]
+fn rpm_unpacks_files_around_4_gib() {
+    let of = |size| Sample::of(Format::Rpm, Channel::Fast, Codec::Zstd, size);
+    if is_in_a_process() {
+        let size = size_of_data();
+        let package = read::read(&of(size).write()).unwrap();
+        let file = package.file(&format!("/{LARGE}")).unwrap();
+        assert_eq!(file.size, size);
+        return;
+    }
+    for size in [4 * GIB - 1, 4 * GIB, 4 * GIB + 1] {
+        of(size).pack("rpm_unpacks_files_around_4_gib");
+    }
 }

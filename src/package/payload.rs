@@ -75,11 +75,12 @@ impl Payload {
         store: &SegmentStore,
         portions: &[Portion<'_>],
     ) -> Result<Self> {
+        let size = portions.iter().map(|portion| portion.size).sum();
         let workshop = Workshop {
             path,
             compression,
             store,
-            cores: compress::cores(compression.codec),
+            cores: compress::cores(compression.codec, size),
         };
         let pieces = workshop.make_all(portions)?;
         let head = compress::head(compression);

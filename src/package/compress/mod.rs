@@ -37,11 +37,11 @@ pub(super) struct Part {
     blocks: Vec<(u64, u64)>,
 }
 
-/// Places for as many threads as a codec should have: each xz thread takes some 120 MiB.
-pub(super) fn cores(codec: Codec) -> Arc<Cores> {
+/// Places for as many threads as a codec should have for this many bytes of input.
+pub(super) fn cores(codec: Codec, size: u64) -> Arc<Cores> {
     Cores::new(match codec {
         Codec::Gzip | Codec::Zstd => 16,
-        Codec::Xz => xz::THREADS,
+        Codec::Xz => xz::threads(size),
     })
 }
 
@@ -93,8 +93,8 @@ pub(super) fn tail(codec: Codec, parts: &[&Part]) -> Vec<u8> {
 
 /// A whole stream of one part.
 pub(super) fn compressed(compression: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let cores = cores(compression.codec);
     let size = bytes.len() as u64;
+    let cores = cores(compression.codec, size);
     let mut writer = PartWriter::new(compression, head(compression), size, &cores);
     writer.write_all(bytes)?;
     let (mut stream, part) = writer.finish()?;

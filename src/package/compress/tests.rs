@@ -170,6 +170,13 @@ fn a_part_of_several_xz_blocks_lists_them_all() {
 }
 
 #[test]
+fn what_is_large_is_compressed_by_xz_on_one_thread() {
+    let large = 4 << 30;
+    assert!(xz::threads(large) > 1);
+    assert_eq!(xz::threads(large + 1), 1);
+}
+
+#[test]
 fn a_zstandard_part_needs_equal_bytes_near_its_start() {
     let compression = Channel::Standard.compression(Codec::Zstd);
     let cores = Cores::of(1);

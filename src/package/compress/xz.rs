@@ -20,8 +20,15 @@ pub(super) const METHOD: Method = Method {
     compress,
 };
 
-/// Preset 6 takes 94 MiB for each thread, and the block.
-pub(super) const THREADS: usize = 4;
+/// Input of more bytes is compressed on one thread.
+const MUCH: u64 = 4 << 30;
+
+/// How many threads compress this many bytes at most. Preset 6 takes 94 MiB for each, and the block:
+/// two take 243 MB, and what is large is to be written in 200 MB. No dictionary does that which two
+/// threads have room for and whose packages are as small, so what takes long anyway takes longer.
+pub(super) fn threads(size: u64) -> usize {
+    if size > MUCH { 1 } else { 4 }
+}
 
 /// Stream flags: no byte, then the check that blocks end with, CRC-64 (section 2.1.1.2).
 const FLAGS: [u8; 2] = [0, 4];

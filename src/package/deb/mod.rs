@@ -119,7 +119,8 @@ fn check_member(size: u64) -> Result<()> {
         Kind::Build,
         format!("the compressed content is {size} bytes and a deb package holds at most {LARGEST_MEMBER}"),
     )
-    .hint("leave large data out of the package, or compress it with `xz`"))
+    .hint("leave large data out of the package, or ship it apart")
+    .hint("the channel `small` compresses by xz, which makes the smallest packages"))
 }
 
 /// Writes the header of an `ar` member; its content begins at an even offset.
@@ -141,5 +142,8 @@ fn pad(output: &mut impl Write, size: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod daemon_tests;
+#[cfg(feature = "real-engine")]
+#[cfg(test)]
+mod large_tests;
 #[cfg(test)]
 mod tests;

@@ -325,11 +325,20 @@ fn any_time_from_1970_to_2242_is_written_as_it_is() {
     }
 }
 
+/// Its size has ten characters in a header of sixty bytes. What is too large is known before the
+/// package's first byte is written.
 #[test]
 fn a_member_above_ten_digits_is_refused() {
     check_member(LARGEST_MEMBER).unwrap();
-    assert_eq!(
-        check_member(LARGEST_MEMBER + 1).unwrap_err().kind(),
-        Kind::Build
-    );
+    let mut header = Vec::new();
+    member(&mut header, "data.tar.zst", LARGEST_MEMBER, EPOCH).unwrap();
+    assert_eq!(header.len(), 60);
+    assert!(header.ends_with(b" 9999999999`\n"));
+
+    let error = check_member(LARGEST_MEMBER + 1).unwrap_err();
+    assert_eq!(error.kind(), Kind::Build);
+    for said in ["is 10000000000 bytes", "at most 9999999999"] {
+        assert!(error.message().contains(said), "{error}");
+    }
+    assert!(error.hints()[0].contains("leave large data out"));
 }

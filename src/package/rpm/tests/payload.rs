@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::package::read;
+use crate::tree::{Content, Entry, EntryKind};
 
 #[test]
 fn files_between_the_names_of_a_file_are_unpacked() {
@@ -21,6 +22,20 @@ fn files_between_the_names_of_a_file_are_unpacked() {
     run("rpm2archive", &["-n", package]);
     let listed = run("tar", &["-tf", &format!("{package}.tar")]);
     assert_eq!(listed.lines().count(), 6, "{listed}");
+}
+
+/// rpmbuild 4.18 takes files of 4294967295 bytes for large, and those of a byte less not.
+#[test]
+fn a_file_is_large_from_the_size_on_that_it_is_for_rpmbuild() {
+    let has_large_files = |size| {
+        let content = Content::Bytes([].into());
+        let entry = Entry::new(0o644, EntryKind::File { size, content }, "x".into());
+        let mut tree = Tree::default();
+        tree.insert("opt/x", entry).unwrap();
+        cpio::has_large_files(&tree)
+    };
+    assert!(!has_large_files(4_294_967_294));
+    assert!(has_large_files(4_294_967_295));
 }
 
 /// What a package with a file of 4 GiB is like, at a size that every run of the tests can have.
