@@ -2,6 +2,8 @@
 //!
 //! The only place, beside the engine's connection, that reads environment variables.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Access, CacheOverrides, Channel, Overrides, SigningOverrides};
 use crate::error::Kind;
+
+use self::values::{duration, number, size};
 
 /// Ship a Python application as native packages, built in containers.
 ///
@@ -448,49 +452,6 @@ impl Common {
     }
 }
 
-/// How many, such as `2`.
-fn number(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse();
-    number.map_err(|_other| "write a whole number from 1 on, such as `2`; leave the option out for what cores and memory allow".to_owned())
-}
-
-/// A duration such as `30d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [
-        ("s", 1),
-        ("m", 60),
-        ("h", 3600),
-        ("d", 86_400),
-        ("w", 604_800),
-    ];
-    with_unit(text, &units)
-        .map(Duration::from_secs)
-        .ok_or_else(|| {
-            "write a whole number from 0 on and s, m, h, d or w, such as `30d`".to_owned()
-        })
-}
-
-/// A size such as `5G`, in the units that this program prints.
-fn size(text: &str) -> Result<u64, String> {
-    let units = [
-        ("", 1),
-        ("k", 1000),
-        ("m", 1_000_000),
-        ("g", 1_000_000_000),
-        ("t", 1_000_000_000_000),
-    ];
-    let text = text.to_ascii_lowercase();
-    with_unit(text.strip_suffix('b').unwrap_or(&text), &units)
-        .ok_or_else(|| "write a whole number from 0 on and k, M, G or T, such as `5G`".to_owned())
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = text[digits.len()..].trim();
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    digits.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
 fn exit_codes() -> String {
     let codes = Kind::ALL.map(|kind| format!("  {:>3}  {}\n", kind.exit_code(), kind.meaning()));
     format!(
@@ -539,26 +500,6 @@ mod tests {
         }
         let zero = Cli::try_parse_from(["omnibuild", "--jobs", "0"]).unwrap_err();
         assert!(zero.to_string().contains("from 1 on"), "{zero}");
-    }
-
-    #[test]
-    fn durations_and_sizes_have_a_unit() {
-        assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
-        assert_eq!(duration("2 w"), Ok(Duration::from_hours(336)));
-        for bad in ["30", "d", "-1d", "1.5d", "1y", "30D", "99999999999999999w"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
-        for (text, bytes) in [
-            ("0", 0),
-            ("12", 12),
-            ("500M", 500_000_000),
-            ("5GB", 5_000_000_000),
-        ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for bad in ["", "G", "1.5G", "-1", "5X", "99999999T"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]
