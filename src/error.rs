@@ -194,7 +194,16 @@ impl Error {
             std::io::ErrorKind::NotFound => Kind::Missing,
             _ => Kind::Internal,
         };
-        Self::new(kind, message)
+        let this = Self::new(kind, message);
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => this.hint(
+                "change the owner or the mode of that path, or run the command as a user who may",
+            ),
+            std::io::ErrorKind::ReadOnlyFilesystem => {
+                this.hint("that file system is mounted read-only: work in a folder of another one")
+            }
+            _ => this,
+        }
     }
 
     /// Adds what the user can do about it.
@@ -282,9 +291,8 @@ mod tests {
             Kind::Space
         );
         let other = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        assert_eq!(
-            Error::io("write", Path::new("/x"), &other).kind(),
-            Kind::Internal
-        );
+        let other = Error::io("write", Path::new("/x"), &other);
+        assert_eq!(other.kind(), Kind::Internal);
+        assert!(other.hints()[0].contains("owner or the mode"), "{other:?}");
     }
 }

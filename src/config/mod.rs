@@ -10,6 +10,7 @@ mod places;
 pub mod platform_override;
 pub mod platforms;
 pub mod project;
+mod project_file;
 pub mod pyproject;
 mod rules;
 mod signing;

@@ -20,6 +20,7 @@ use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::places::Places;
 use super::platform_override::{PlatformOverride, RawPlatformOverride};
+use super::project_file::read;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
@@ -177,6 +178,11 @@ impl Config {
             let message = format!("there is no project folder `{}`", root.display());
             Error::new(Kind::Config, message).hint("name one that is there with --project")
         })?;
+        if !root.is_dir() {
+            let message = format!("`{}` is no folder", root.display());
+            return Err(Error::new(Kind::Config, message)
+                .hint("name the folder that the project's files are in with --project"));
+        }
         let mut pyproject = PyProject::read(&root)?;
         let raw = RawConfig::read(&root, &mut pyproject)?;
         let has_source = pyproject.project.is_some()
@@ -287,16 +293,6 @@ impl PyProject {
     }
 }
 
-/// A file of the project with its path, when it is there.
-fn read(root: &Path, name: &str) -> Result<Option<(PathBuf, String)>> {
-    let path = root.join(name);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&path).map_err(|e| Error::from(e).of_kind(Kind::Config))?;
-    Ok(Some((path, text)))
-}
-
 impl RawConfig {
     /// What both files of a project say.
     fn read(root: &Path, pyproject: &mut PyProject) -> Result<Self> {
@@ -401,6 +397,8 @@ fn check(
         ("url", &raw.url),
         ("index-url", &raw.index_url),
         ("mirror", &raw.mirror),
+        ("--index-url or PIP_INDEX_URL", &overrides.index_url),
+        ("--mirror or OMNIBUILD_MIRROR", &overrides.mirror),
     ] {
         text.as_ref()
             .map_or(Ok(()), |text| check_address(key, text))?;

@@ -87,8 +87,8 @@ impl Inputs {
     /// Reads the inputs of a project. `epoch` is `SOURCE_DATE_EPOCH`, when it is set.
     pub fn read(config: &Config, epoch: Option<&str>) -> Result<Self> {
         let epoch = match epoch {
-            Some(text) => text.parse().map_err(|error| {
-                Error::new(Kind::Config, format!("SOURCE_DATE_EPOCH: `{text}`: {error}"))
+            Some(text) => text.parse().map_err(|_no_number| {
+                Error::new(Kind::Config, format!("SOURCE_DATE_EPOCH: `{text}` is no whole number from 0 on"))
                     .hint("set it to seconds since 1970, such as the output of `git log -1 --format=%ct`, or unset it")
             })?,
             None => git(&config.root, &["log", "-1", "--format=%ct", "--", "."])

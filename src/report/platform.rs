@@ -32,7 +32,7 @@ struct Inner {
 
 impl PlatformReporter {
     pub(super) fn start(reporter: &Reporter, id: &PlatformId, log_path: &Path) -> Result<Self> {
-        let log = Log::open(log_path).map_err(|error| error.context(id))?;
+        let log = Log::open(log_path)?;
         let inner = Inner {
             reporter: reporter.clone(),
             id: id.clone(),

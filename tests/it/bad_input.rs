@@ -77,6 +77,49 @@ fn text_that_is_no_toml_has_its_place() {
 }
 
 #[test]
+fn a_configuration_that_is_no_text_or_no_file_is_refused() {
+    let project = TestProject::new();
+    fs_err::write(project.root().join("omnibuild.toml"), b"name = \"\xff\"\n").unwrap();
+    let failure = plan_and_build_refuse(&project, 2);
+    assert!(failure.message.contains("omnibuild.toml"), "{failure:?}");
+    assert_eq!(
+        failure.hints,
+        ["save it as UTF-8: TOML has no other encoding"]
+    );
+    fs_err::remove_file(project.root().join("omnibuild.toml")).unwrap();
+    fs_err::create_dir(project.root().join("omnibuild.toml")).unwrap();
+    let failure = plan_and_build_refuse(&project, 2);
+    assert!(failure.message.contains("omnibuild.toml"), "{failure:?}");
+    assert!(failure.hints[0].contains("has to be a file"), "{failure:?}");
+}
+
+#[test]
+fn a_project_that_is_a_file_is_refused() {
+    let project = TestProject::new();
+    let file = project.root().join("pyproject.toml");
+    let failure = refused(&project, &["--project", file.to_str().unwrap(), "plan"], 2);
+    assert_eq!(failure.message, "`[PROJECT]/pyproject.toml` is no folder");
+    assert!(failure.hints[0].contains("--project"), "{failure:?}");
+}
+
+#[test]
+fn an_address_of_the_command_line_that_is_no_url_is_refused() {
+    let project = TestProject::new();
+    for (option, said) in [
+        ("--index-url", "--index-url or PIP_INDEX_URL"),
+        ("--mirror", "--mirror or OMNIBUILD_MIRROR"),
+    ] {
+        let failure = refused(
+            &project,
+            &["plan", "-s", "debian-12", option, "nonsense"],
+            2,
+        );
+        assert_eq!(failure.message, format!("{said}: this is no URL"));
+        assert!(failure.hints[0].contains("https://"), "{failure:?}");
+    }
+}
+
+#[test]
 fn an_unknown_key_of_a_platform_has_its_place() {
     let project =
         TestProject::new().file("platforms.toml", "[platform.debian-12]\npyton = \"3.11\"\n");
@@ -266,7 +309,7 @@ fn a_garbage_epoch_is_refused() {
     for garbage in ["yesterday", "-1", "1.5"] {
         let project = TestProject::new().env("SOURCE_DATE_EPOCH", garbage);
         let failure = plan_and_build_refuse(&project, 2);
-        let start = format!("SOURCE_DATE_EPOCH: `{garbage}`: ");
+        let start = format!("SOURCE_DATE_EPOCH: `{garbage}` is no whole number");
         assert!(failure.message.starts_with(&start), "{failure:?}");
         assert!(
             failure.hints[0].contains("git log -1 --format=%ct"),
