@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Access, CacheOverrides, Channel, Overrides, SigningOverrides};
+use crate::config::{Access, CacheOverrides, Channel, EngineKind, Overrides, SigningOverrides};
 use crate::error::Kind;
 
 use self::values::{duration, number, size};
@@ -60,7 +60,18 @@ pub struct Common {
     /// Where wheels are cached [default: wheels-cache in the project if it is there, else the user's cache].
     #[arg(long, global = true, env = "WHEEL_DIR", value_name = "FOLDER")]
     pub wheel_dir: Option<PathBuf>,
-    /// The engine: unix://, tcp://, https:// or ssh:// [default: DOCKER_HOST, the Docker context, a local socket].
+    /// What makes containers: `auto` is Docker or Podman where one is named or answers, else the sandbox.
+    #[arg(
+        long,
+        global = true,
+        env = "OMNIBUILD_ENGINE",
+        value_enum,
+        value_name = "KIND",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub engine: EngineKind,
+    /// The engine's address: unix://, tcp://, https:// or ssh:// [default: DOCKER_HOST, the Docker context, a local socket].
     #[arg(long, short = 'H', global = true, value_name = "ADDRESS")]
     pub host: Option<String>,
     /// Certificates (PEM) that every stage with a network trusts.
@@ -457,7 +468,7 @@ fn exit_codes() -> String {
     format!(
         "Exit codes:\n    0  everything that was asked for is done\n{}\n\
          When platforms fail for different reasons, the code is that of the first in the table.\n\n\
-         Environment: SYSBASE, WHEEL_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
+         Environment: SYSBASE, WHEEL_DIR, OMNIBUILD_ENGINE, OMNIBUILD_SANDBOX_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
          OMNIBUILD_NETWORK, OMNIBUILD_NO_VERIFY, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
          (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\

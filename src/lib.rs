@@ -57,7 +57,7 @@
 //! | [`pipeline`] | the commands; the only room that knows the order of the stages |
 //! | [`config`] | project configuration and platform table, read, merged, checked |
 //! | [`plan`] | [`plan::inputs`] reads, [`plan::plan`] decides; requirement files as data |
-//! | [`engine`] | what is asked of a container engine; `docker.rs` asks it; sessions and their sweep |
+//! | [`engine`] | what is asked of a container engine; `docker/` asks a daemon, `sandbox/` the kernel; sessions and their sweep |
 //! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
 //! | [`image`] | builder images |
@@ -102,8 +102,9 @@
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error |
 //!
-//! Four arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
-//! `cli` parsed, as plain data; `context` hands out the remote cache ([`wheels::Remote`]); and `wheels`
+//! Five arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
+//! `cli` parsed, as plain data; `main` asks [`engine::act_as_helper`] first, since the sandbox's helper
+//! processes are this program; `context` hands out the remote cache ([`wheels::Remote`]); and `wheels`
 //! knows the layer, since the project's own wheel is built in an environment made of layers. `tests/it/tidy/imports.rs` is the same table, held against every
 //! `use`.
 //!
@@ -165,7 +166,8 @@
 //! shown. Progress goes to standard error, results to standard output.
 //!
 //! **Cancellation.** Ctrl-C and SIGTERM drop the futures of all platforms; the session's containers
-//! are removed before the program ends. Files need no care: what isn't committed has no name. After
+//! are removed before the program ends. A command in the sandbox ends with the socket that its helper
+//! holds, so with this program however that ends. Files need no care: what isn't committed has no name. After
 //! a kill the next run removes the containers, since the dead session's lock is free, and whoever next
 //! makes a temporary file or folder removes those beside it that nobody holds. Every lock
 //! is `flock`, so nobody waits for a dead one, and no wait for one holds up the end of a run.
@@ -179,7 +181,8 @@
 //! **Network.** Only bases, builder images, dependencies and verification have one. Proxy variables
 //! are handed to them as they are; a proxy's password in them is visible to who may inspect the
 //! container. Certificates go in as a file. No path of this machine is mounted, so the engine may be
-//! another machine's.
+//! another machine's; the sandbox is this one's, and what it keeps apart less well stands in
+//! `engine/sandbox`.
 
 pub mod archive;
 pub mod audit;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use omnibuild::cli::{Cli, Command, Environment};
+use omnibuild::engine;
 use omnibuild::error::{Error, Kind};
 use omnibuild::pipeline;
 use omnibuild::report::{Mode, Reporter, Settings};
@@ -15,6 +16,11 @@ use omnibuild::report::{Mode, Reporter, Settings};
 const LAST_WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
+    let first = std::env::args_os().nth(1);
+    let helper = first.and_then(|word| engine::act_as_helper(word.to_str()?));
+    if let Some(code) = helper {
+        return code;
+    }
     let cli = Cli::parse();
     let environment = Environment::read();
     let reporter = reporter(&cli, &environment);

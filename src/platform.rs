@@ -225,6 +225,20 @@ impl Codec {
     }
 }
 
+/// What makes containers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineKind {
+    /// Docker or Podman where one answers, else the sandbox.
+    #[default]
+    Auto,
+    /// Docker, or what speaks its API.
+    Docker,
+    /// Podman, through its Docker API.
+    Podman,
+    /// The kernel's namespaces, without a daemon.
+    Sandbox,
+}
+
 /// Whom packages are made for, which decides how much time their compression may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

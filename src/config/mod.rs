@@ -28,5 +28,5 @@ pub use self::rules::{IgnoredVulnerability, LicenseRules, Rules, StatedLicense};
 pub use self::signing::{SigningConfig, SigningOverrides};
 pub(crate) use self::toml_error::{nearest, parse as parse_toml};
 pub use self::verify::VerifyConfig;
-/// Whom packages are made for, as the configuration and the command line say it.
-pub use crate::platform::Channel;
+/// Whom packages are made for, as the configuration and the command line say it, and by what.
+pub use crate::platform::{Channel, EngineKind};

@@ -1,19 +1,23 @@
 //! What omnibuild asks of a container engine, in its own words.
 //!
 //! No host path is ever mounted: files go in and out as tar streams, so an engine on another machine
-//! works too. Nothing outside `docker.rs` knows which client library or engine is behind the trait.
+//! works too. Nothing outside of an engine's folder knows which client library or engine is behind the
+//! trait.
 
 mod docker;
+mod lines;
+mod sandbox;
 pub mod session;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Arch, ImageRef};
+use crate::platform::{Arch, EngineKind, ImageRef};
 use crate::report::PlatformReporter;
 
 pub use self::session::Session;
@@ -27,16 +31,20 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T>>;
 /// What an engine says of itself.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// `Docker Engine` or `Podman Engine`, as it calls itself.
+    /// `Docker Engine` or `Podman Engine`, as it calls itself, or `Sandbox`.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The API version that was negotiated.
-    pub api_version: String,
+    /// The API version that was negotiated, where there is an API.
+    pub api_version: Option<String>,
     /// The architecture its containers have without emulation.
     pub arch: Option<Arch>,
-    /// Where it listens.
+    /// Where it listens, or the folder that it keeps images in.
     pub address: String,
+    /// What it keeps apart less well than others do.
+    pub limits: Option<&'static str>,
+    /// Variables by which a process with another environment finds the same engine.
+    pub variables: [(&'static str, String); 2],
 }
 
 /// An image that the engine has.
@@ -181,15 +189,66 @@ pub trait Engine: Send + Sync {
     ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>>;
 }
 
-/// Connects to the engine at an address (`unix://`, `tcp://`, `https://`, `ssh://`); without one,
-/// to that of `DOCKER_HOST`, of the current Docker context, or to a local Docker or Podman socket.
-pub async fn connect(address: Option<&str>) -> Result<Arc<dyn Engine>> {
-    Ok(Arc::new(docker::Docker::connect(address).await?))
+/// Which engine is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    /// Its kind.
+    pub kind: EngineKind,
+    /// Where it listens: `unix://`, `tcp://`, `https://` or `ssh://`; without it where `DOCKER_HOST`
+    /// or the current Docker context says, or at a local socket.
+    pub address: Option<&'a str>,
+    /// Where the sandbox keeps its images, unless `OMNIBUILD_SANDBOX_DIR` says otherwise.
+    pub store: &'a Path,
 }
 
-/// The address that [`connect`] takes, for a process with another environment.
-pub fn address(named: Option<&str>) -> String {
-    named.map_or_else(docker::default_address, str::to_owned)
+/// An engine that answers.
+pub struct Connected {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// Why it is this one, where that was not asked for.
+    pub why: Option<String>,
+}
+
+/// Connects to an engine. Without a wish it is the Docker or Podman that is named or listens here, and
+/// where none is named and none answers, the sandbox.
+pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
+    let plain = |engine: Arc<dyn Engine>| Connected { engine, why: None };
+    let daemon = async || {
+        let docker = docker::Docker::connect(choice.kind, choice.address).await?;
+        Ok::<_, Error>(plain(Arc::new(docker)))
+    };
+    let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
+    let folder = folder.map_or_else(|| choice.store.to_owned(), Into::into);
+    match choice.kind {
+        EngineKind::Docker | EngineKind::Podman => daemon().await,
+        EngineKind::Sandbox => Ok(plain(Arc::new(sandbox::Sandbox::open(&folder).await?))),
+        EngineKind::Auto => {
+            let absent = match daemon().await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => error,
+            };
+            if choice.address.is_some() || docker::is_named() {
+                return Err(absent);
+            }
+            match sandbox::Sandbox::open(&folder).await {
+                Ok(sandbox) => Ok(Connected {
+                    engine: Arc::new(sandbox),
+                    why: Some(format!(
+                        "building in the sandbox, as {}: {}",
+                        absent.message(),
+                        sandbox::LIMITS
+                    )),
+                }),
+                Err(error) => Err(absent.hint(error.message())),
+            }
+        }
+    }
+}
+
+/// Acts as a helper process of an engine, when this first word of the command line starts one. To be
+/// asked before anything else is done.
+pub fn act_as_helper(word: &str) -> Option<ExitCode> {
+    sandbox::act(word)
 }
 
 /// A running container, inside [`with_container`].

@@ -27,9 +27,7 @@ pub struct Session {
 impl Session {
     /// Begins a session whose lock file lies in `folder`.
     pub fn begin(folder: &Path) -> Result<Self> {
-        let machine = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default();
+        let machine = machine();
         let started = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
@@ -96,6 +94,12 @@ impl Session {
         }
         Ok(dead)
     }
+}
+
+/// What tells this machine since its last start from others.
+pub(super) fn machine() -> String {
+    let id = fs_err::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 fn lock_path(folder: &Path, session: &str) -> PathBuf {

@@ -119,6 +119,45 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
     Ok(value)
 }
 
+/// A folder that is filled under a temporary name by whoever is told where it is; like [`Staged`] gone
+/// without [`commit`](Self::commit) or [`put`](Self::put), also after a kill.
+#[must_use = "a folder that is not committed is removed"]
+pub struct StagedFolder(Staging);
+
+impl StagedFolder {
+    /// An empty one in a folder of the file system it will stay on; makes the folder.
+    pub fn create(above: &Path) -> Result<Self> {
+        Ok(Self(Staging::create(above, 0o755)?))
+    }
+
+    /// Where it is until it has its name.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Puts it at `path` at once, to stay after a power loss. When another run was faster with the
+    /// same content-addressed folder, theirs stays and ours is dropped.
+    pub fn commit(self, path: &Path) -> Result<()> {
+        let folder = fs::File::open(self.path())?;
+        // One call for all files: a root file system has ten thousands of them, some of which, such
+        // as devices, can't be opened.
+        rustix::fs::syncfs(&folder).map_err(|error| Error::io("sync", path, &error.into()))?;
+        self.put(path)?;
+        sync_folder(parent(path))
+    }
+
+    /// Puts it at `path` at once; a power loss may take it away again.
+    pub fn put(self, path: &Path) -> Result<()> {
+        match fs::rename(self.path(), path) {
+            // The guard would remove a folder that is gone: it is in its place now.
+            Ok(()) => drop(self.0.folder.keep()),
+            Err(_) if path.is_dir() => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}
+
 /// Fills a folder beside the files that are to be, then puts each of its files into `folder`. What
 /// fails before the last step, which is renames alone, leaves the earlier files as they were; what
 /// ends it leaves the first files new and the others as they were, each whole.
@@ -147,7 +186,7 @@ fn builder(mode: u32) -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// A folder that is filled under a temporary name; gone at the end of its scope, and locked like a
+/// A folder under a temporary name; gone at the end of its scope, and locked like a
 /// [`Staged`] file.
 struct Staging {
     folder: tempfile::TempDir,

@@ -77,7 +77,7 @@ pub(super) async fn run_platforms(
     reporter: &Reporter,
     work: impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
 ) -> Result<()> {
-    let run = Run::new(common.host.clone(), project, reporter)?;
+    let run = Run::new(common, project, reporter)?;
     let everything = async {
         let plan = make_plan(common, options, project, &run, reporter).await?;
         run_planned(options, project, &run, reporter, &plan, &work).await

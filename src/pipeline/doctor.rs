@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::cli::{Common, Environment};
 use crate::config::{AnyFolder, PlatformTable};
+use crate::context::Caches;
 use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::report::{Reporter, human_size};
@@ -23,8 +24,8 @@ struct Check {
 
 /// Checks engine, disk, bootstrap tool, index and certificates. An error when one is bad.
 pub async fn doctor(common: &Common, environment: &Environment, reporter: &Reporter) -> Result<()> {
-    let mut checks = vec![engine(common).await];
     let cache = super::cache_folder(environment)?;
+    let mut checks = vec![engine(common, &cache).await];
     checks.push(space("cache", &cache));
     checks.push(space("project", &common.project));
     let bootstrap = bootstrap();
@@ -66,17 +67,29 @@ pub async fn doctor(common: &Common, environment: &Environment, reporter: &Repor
     )
 }
 
-async fn engine(common: &Common) -> Check {
-    let about = async { engine::connect(common.host.as_deref()).await?.about().await };
+async fn engine(common: &Common, cache: &std::path::Path) -> Check {
+    let caches = Caches::new(cache, cache.to_owned());
+    let choice = engine::Choice {
+        kind: common.engine,
+        address: common.host.as_deref(),
+        store: &caches.sandbox(),
+    };
+    let about = async {
+        let connected = engine::connect(choice).await?;
+        Ok::<_, Error>((connected.engine.about().await?, connected.why))
+    };
     match about.await {
-        Ok(about) => Check {
+        Ok((about, why)) => Check {
             what: "engine",
             good: true,
-            found: format!(
-                "{} {} at {}, API {}",
-                about.name, about.version, about.address, about.api_version
-            ),
-            advice: String::new(),
+            found: match about.api_version {
+                Some(version) => format!(
+                    "{} {} at {}, API {version}",
+                    about.name, about.version, about.address
+                ),
+                None => format!("{} {} in {}", about.name, about.version, about.address),
+            },
+            advice: why.or(about.limits.map(str::to_owned)).unwrap_or_default(),
         },
         Err(error) => Check {
             what: "engine",

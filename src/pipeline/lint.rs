@@ -104,7 +104,7 @@ pub(super) async fn lint(
         }
         return Ok(());
     }
-    let run = Run::without_wheels(common.host.clone(), settings.caches.clone());
+    let run = Run::without_wheels(common, settings.caches.clone(), reporter);
     let result = tokio::select! {
         result = look(&settings, &run, reporter, &folders) => result,
         () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),

@@ -18,7 +18,6 @@ use crate::cli::{Common, Environment, Rebuild};
 use crate::config::SigningConfig;
 use crate::context::in_background;
 use crate::digest::Digest;
-use crate::engine;
 use crate::error::{Error, Kind, Result};
 use crate::package::Artifact;
 use crate::package::read::explain_difference;
@@ -162,7 +161,7 @@ impl PlatformBuild<'_> {
         }
         command
             .envs(kept(environment, config.signing.as_ref()))
-            .env("DOCKER_HOST", engine::address(common.host.as_deref()))
+            .envs(self.run.engine().await?.0.about().await?.variables)
             .env("OMNIBUILD_CACHE_DIR", folder.join("cache"))
             .env("OMNIBUILD_CACHE_REMOTE", "")
             .env("OMNIBUILD_NO_VERIFY", "1")

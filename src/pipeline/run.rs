@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use crate::config::RemoteConfig;
+use crate::cli::Common;
+use crate::config::{EngineKind, RemoteConfig};
 use crate::context::Caches;
 use crate::engine::{self, Engine, Session};
 use crate::error::Result;
@@ -19,15 +20,17 @@ use super::Project;
 
 /// The engine, session and remote cache of a run.
 pub struct Run {
+    kind: EngineKind,
     host: Option<String>,
+    reporter: Reporter,
     caches: Caches,
     remote: Option<Remote>,
     connected: OnceCell<(Arc<dyn Engine>, Session)>,
 }
 
 impl Run {
-    /// A run on the engine at an address, or on the default one.
-    pub fn new(host: Option<String>, project: &Project, reporter: &Reporter) -> Result<Self> {
+    /// A run on the engine that the command line names, or on the default one.
+    pub fn new(common: &Common, project: &Project, reporter: &Reporter) -> Result<Self> {
         let config = &project.config;
         let remote = config.remote.as_ref().map(|remote| {
             let proxies = config.proxies.clone().into_iter();
@@ -35,17 +38,17 @@ impl Run {
             Remote::open(settings, reporter)
         });
         Ok(Self {
-            host,
-            caches: project.caches.clone(),
             remote: remote.transpose()?,
-            connected: OnceCell::new(),
+            ..Self::without_wheels(common, project.caches.clone(), reporter)
         })
     }
 
     /// A run that needs no wheel, and so no remote cache.
-    pub fn without_wheels(host: Option<String>, caches: Caches) -> Self {
+    pub fn without_wheels(common: &Common, caches: Caches, reporter: &Reporter) -> Self {
         Self {
-            host,
+            kind: common.engine,
+            host: common.host.clone(),
+            reporter: reporter.clone(),
             caches,
             remote: None,
             connected: OnceCell::new(),
@@ -56,7 +59,16 @@ impl Run {
     pub async fn engine(&self) -> Result<&(Arc<dyn Engine>, Session)> {
         self.connected
             .get_or_try_init(|| async {
-                let engine = engine::connect(self.host.as_deref()).await?;
+                let choice = engine::Choice {
+                    kind: self.kind,
+                    address: self.host.as_deref(),
+                    store: &self.caches.sandbox(),
+                };
+                let connected = engine::connect(choice).await?;
+                if let Some(why) = &connected.why {
+                    self.reporter.note(None, why);
+                }
+                let engine = connected.engine;
                 let session = Session::begin(&self.caches.sessions())?;
                 session.sweep_dead(engine.as_ref()).await?;
                 Ok((engine, session))

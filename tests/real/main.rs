@@ -5,6 +5,9 @@
 //! wheels are kept in `OMNIBUILD_CACHE_DIR`, else in `omnibuild-tests` in the user's cache folder,
 //! so that later runs are quick; projects live in temporary folders.
 //!
+//! On what is said by `OMNIBUILD_TEST_ENGINE`: `docker`, when it is not set, or `sandbox`, which needs
+//! root. Tests of the daemon's own ways then do nothing, and say so.
+//!
 //! May not use the crate: only the program, the engine's own client, and files.
 
 mod support {
@@ -16,6 +19,7 @@ mod support {
     pub(crate) mod platform;
     pub(crate) mod program;
     pub(crate) mod project;
+    pub(crate) mod sandbox;
     pub(crate) mod tap;
 }
 
@@ -31,6 +35,7 @@ mod lint;
 mod matrix;
 mod rebuild;
 mod sample;
+mod sandbox;
 mod several;
 mod shared;
 mod signed;

@@ -7,32 +7,44 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
+use crate::platform::EngineKind;
 
 /// How often it is looked whether ssh has made the socket.
 const TUNNEL_POLL: Duration = Duration::from_millis(20);
 
 /// `DOCKER_HOST`, then the current Docker context, then the sockets that Docker and Podman use.
-pub(in crate::engine) fn default_address() -> String {
-    if let Some(host) = std::env::var("DOCKER_HOST")
-        .ok()
-        .filter(|host| !host.is_empty())
-    {
+pub(super) fn default_address(kind: EngineKind) -> String {
+    if let Some(host) = named_address() {
         return host;
     }
-    if let Some(host) = context_address() {
-        return host;
-    }
+    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
-    if let Ok(folder) = std::env::var("XDG_RUNTIME_DIR") {
-        sockets.push(Path::new(&folder).join("docker.sock"));
-        sockets.push(Path::new(&folder).join("podman/podman.sock"));
+    if let Some(folder) = &of_user {
+        sockets.push(folder.join("docker.sock"));
     }
-    sockets.push(PathBuf::from("/run/podman/podman.sock"));
+    if kind == EngineKind::Podman {
+        sockets.clear();
+    }
+    if kind != EngineKind::Docker {
+        sockets.extend(of_user.map(|folder| folder.join("podman/podman.sock")));
+        sockets.push(PathBuf::from("/run/podman/podman.sock"));
+    }
     let socket = sockets
         .iter()
         .find(|socket| socket.exists())
         .unwrap_or(&sockets[0]);
     format!("unix://{}", socket.display())
+}
+
+/// Whether the environment or a Docker context names an engine.
+pub(in crate::engine) fn is_named() -> bool {
+    named_address().is_some()
+}
+
+fn named_address() -> Option<String> {
+    let host = std::env::var("DOCKER_HOST").ok();
+    host.filter(|host| !host.is_empty())
+        .or_else(context_address)
 }
 
 /// The address of the current Docker context, which the client library does not read.

@@ -5,7 +5,6 @@
 
 mod address;
 mod failure;
-mod lines;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -26,12 +25,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::RwLock;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Arch, ImageRef};
+use crate::platform::{Arch, EngineKind, ImageRef};
 
-pub(super) use self::address::default_address;
-use self::address::{Tunnel, open_tunnel};
+pub(super) use self::address::is_named;
+use self::address::{Tunnel, default_address, open_tunnel};
 use self::failure::{absent, failed, is_not_found, is_spurious_end};
-use self::lines::Lines;
+use super::lines::Lines;
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
 
 /// Builds and uploads get no answer until their body is in, so the client's limit is long and the
@@ -56,10 +55,10 @@ pub(super) struct Docker {
 }
 
 impl Docker {
-    pub(super) async fn connect(address: Option<&str>) -> Result<Self> {
+    pub(super) async fn connect(kind: EngineKind, address: Option<&str>) -> Result<Self> {
         let address = match address {
             Some(address) => address.to_owned(),
-            None => default_address(),
+            None => default_address(kind),
         };
         let ssh = address.starts_with("ssh://");
         let (client, tunnel) = if ssh {
@@ -166,9 +165,14 @@ impl Engine for Docker {
             Ok(About {
                 name,
                 version: version.version.unwrap_or_default(),
-                api_version: self.client.client_version().to_string(),
+                api_version: Some(self.client.client_version().to_string()),
                 arch: version.arch.as_deref().and_then(Arch::from_any_name),
                 address: self.address.clone(),
+                limits: None,
+                variables: [
+                    ("OMNIBUILD_ENGINE", "docker".to_owned()),
+                    ("DOCKER_HOST", self.address.clone()),
+                ],
             })
         }
         .boxed()
@@ -500,7 +504,10 @@ mod tests {
     async fn an_absent_engine_is_an_error_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("unix://{}/none.sock", folder.path().display());
-        let error = Docker::connect(Some(&address)).await.err().unwrap();
+        let error = Docker::connect(EngineKind::Auto, Some(&address))
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), Kind::Engine);
         assert!(error.message().contains("there is no socket"), "{error}");
         assert!(error.hints()[1].contains("doctor"));

@@ -48,7 +48,7 @@ const EDGE: [&str; 2] = ["cli", "main"];
 
 /// Arrows against the table that were decided, with the reason. One that is not needed any more
 /// fails the test.
-const DECIDED: [(&str, &str, &str); 4] = [
+const DECIDED: [(&str, &str, &str); 5] = [
     (
         "cli",
         "config",
@@ -58,6 +58,11 @@ const DECIDED: [(&str, &str, &str); 4] = [
         "context",
         "wheels",
         "a stage is given the remote cache of wheels (types only)",
+    ),
+    (
+        "main",
+        "engine",
+        "the sandbox's helper processes are this program, before it reads the command line",
     ),
     (
         "pipeline",
@@ -187,7 +192,12 @@ fn packages_never_name_the_engine() {
 
 #[test]
 fn nobody_names_a_format_or_an_engine_from_outside_of_its_folder() {
-    let children = [["package", "deb"], ["package", "rpm"], ["engine", "docker"]];
+    let children = [
+        ["package", "deb"],
+        ["package", "rpm"],
+        ["engine", "docker"],
+        ["engine", "sandbox"],
+    ];
     for child in children {
         let place = format!("src/{}/{}", child[0], child[1]);
         let exists = sources()

@@ -1,5 +1,5 @@
-//! The engine through its own client, `docker`: clean containers, and what happened to those of
-//! the program.
+//! The engine through its own client, `docker`, or where the sandbox is tested through `chroot`: clean
+//! containers, and what happened to those of the program.
 //!
 //! Removes what it makes, and touches nothing else: the engine may serve others too.
 
@@ -9,14 +9,60 @@ use std::process::{Child, Command, Output, Stdio};
 
 use super::platform::{Manager, Platform};
 use super::program;
+use super::sandbox::{self, Root};
 
 /// The label of the program's containers: its process id and its start.
 const SESSION_LABEL: &str = "org.omnibuild.session";
 /// The label of the tests' own.
 const TEST_LABEL: &str = "org.omnibuild.test=real";
 
+/// The engine that is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tested {
+    Docker,
+    Sandbox,
+}
+
+impl Tested {
+    /// As `--engine` takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// What `OMNIBUILD_TEST_ENGINE` says.
+pub(crate) fn tested() -> Tested {
+    let name = std::env::var("OMNIBUILD_TEST_ENGINE").unwrap_or_default();
+    match name.as_str() {
+        "" | "docker" => Tested::Docker,
+        "sandbox" => Tested::Sandbox,
+        other => panic!("OMNIBUILD_TEST_ENGINE: there is no engine `{other}`"),
+    }
+}
+
+/// Whether Docker is tested; otherwise says that this is about its ways alone.
+pub(crate) fn is_docker() -> bool {
+    let docker = tested() == Tested::Docker;
+    if !docker {
+        not_about("Docker");
+    }
+    docker
+}
+
+/// Says that a test is about another engine than the one that is tested.
+#[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
+pub(crate) fn not_about(engine: &str) {
+    println!("this is about {engine}: not asked for: set OMNIBUILD_TEST_ENGINE");
+}
+
 /// Fails with advice when no engine answers.
 pub(crate) fn must_answer() {
+    if tested() == Tested::Sandbox {
+        return;
+    }
     let answer = Command::new("docker")
         .args(["version", "--format", "{{.Server.Version}}"])
         .output();
@@ -32,6 +78,11 @@ pub(crate) fn must_answer() {
 
 /// Fails with advice when the engine doesn't have an image.
 pub(crate) fn must_have(image: &str, advice: &str) {
+    assert_eq!(
+        tested(),
+        Tested::Docker,
+        "`{image}` is an image that only Docker has yet"
+    );
     let there = client(&["image", "inspect", "--format", "{{.Id}}", image]);
     assert!(
         there.status.success(),
@@ -61,6 +112,11 @@ pub(crate) fn ask(words: &[&str]) -> String {
 
 /// The containers of the program with this process id that there are now.
 pub(crate) fn containers_of(process: u32) -> Vec<String> {
+    if tested() == Tested::Sandbox {
+        let mut names = sandbox::containers();
+        names.retain(|name| name.starts_with(&format!("{process}-")));
+        return names;
+    }
     let format = format!("{{{{.ID}}}} {{{{.Label \"{SESSION_LABEL}\"}}}}");
     let filter = format!("label={SESSION_LABEL}");
     let list = ask(&["ps", "--all", "--filter", &filter, "--format", &format]);
@@ -73,6 +129,9 @@ pub(crate) fn containers_of(process: u32) -> Vec<String> {
 
 /// The containers whose command has this text in it.
 pub(crate) fn containers_that_run(text: &str) -> Vec<String> {
+    if tested() == Tested::Sandbox {
+        return sandbox::processes_that_run(text);
+    }
     let list = ask(&[
         "ps",
         "--all",
@@ -187,13 +246,25 @@ pub(crate) fn base_of(platform: Platform) -> String {
 
 /// A container of the tests', removed at the end of its scope.
 pub(crate) struct Container {
-    id: String,
+    place: Place,
     manager: Manager,
+}
+
+/// What it is.
+enum Place {
+    /// Docker's, by its id.
+    Docker(String),
+    /// A mounted root.
+    Root(Root),
 }
 
 impl Container {
     /// A container that idles. It has the machine's certificates, as the mirrors may need them.
     pub(crate) fn start(image: &str, manager: Manager) -> Self {
+        if tested() == Tested::Sandbox {
+            let place = Place::Root(Root::mount(image));
+            return Self { place, manager }.prepared();
+        }
         let mut words = vec!["run", "--detach", "--init", "--label", TEST_LABEL];
         for name in program::PROXIES {
             words.extend(["--env", name]);
@@ -203,34 +274,42 @@ impl Container {
             words.extend(["--network", &network]);
         }
         words.extend(["--entrypoint", "/bin/sleep", image, "infinity"]);
-        let container = Self {
-            id: ask(&words),
-            manager,
-        };
-        container.run(&["mkdir", "-p", "/packages"]);
+        let place = Place::Docker(ask(&words));
+        Self { place, manager }.prepared()
+    }
+
+    fn prepared(self) -> Self {
+        self.run(&["mkdir", "-p", "/packages"]);
         if let Ok(bundle) = std::env::var("SSL_CERT_FILE") {
-            container.put(Path::new(&bundle), "/ca-bundle.pem");
+            self.put(Path::new(&bundle), "/ca-bundle.pem");
         } else {
-            container.run(&["touch", "/ca-bundle.pem"]);
+            self.run(&["touch", "/ca-bundle.pem"]);
         }
-        container
+        self
     }
 
     /// Copies a file into the container.
     pub(crate) fn put(&self, file: &Path, place: &str) {
         let source = file.to_str().expect("paths of tests are UTF-8");
-        ask(&[
-            "cp",
-            "--follow-link",
-            source,
-            &format!("{}:{place}", self.id),
-        ]);
+        match &self.place {
+            Place::Docker(id) => {
+                ask(&["cp", "--follow-link", source, &format!("{id}:{place}")]);
+            }
+            Place::Root(root) => {
+                fs_err::copy(file, root.path(place)).expect("it can be copied");
+            }
+        }
     }
 
     /// Runs a command, which may fail; answers whether it succeeded, and all it printed.
     pub(crate) fn try_run(&self, command: &[&str]) -> (bool, String) {
-        let head = ["exec", "--env", "DEBIAN_FRONTEND=noninteractive", &self.id];
-        let output = client(&[&head, command].concat());
+        let output = match &self.place {
+            Place::Docker(id) => {
+                let head = ["exec", "--env", "DEBIAN_FRONTEND=noninteractive", id];
+                client(&[&head, command].concat())
+            }
+            Place::Root(root) => root.run(command),
+        };
         let text = [output.stdout, output.stderr].concat();
         (
             output.status.success(),
@@ -346,6 +425,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        client(&["rm", "--force", "--volumes", &self.id]);
+        if let Place::Docker(id) = &self.place {
+            client(&["rm", "--force", "--volumes", id]);
+        }
     }
 }

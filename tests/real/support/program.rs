@@ -17,13 +17,14 @@ pub(crate) const PROXIES: [&str; 8] = [
 ];
 
 /// What else of the environment reaches the program: the rest could decide what it does.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
+    "OMNIBUILD_SANDBOX_DIR",
     "XDG_RUNTIME_DIR",
     "SSL_CERT_FILE",
     "OMNIBUILD_MIRROR",
@@ -51,6 +52,7 @@ pub(crate) fn program(folder: &Path) -> Command {
         .current_dir(folder)
         .env_clear()
         .env("OMNIBUILD_CACHE_DIR", cache())
+        .env("OMNIBUILD_ENGINE", super::engine::tested().name())
         // Tests that want it say `--verify`; the others look for themselves.
         .env("OMNIBUILD_NO_VERIFY", "yes")
         .env("CI", "yes");

@@ -1,0 +1,131 @@
+//! Tar archives into and out of a container. Called inside of its root, so that no link in it leads
+//! to a file of the machine.
+
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+
+/// What the sandbox has its own of in each root: it is no part of a layer.
+const OWN: [&str; 5] = ["dev", "proc", "sys", "etc/hosts", "etc/resolv.conf"];
+
+/// Unpacks an archive into a folder, with owners, modes, times and extended attributes. Devices are
+/// left out, and what the sandbox has its own of.
+pub(super) fn unpack(archive: fs_err::File, folder: &str) -> Result<()> {
+    fs_err::create_dir_all(folder)?;
+    let folder = Path::new(folder);
+    let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 18, archive));
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(true);
+    archive.set_preserve_mtime(true);
+    archive.set_unpack_xattrs(true);
+    archive.set_overwrite(true);
+    let mut folders = Vec::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = folder.join(entry.path()?);
+        if OWN
+            .iter()
+            .any(|own| path.starts_with(Path::new("/").join(own)))
+        {
+            continue;
+        }
+        match entry.header().entry_type() {
+            // Their times would change again while they are filled.
+            tar::EntryType::Directory => folders.push(entry),
+            tar::EntryType::Regular
+            | tar::EntryType::Continuous
+            | tar::EntryType::Link
+            | tar::EntryType::Symlink => put(&mut entry, folder)?,
+            _ => {}
+        }
+    }
+    folders.sort_by(|one, two| two.path_bytes().cmp(&one.path_bytes()));
+    folders.iter_mut().try_for_each(|entry| put(entry, folder))
+}
+
+fn put(entry: &mut tar::Entry<'_, impl std::io::Read>, folder: &Path) -> Result<()> {
+    let path = entry.path()?.into_owned();
+    match entry.unpack_in(folder) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(
+            Kind::Internal,
+            format!("an archive has an entry `{}` outside of it", path.display()),
+        )),
+        Err(error) => {
+            // The error says only that it could not; the causes below say why.
+            let mut text = error.to_string();
+            let mut cause = error.get_ref().and_then(|error| error.source());
+            while let Some(error) = cause {
+                text += &format!(": {error}");
+                cause = error.source();
+            }
+            let error = std::io::Error::new(error.kind(), text);
+            Err(Error::io("unpack", &path, &error))
+        }
+    }
+}
+
+/// Writes a file or folder to an archive, under its last name.
+pub(super) fn pack(path: &str, archive: fs_err::File) -> Result<()> {
+    let path = Path::new(path);
+    let name = path.file_name().unwrap_or_default();
+    let mut builder = tar::Builder::new(BufWriter::with_capacity(1 << 18, archive));
+    // GNU's sparse entries are not for everybody's tar.
+    builder.sparse(false);
+    builder.follow_symlinks(false);
+    if fs_err::symlink_metadata(path)?.is_dir() {
+        builder.append_dir_all(name, path)?;
+    } else {
+        builder.append_path_with_name(path, name)?;
+    }
+    Ok(builder.into_inner()?.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_unpacked_over_what_is_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs_err::create_dir_all(path("from/tree/deep")).unwrap();
+        fs_err::write(path("from/tree/deep/script"), "new").unwrap();
+        let mode = std::fs::Permissions::from_mode(0o750);
+        fs_err::set_permissions(path("from/tree/deep/script"), mode).unwrap();
+        fs_err::os::unix::fs::symlink("deep/script", path("from/tree/link")).unwrap();
+        let archive = fs_err::File::create(path("archive")).unwrap();
+        pack(path("from/tree").to_str().unwrap(), archive).unwrap();
+
+        fs_err::create_dir_all(path("to/tree/deep")).unwrap();
+        fs_err::write(path("to/tree/deep/script"), "older and longer").unwrap();
+        fs_err::write(path("to/tree/stays"), "").unwrap();
+        let archive = fs_err::File::open(path("archive")).unwrap();
+        unpack(archive, path("to").to_str().unwrap()).unwrap();
+        assert_eq!(fs_err::read(path("to/tree/link")).unwrap(), b"new");
+        let mode = fs_err::metadata(path("to/tree/deep/script"))
+            .unwrap()
+            .permissions();
+        assert_eq!(mode.mode() & 0o7777, 0o750);
+        assert!(path("to/tree/stays").exists());
+    }
+
+    #[test]
+    fn an_entry_that_leaves_the_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("archive");
+        let mut builder = tar::Builder::new(fs_err::File::create(&file).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        header.as_gnu_mut().unwrap().name[..4].copy_from_slice(b"../x");
+        header.set_cksum();
+        builder.append(&header, std::io::empty()).unwrap();
+        builder.finish().unwrap();
+        let place = folder.path().join("place");
+        let archive = fs_err::File::open(&file).unwrap();
+        assert!(unpack(archive, place.to_str().unwrap()).is_err());
+        assert!(!folder.path().join("x").exists());
+    }
+}

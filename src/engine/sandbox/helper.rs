@@ -1,0 +1,187 @@
+//! The two helper processes of a task: this program, started again under another name.
+//!
+//! The first stands outside. It makes the namespaces, starts the second as the first process of
+//! theirs, and waits for its end or for that of the program, whichever comes first; then nothing of
+//! the task is left, as the kernel ends all processes of a namespace with its first. The second
+//! mounts the root, gives up what it may not have, and becomes the command.
+//!
+//! Both have one thread, which namespaces want. Neither reads the environment or the command line.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+
+use super::task::{self, Action, Answer, Task, receive, send};
+use super::{files, loopback, rights, root, user};
+use crate::error::{Error, Kind, Result};
+
+/// The word that makes this program the helper outside.
+pub(super) const OUTSIDE: &str = "sandbox-helper-outside";
+/// The word that makes it the helper inside.
+pub(super) const INSIDE: &str = "sandbox-helper-inside";
+/// What the machine is called inside.
+pub(super) const HOST_NAME: &str = "omnibuild";
+
+/// Acts as the helper that this word names; `None` when it names none.
+pub(super) fn act(word: &str) -> Option<ExitCode> {
+    let side = match word {
+        OUTSIDE => outside,
+        INSIDE => inside,
+        _ => return None,
+    };
+    let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
+        return Some(ExitCode::FAILURE);
+    };
+    let mut socket = UnixStream::from(socket);
+    let Ok(Some(task)) = receive::<Task>(&mut socket) else {
+        return Some(ExitCode::FAILURE);
+    };
+    let answer = match side(&task, &socket) {
+        Ok(answer) => answer,
+        Err(error) => Some(Answer::of_error(&error)),
+    };
+    // Who does not listen any more wants no answer.
+    drop(answer.map(|answer| send(&mut socket, &answer)));
+    drop(socket.flush());
+    Some(ExitCode::SUCCESS)
+}
+
+fn outside(task: &Task, socket: &UnixStream) -> Result<Option<Answer>> {
+    let _lock = task
+        .lock
+        .as_ref()
+        .map(|lock| {
+            let path = task.store.join(lock);
+            let file = fs_err::File::open(&path)?;
+            let locked = file.file().lock();
+            locked.map_err(|error| Error::io("lock", &path, &error))?;
+            Ok::<_, Error>(file)
+        })
+        .transpose()?;
+    let mut spaces = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS;
+    if !task.network {
+        spaces |= CloneFlags::CLONE_NEWNET;
+    }
+    unshare(spaces).map_err(|error| failed("make namespaces", error))?;
+    // What it reads next is the task once more, meant for the one inside.
+    let child = Command::new("/proc/self/exe")
+        .arg(INSIDE)
+        .stdin(std::os::fd::OwnedFd::from(socket.try_clone()?))
+        .spawn()?;
+    wait(child, socket).map(|status| status.map(|status| Answer::Ended(code(status))))
+}
+
+/// Waits for the helper inside; `None` when the program was gone before, and so the helper is now.
+fn wait(mut child: Child, socket: &UnixStream) -> Result<Option<ExitStatus>> {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let id = id.ok_or_else(|| Error::new(Kind::Internal, "a child without an id"))?;
+    let process =
+        pidfd_open(id, PidfdFlags::empty()).map_err(|error| failed("watch a process", error))?;
+    let mut ends = [
+        PollFd::new(&process, PollFlags::IN),
+        // Only that it is closed, which is always told.
+        PollFd::new(socket, PollFlags::empty()),
+    ];
+    loop {
+        match poll(&mut ends, None) {
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed("wait for a process", error)),
+        }
+    }
+    if !ends[0].revents().is_empty() {
+        return Ok(Some(child.wait()?));
+    }
+    drop(child.kill());
+    // Returns when every process of the namespace is gone.
+    child.wait()?;
+    Ok(None)
+}
+
+fn code(status: ExitStatus) -> i64 {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    i64::from(code.unwrap_or(-1))
+}
+
+fn inside(task: &Task, _socket: &UnixStream) -> Result<Option<Answer>> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| failed("ask to end with the helper outside", error))?;
+    // The user's would be that of the files in layers and packages.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::system::sethostname(HOST_NAME.as_bytes())
+        .map_err(|error| failed("set the host name", error))?;
+    if !task.network {
+        loopback::raise()?;
+    }
+    match &task.action {
+        Action::Probe => root::enter(task).map(|()| None),
+        Action::Unpack { archive, folder } => {
+            let archive = fs_err::File::open(archive)?;
+            root::enter(task)?;
+            files::unpack(archive, folder).map(|()| None)
+        }
+        Action::Pack { path, archive } => {
+            let archive = fs_err::OpenOptions::new().write(true).open(archive)?;
+            root::enter(task)?;
+            files::pack(path, archive).map(|()| None)
+        }
+        Action::Run(command) => {
+            root::enter(task)?;
+            run(command).map(Some)
+        }
+    }
+}
+
+/// Becomes the command; answers only when it can't.
+fn run(command: &task::Command) -> Result<Answer> {
+    let program = command.argv.first().map_or("", String::as_str);
+    let folder = if command.cwd.is_empty() {
+        "/"
+    } else {
+        &command.cwd
+    };
+    rustix::process::chdir(folder).map_err(|error| failed(&format!("go to `{folder}`"), error))?;
+    let user = user::find(&command.user)?;
+    let mut path = command.env.iter().rev();
+    let path = path.find(|(name, _)| name == "PATH");
+    let path = path.map_or("", |(_, path)| path);
+    let mut process = Command::new(user::program(program, path));
+    process
+        .arg0(program)
+        .args(command.argv.iter().skip(1))
+        .env_clear()
+        .envs(command.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null());
+    if let Some((user, group)) = user {
+        process.uid(user).gid(group);
+    }
+    rights::give_up()?;
+    let error = process.exec();
+    let (status, why) = match error.kind() {
+        std::io::ErrorKind::NotFound => (127, "not found".to_owned()),
+        _ => (126, error.to_string()),
+    };
+    Ok(Answer::NotStarted {
+        message: format!("{program}: {why}"),
+        status,
+    })
+}
+
+/// The kernel refused what the sandbox needs.
+pub(super) fn failed(what: &str, error: impl Into<std::io::Error>) -> Error {
+    let error = error.into();
+    let kind = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Space,
+        _ => Kind::Engine,
+    };
+    Error::new(kind, format!("the sandbox can't {what}: {error}"))
+}

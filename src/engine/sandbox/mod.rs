@@ -1,0 +1,323 @@
+//! The sandbox: containers without a daemon, of the kernel's namespaces and overlays.
+//!
+//! A container is a folder, and each command in it gets namespaces of its own over that folder, so
+//! nothing has to be kept alive between two commands, and nothing of one outlives it. Works on this
+//! machine alone; knows no registry.
+
+mod build;
+mod dockerfile;
+mod files;
+mod helper;
+mod loopback;
+mod process;
+mod rights;
+mod root;
+mod store;
+mod task;
+mod user;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::FutureExt;
+
+use self::store::{ContainerRecord, Record, Store};
+use self::task::{Action, Command};
+use super::session::{self, MACHINE_LABEL};
+use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, ImageRef};
+
+/// What it keeps apart less well than an engine with a daemon does.
+pub(super) const LIMITS: &str = "stages with a network share the machine's, no system call is \
+     filtered, and memory and processes have no limit of their own";
+/// Where programs are, unless an image says otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Acts as a helper process, when this is the word that starts one.
+pub(super) fn act(word: &str) -> Option<ExitCode> {
+    helper::act(word)
+}
+
+/// The sandbox with its store.
+pub(super) struct Sandbox {
+    store: Store,
+    started: AtomicU64,
+}
+
+impl Sandbox {
+    /// The sandbox whose images are in a folder; an error that says why when this machine has none.
+    pub(super) async fn open(folder: &Path) -> Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let store = Store::new(&folder);
+        store.make()?;
+        store.probe().await.map_err(|error| {
+            let error = error.context("this machine allows no sandbox");
+            match error.kind() {
+                Kind::Space => error,
+                _ => error
+                    .of_kind(Kind::Engine)
+                    .hint("run omnibuild as root, outside of a container, or use Docker or Podman"),
+            }
+        })?;
+        // Of before the machine's last start; no session's lock tells of those.
+        let machine = session::machine();
+        for (id, labels) in store.all()? {
+            if labels.get(MACHINE_LABEL) != Some(&machine) {
+                store.remove(&id)?;
+            }
+        }
+        Ok(Self {
+            store,
+            started: AtomicU64::new(0),
+        })
+    }
+
+    fn find(&self, reference: &str) -> Result<Record> {
+        self.store.find(reference).ok_or_else(|| {
+            Error::new(
+                Kind::Engine,
+                format!("the sandbox has no image `{reference}`"),
+            )
+        })
+    }
+}
+
+/// Whether the machine's network is shared. There is no other.
+fn shares_network(network: &Network) -> Result<bool> {
+    match network {
+        Network::None => Ok(false),
+        Network::Named(name) => match name.as_deref() {
+            None | Some("host") => Ok(true),
+            Some("none") => Ok(false),
+            Some(name) => Err(Error::new(
+                Kind::Config,
+                format!("the sandbox has no network `{name}`"),
+            )
+            .hint("leave out --network: stages that need one have this machine's")),
+        },
+    }
+}
+
+/// The environment of a command: what each has, then these, the later before the earlier.
+fn environment<const N: usize>(parts: [&BTreeMap<String, String>; N]) -> Vec<(String, String)> {
+    let each = [
+        ("PATH", PATH),
+        ("HOME", "/root"),
+        ("HOSTNAME", helper::HOST_NAME),
+    ];
+    let each = each.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut all = BTreeMap::from(each);
+    for part in parts {
+        all.extend(part.clone());
+    }
+    all.into_iter().collect()
+}
+
+impl Engine for Sandbox {
+    fn about(&self) -> Call<'_, About> {
+        async {
+            Ok(About {
+                name: "Sandbox".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                api_version: None,
+                arch: Arch::from_any_name(std::env::consts::ARCH),
+                address: self.store.folder().display().to_string(),
+                limits: Some(LIMITS),
+                variables: [
+                    ("OMNIBUILD_ENGINE", "sandbox".to_owned()),
+                    (
+                        "OMNIBUILD_SANDBOX_DIR",
+                        self.store.folder().display().to_string(),
+                    ),
+                ],
+            })
+        }
+        .boxed()
+    }
+
+    fn image<'a>(&'a self, reference: &'a str) -> Call<'a, Option<Image>> {
+        async move {
+            let found = self.store.find(reference);
+            found.map(|record| record.image()).transpose()
+        }
+        .boxed()
+    }
+
+    fn pull<'a>(
+        &'a self,
+        reference: &'a ImageRef,
+        _arch: Arch,
+        _output: Output<'a>,
+    ) -> Call<'a, Image> {
+        async move {
+            Err(Error::new(
+                Kind::Network,
+                format!("can't pull `{reference}`: the sandbox asks no registry"),
+            )
+            .hint("use Docker or Podman for images that only a registry has"))
+        }
+        .boxed()
+    }
+
+    fn import<'a>(
+        &'a self,
+        root: &'a Path,
+        tag: &'a str,
+        labels: &'a BTreeMap<String, String>,
+    ) -> Call<'a, Image> {
+        async move {
+            let path = root.to_owned();
+            let layer = tokio::task::spawn_blocking(move || Digest::of_file(&path))
+                .await
+                .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+            if !self.store.has_layer(&layer) {
+                let action = Action::Unpack {
+                    archive: std::path::absolute(root)?,
+                    folder: "/".to_owned(),
+                };
+                let made = self.store.make_layer(&layer, &[], false, action, &|_| {});
+                made.await
+                    .map_err(|error| error.context(format!("can't import `{tag}`")))?;
+            }
+            self.store.keep(&Record::of_layer(layer, labels), tag)
+        }
+        .boxed()
+    }
+
+    fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image> {
+        async move {
+            build::build(&self.store, spec, output)
+                .await
+                .map_err(|error| error.context(format!("can't build `{}`", spec.tag)))
+        }
+        .boxed()
+    }
+
+    fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()> {
+        async move {
+            let record = self.find(image)?;
+            self.store.keep(&record, name).map(|_| ())
+        }
+        .boxed()
+    }
+
+    fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String> {
+        async move {
+            let record = ContainerRecord {
+                image: self.find(spec.image)?,
+                env: spec.env.clone(),
+                labels: spec.labels.clone(),
+                network: shares_network(&spec.network)?,
+            };
+            let number = self.started.fetch_add(1, Ordering::Relaxed);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_nanos();
+            let id = format!("{}-{now}-{number}", std::process::id());
+            self.store.start(&id, &record)?;
+            Ok(id)
+        }
+        .boxed()
+    }
+
+    fn upload<'a>(&'a self, id: &'a str, folder: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let action = Action::Unpack {
+                archive: std::path::absolute(archive)?,
+                folder: folder.to_owned(),
+            };
+            let unpacked = self.store.work(id, |_| action, &|_| {}).await;
+            unpacked
+                .map(|_| ())
+                .map_err(|error| error.context(format!("can't unpack files into `{folder}`")))
+        }
+        .boxed()
+    }
+
+    fn download<'a>(&'a self, id: &'a str, path: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let action = Action::Pack {
+                path: path.to_owned(),
+                archive: std::path::absolute(archive)?,
+            };
+            let packed = self.store.work(id, |_| action, &|_| {}).await;
+            packed
+                .map(|_| ())
+                .map_err(|error| error.context(format!("can't read `{path}`")))
+        }
+        .boxed()
+    }
+
+    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64> {
+        async move {
+            let action = |container: &ContainerRecord| {
+                let image = &container.image;
+                let cwd = if exec.cwd.is_empty() {
+                    &image.cwd
+                } else {
+                    &exec.cwd
+                };
+                Action::Run(Command {
+                    argv: exec.argv.clone(),
+                    env: environment([&image.env, &container.env, &exec.env]),
+                    cwd: cwd.clone(),
+                    user: image.user.clone(),
+                })
+            };
+            self.store.work(id, action, output).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()> {
+        async move {
+            let (store, id) = (self.store.clone(), id.to_owned());
+            tokio::task::spawn_blocking(move || store.remove(&id))
+                .await
+                .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+        }
+        .boxed()
+    }
+
+    fn containers<'a>(
+        &'a self,
+        label: &'a str,
+    ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>> {
+        async move {
+            let mut all = self.store.all()?;
+            all.retain(|(_, labels)| labels.contains_key(label));
+            Ok(all)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machines_network_is_shared_or_none() {
+        let named = |name: &str| shares_network(&Network::Named(Some(name.to_owned())));
+        assert!(shares_network(&Network::Named(None)).unwrap());
+        assert!(named("host").unwrap());
+        assert!(!named("none").unwrap());
+        assert!(!shares_network(&Network::None).unwrap());
+        assert_eq!(named("bridge").unwrap_err().kind(), Kind::Config);
+    }
+
+    #[test]
+    fn a_command_has_the_last_of_each_variable_and_a_path() {
+        let of = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let all = environment([&of("A", "1"), &of("A", "2"), &of("HOME", "/srv")]);
+        let value = |name: &str| {
+            let mut found = all.iter().filter(|(own, _)| own == name);
+            found.next().map(|(_, value)| value.as_str())
+        };
+        assert_eq!((value("A"), value("HOME")), (Some("2"), Some("/srv")));
+        assert_eq!(value("PATH"), Some(PATH));
+    }
+}

@@ -1,0 +1,241 @@
+//! Mounts the root of a task and makes it `/`: layers, devices, what the kernel says of itself.
+//!
+//! Works in a mount namespace of its own, so that no other process sees a mount and none outlives
+//! the task. Follows no link of an image: what is mounted upon is looked at first.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use fs_err as fs;
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
+    mount_remount, unmount,
+};
+
+use super::helper::{HOST_NAME, failed};
+use super::task::Task;
+use crate::error::{Error, Kind, Result};
+
+/// What commands may rely on, with the machine's own behind it.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+const DEVICE_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+/// What the kernel shows of the whole machine, and what changes it.
+const HIDDEN: [&str; 4] = ["kcore", "keys", "timer_list", "sched_debug"];
+const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// Mounts the root and goes there. The machine's files are out of reach afterwards.
+pub(super) fn enter(task: &Task) -> Result<()> {
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(|error| failed("keep its mounts to itself", error))?;
+    rustix::process::chdir(&task.store)
+        .map_err(|error| Error::io("go to", &task.store, &error.into()))?;
+    let root = task.folder.join("root");
+    layers(task, &root)?;
+    rustix::process::chdir(&root).map_err(|error| Error::io("go to", &root, &error.into()))?;
+    devices()?;
+    names(task.network)?;
+    kernel()?;
+    rustix::process::pivot_root(".", ".")
+        .and_then(|()| unmount(".", UnmountFlags::DETACH))
+        .and_then(|()| rustix::process::chdir("/"))
+        .map_err(|error| failed("change its root", error))
+}
+
+/// The layers, with `upper` over them.
+fn layers(task: &Task, root: &Path) -> Result<()> {
+    let upper = task.folder.join("upper");
+    if task.below.is_empty() {
+        return mount_bind(&upper, root)
+            .and_then(|()| mount_remount(root, MountFlags::BIND | MountFlags::NODEV, ""))
+            .map_err(|error| failed("mount a folder", error));
+    }
+    // What the last mount left there is refused.
+    let work = task.folder.join("work");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir(&work)?;
+    let options = options(&task.below, &upper, &work);
+    // The first keeps nothing from being written, but has nobody wait for it: layers are synced
+    // when they are whole, and no container outlives a power loss. Linux has it since 5.10.
+    for options in [format!("{options},volatile"), options] {
+        let options = CString::new(options).map_err(std::io::Error::from)?;
+        match mount(
+            "overlay",
+            root,
+            "overlay",
+            MountFlags::NODEV,
+            options.as_c_str(),
+        ) {
+            Ok(()) => return Ok(()),
+            Err(Errno::INVAL) if options.as_bytes().ends_with(b",volatile") => {}
+            Err(error) => return Err(failed("mount an overlay", error)),
+        }
+    }
+    Ok(())
+}
+
+/// The options of an overlay, whatever the kernel's defaults are: what is written has to mean the
+/// same when it is a lower layer later.
+fn options(below: &[std::path::PathBuf], upper: &Path, work: &Path) -> String {
+    let below: Vec<String> = below
+        .iter()
+        .rev()
+        .map(|layer| layer.display().to_string())
+        .collect();
+    format!(
+        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,redirect_dir=off",
+        below.join(":"),
+        upper.display(),
+        work.display()
+    )
+}
+
+fn devices() -> Result<()> {
+    let place = folder("dev")?;
+    let plain = MountFlags::NOSUID | MountFlags::NOEXEC;
+    mount("tmpfs", place, "tmpfs", plain, c"mode=755,size=1m")
+        .map_err(|error| failed("mount `/dev`", error))?;
+    for name in DEVICES {
+        let device = Path::new("/dev").join(name);
+        if device.exists() {
+            bind(&device, &place.join(name))?;
+        }
+    }
+    for (name, target) in DEVICE_LINKS {
+        fs::os::unix::fs::symlink(target, place.join(name))?;
+    }
+    let terminals = place.join("pts");
+    fs::create_dir(&terminals)?;
+    mount(
+        "devpts",
+        &terminals,
+        "devpts",
+        plain,
+        c"newinstance,ptmxmode=0666,mode=0620",
+    )
+    .map_err(|error| failed("mount `/dev/pts`", error))?;
+    let memory = place.join("shm");
+    fs::create_dir(&memory)?;
+    let plain = plain | MountFlags::NODEV;
+    mount("tmpfs", &memory, "tmpfs", plain, c"mode=1777")
+        .map_err(|error| failed("mount `/dev/shm`", error))
+}
+
+/// The names of hosts: loopback's, and with a network those that the machine knows. They are no part
+/// of a layer.
+fn names(network: bool) -> Result<()> {
+    let of_machine = |path: &str| {
+        let text = network.then(|| fs::read_to_string(path).ok());
+        text.flatten().unwrap_or_default()
+    };
+    let hosts = format!(
+        "127.0.0.1 localhost {HOST_NAME}\n::1 localhost ip6-localhost ip6-loopback\n{}",
+        of_machine("/etc/hosts")
+    );
+    let etc = folder("etc")?;
+    for (name, text) in [
+        ("hosts", hosts),
+        ("resolv.conf", of_machine("/etc/resolv.conf")),
+    ] {
+        let target = etc.join(name);
+        let is_file = fs::symlink_metadata(&target).map(|data| data.is_file());
+        if !is_file.unwrap_or(false) {
+            // A link would lead out of the image, or nowhere.
+            drop(fs::remove_file(&target));
+            fs::write(&target, "")?;
+        }
+        let source = Path::new("dev/shm").join(name);
+        fs::write(&source, text)?;
+        mount_bind(&source, &target)
+            .map_err(|error| failed(&format!("mount `/etc/{name}`"), error))?;
+        fs::remove_file(&source)?;
+    }
+    Ok(())
+}
+
+/// `/proc` of the own processes and, where the machine lets it, `/sys`; nothing in them can be changed
+/// that is everybody's.
+fn kernel() -> Result<()> {
+    let place = folder("proc")?;
+    let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", place, "proc", plain, None).map_err(|error| failed("mount `/proc`", error))?;
+    let hidden = HIDDEN.iter().map(|name| place.join(name));
+    for path in hidden.filter(|path| path.exists()) {
+        mount_bind("/dev/null", &path)
+            .map_err(|error| failed(&format!("hide `/{}`", path.display()), error))?;
+    }
+    let kept = READ_ONLY.iter().map(|name| place.join(name));
+    for path in kept.filter(|path| path.exists()) {
+        mount_bind(&path, &path)
+            .and_then(|()| mount_remount(&path, MountFlags::BIND | MountFlags::RDONLY | plain, ""))
+            .map_err(|error| failed(&format!("keep `/{}`", path.display()), error))?;
+    }
+    let place = folder("sys")?;
+    match mount("sysfs", place, "sysfs", plain | MountFlags::RDONLY, None) {
+        Ok(()) => {}
+        // Only who owns the network may see it; programs do without.
+        Err(Errno::PERM) => return Ok(()),
+        Err(error) => return Err(failed("mount `/sys`", error)),
+    }
+    let firmware = place.join("firmware");
+    if firmware.exists() {
+        mount(
+            "tmpfs",
+            &firmware,
+            "tmpfs",
+            plain | MountFlags::RDONLY,
+            c"size=1k",
+        )
+        .map_err(|error| failed("hide `/sys/firmware`", error))?;
+    }
+    Ok(())
+}
+
+/// A folder of the root to mount upon, made when it is missing.
+fn folder(name: &'static str) -> Result<&'static Path> {
+    let path = Path::new(name);
+    match fs::symlink_metadata(path) {
+        Ok(data) if data.is_dir() => Ok(path),
+        Ok(_) => Err(Error::new(
+            Kind::Engine,
+            format!("`/{name}` of the image is not a folder"),
+        )),
+        Err(_) => {
+            fs::create_dir(path)?;
+            Ok(path)
+        }
+    }
+}
+
+/// A device of the machine, in a new file.
+fn bind(device: &Path, place: &Path) -> Result<()> {
+    fs::write(place, "")?;
+    mount_bind(device, place)
+        .map_err(|error| failed(&format!("mount `{}`", device.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topmost_layer_stands_first() {
+        let below = ["a/upper", "b/upper"].map(std::path::PathBuf::from);
+        let options = options(&below, Path::new("c/upper"), Path::new("c/work"));
+        assert!(
+            options.starts_with("lowerdir=b/upper:a/upper,upperdir=c/upper,workdir=c/work,"),
+            "{options}"
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! Images, layers and containers as folders of this machine.
+//!
+//! ```text
+//! layers/<key>/upper/        what a step changed, as the kernel's overlay keeps it; never written again
+//! images/<digest>.json       which layers, environment, labels
+//! names/<name>               the digest of the image that has the name
+//! containers/<id>/lock       held by the helper that works in it
+//! containers/<id>/container.json
+//! containers/<id>/upper, work, root
+//! ```
+//!
+//! A layer is committed when its step has succeeded, an image after its layers, a name after its image:
+//! after a kill there is less, and nothing half. Knows of no process but by locks.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::process::perform;
+use super::task::{Action, Task};
+use crate::digest::Digest;
+use crate::engine::{Image, Output};
+use crate::error::{Error, Kind, Result};
+use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
+
+const SCHEMA: u32 = 1;
+/// How often the folder of a container is removed anew: its last process may just be ending.
+const REMOVALS: usize = 50;
+
+/// What an image is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    schema: u32,
+    /// Keys of its layers, the lowest first.
+    pub(super) layers: Vec<Digest>,
+    /// Variables of every command.
+    pub(super) env: BTreeMap<String, String>,
+    /// Where commands run; empty: `/`.
+    pub(super) cwd: String,
+    /// Who runs them; empty: root.
+    pub(super) user: String,
+    /// Its labels.
+    pub(super) labels: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// An image of one layer.
+    pub(super) fn of_layer(layer: Digest, labels: &BTreeMap<String, String>) -> Self {
+        Self {
+            schema: SCHEMA,
+            layers: vec![layer],
+            env: BTreeMap::new(),
+            cwd: String::new(),
+            user: String::new(),
+            labels: labels.clone(),
+        }
+    }
+
+    fn id(&self) -> Result<Digest> {
+        let bytes = serde_json::to_vec(self).map_err(std::io::Error::from)?;
+        Ok(Digest::of(bytes))
+    }
+
+    /// As the trait has it.
+    pub(super) fn image(&self) -> Result<Image> {
+        Ok(Image {
+            id: self.id()?.to_string(),
+            registry_digests: Vec::new(),
+            layers: self.layers.iter().map(ToString::to_string).collect(),
+            labels: self.labels.clone(),
+        })
+    }
+}
+
+/// What a container is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ContainerRecord {
+    /// What it was started from.
+    pub(super) image: Record,
+    /// More variables of every command.
+    pub(super) env: BTreeMap<String, String>,
+    /// Its labels.
+    pub(super) labels: BTreeMap<String, String>,
+    /// Whether it has the machine's network.
+    pub(super) network: bool,
+}
+
+/// The folder of images and containers.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// The store in a folder.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Makes the folder, for its owner alone: layers hold programs that run as root for whoever
+    /// starts them.
+    pub(super) fn make(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let owner = std::fs::Permissions::from_mode(0o700);
+        Ok(fs::set_permissions(&self.folder, owner)?)
+    }
+
+    /// Where it is.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn layers(&self) -> PathBuf {
+        self.folder.join("layers")
+    }
+
+    fn containers(&self) -> PathBuf {
+        self.folder.join("containers")
+    }
+
+    /// The folder of a container.
+    fn container(&self, id: &str) -> PathBuf {
+        self.containers().join(id)
+    }
+
+    fn named(&self, name: &str) -> PathBuf {
+        // No name has a `%`.
+        let file = full_name(name).replace('/', "%2F");
+        self.folder.join("names").join(file)
+    }
+
+    fn record(&self, id: &str) -> PathBuf {
+        self.folder.join("images").join(format!("{id}.json"))
+    }
+
+    /// The image with this name or id, if all its layers are there.
+    pub(super) fn find(&self, reference: &str) -> Option<Record> {
+        let id = fs::read_to_string(self.named(reference)).ok();
+        let id = id.unwrap_or_else(|| reference.to_owned());
+        // A reference that is no id may not leave the folder.
+        let id: Digest = id.trim().parse().ok()?;
+        let record: Record = fsutil::read_json(&self.record(id.as_str()))?;
+        let whole =
+            record.schema == SCHEMA && record.layers.iter().all(|layer| self.has_layer(layer));
+        whole.then_some(record)
+    }
+
+    /// Keeps an image under a name.
+    pub(super) fn keep(&self, record: &Record, name: &str) -> Result<Image> {
+        let image = record.image()?;
+        fsutil::commit_json(&self.record(&image.id), record)?;
+        fsutil::commit_bytes(&self.named(name), image.id.as_bytes())?;
+        Ok(image)
+    }
+
+    /// Whether a layer was made.
+    pub(super) fn has_layer(&self, key: &Digest) -> bool {
+        self.layers().join(key.as_str()).join("upper").is_dir()
+    }
+
+    /// The trees of layers, relative to the store.
+    fn trees(layers: &[Digest]) -> Vec<PathBuf> {
+        let tree = |key: &Digest| Path::new("layers").join(key.as_str()).join("upper");
+        layers.iter().map(tree).collect()
+    }
+
+    /// Makes the layer of an action upon others and keeps it when the action succeeds; answers the
+    /// status of its command.
+    pub(super) async fn make_layer(
+        &self,
+        key: &Digest,
+        below: &[Digest],
+        network: bool,
+        action: Action,
+        output: Output<'_>,
+    ) -> Result<i64> {
+        let staged = StagedFolder::create(&self.layers())?;
+        prepare(staged.path())?;
+        let task = Task {
+            store: self.folder.clone(),
+            lock: None,
+            below: Self::trees(below),
+            folder: self.relative(staged.path())?,
+            network,
+            action,
+        };
+        let status = perform(&task, output).await?;
+        if status == 0 {
+            let place = self.layers().join(key.as_str());
+            let work = || {
+                for name in ["work", "root"] {
+                    fs::remove_dir_all(staged.path().join(name))?;
+                }
+                staged.commit(&place)
+            };
+            tokio::task::block_in_place(work)?;
+        }
+        Ok(status)
+    }
+
+    /// Mounts an overlay and says what the machine has against it.
+    pub(super) async fn probe(&self) -> Result<()> {
+        let staged = StagedFolder::create(&self.layers())?;
+        prepare(staged.path())?;
+        fs::create_dir(staged.path().join("below"))?;
+        let folder = self.relative(staged.path())?;
+        let task = Task {
+            store: self.folder.clone(),
+            lock: None,
+            below: vec![folder.join("below")],
+            folder,
+            network: false,
+            action: Action::Probe,
+        };
+        perform(&task, &|_| {}).await.map(|_| ())
+    }
+
+    fn relative(&self, path: &Path) -> Result<PathBuf> {
+        let relative = path.strip_prefix(&self.folder);
+        relative.map(Path::to_owned).map_err(|_outside| {
+            let text = format!("`{}` is not in the store", path.display());
+            Error::new(Kind::Internal, text)
+        })
+    }
+
+    /// Makes the folder of a container.
+    pub(super) fn start(&self, id: &str, record: &ContainerRecord) -> Result<()> {
+        let staged = StagedFolder::create(&self.containers())?;
+        prepare(staged.path())?;
+        fs::write(staged.path().join("lock"), "")?;
+        let json = serde_json::to_vec(record).map_err(std::io::Error::from)?;
+        fs::write(staged.path().join("container.json"), json)?;
+        staged.put(&self.container(id))
+    }
+
+    /// Does something in a container; one thing after the other.
+    pub(super) async fn work(
+        &self,
+        id: &str,
+        action: impl FnOnce(&ContainerRecord) -> Action,
+        output: Output<'_>,
+    ) -> Result<i64> {
+        let folder = Path::new("containers").join(id);
+        let record = self.folder.join(&folder).join("container.json");
+        let record: ContainerRecord = fsutil::read_json(&record)
+            .ok_or_else(|| Error::new(Kind::Engine, format!("there is no container `{id}`")))?;
+        let task = Task {
+            store: self.folder.clone(),
+            lock: Some(folder.join("lock")),
+            below: Self::trees(&record.image.layers),
+            folder,
+            network: record.network,
+            action: action(&record),
+        };
+        perform(&task, output).await
+    }
+
+    /// Waits until nothing runs in a container any more and removes it; one that is gone is no error.
+    /// Blocks the thread.
+    pub(super) fn remove(&self, id: &str) -> Result<()> {
+        let folder = self.container(id);
+        let lock = match fs::File::open(folder.join("lock")) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let locked = lock.file().lock();
+        locked.map_err(|error| Error::io("lock", &folder, &error))?;
+        // The record last: without it nobody would know whose the rest is.
+        for name in ["upper", "work", "root"] {
+            remove_tree(&folder.join(name))?;
+        }
+        remove_tree(&folder)
+    }
+
+    /// Every container with its labels.
+    pub(super) fn all(&self) -> Result<Vec<(String, BTreeMap<String, String>)>> {
+        let entries = match fs::read_dir(self.containers()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let record = self.container(&name).join("container.json");
+            if !name.starts_with(TEMPORARY_PREFIX)
+                && let Some(record) = fsutil::read_json::<ContainerRecord>(&record)
+            {
+                all.push((name, record.labels));
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Makes what a task's folder has in it.
+fn prepare(folder: &Path) -> Result<()> {
+    for name in ["upper", "work", "root"] {
+        let path = folder.join(name);
+        fs::create_dir(&path)?;
+        // The mode of a root, whatever the user's umask is.
+        fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+fn remove_tree(folder: &Path) -> Result<()> {
+    let mut left = REMOVALS;
+    loop {
+        left -= 1;
+        match fs::remove_dir_all(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && left > 0 => {
+                std::thread::yield_now();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A name with its tag, as others would complete it.
+fn full_name(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains(':') || name.contains('@') {
+        return name.to_owned();
+    }
+    format!("{name}:latest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        (folder, store)
+    }
+
+    #[test]
+    fn an_image_has_names_and_an_id_as_long_as_its_layers_are_there() {
+        let (folder, store) = store();
+        let layer = Digest::of("layer");
+        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        let record = Record::of_layer(layer.clone(), &labels);
+        let image = store.keep(&record, "registry:5000/tool").unwrap();
+        assert!(store.find(&image.id).is_none());
+        let tree = folder.path().join("layers").join(layer.as_str());
+        fs::create_dir_all(tree.join("upper")).unwrap();
+        for reference in ["registry:5000/tool", "registry:5000/tool:latest", &image.id] {
+            let found = store.find(reference).unwrap().image().unwrap();
+            assert_eq!((found.id, found.labels), (image.id.clone(), labels.clone()));
+        }
+        for reference in ["tool", "registry:5000/tool:other", "../images/x", ""] {
+            assert!(store.find(reference).is_none(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_known_by_its_labels_until_it_is_removed() {
+        let (_folder, store) = store();
+        assert!(store.all().unwrap().is_empty());
+        let labels = BTreeMap::from([("session".to_owned(), "1".to_owned())]);
+        let record = ContainerRecord {
+            image: Record::of_layer(Digest::of("layer"), &BTreeMap::new()),
+            env: BTreeMap::new(),
+            labels: labels.clone(),
+            network: false,
+        };
+        store.start("one", &record).unwrap();
+        assert_eq!(store.all().unwrap(), [("one".to_owned(), labels)]);
+        for _ in 0..2 {
+            store.remove("one").unwrap();
+            assert!(store.all().unwrap().is_empty());
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a step in the sandbox may and may not, seen from inside; asked for by `OMNIBUILD_TEST_ENGINE`.
+
+use crate::support::engine::{self, Tested, base_of};
+use crate::support::platform;
+use crate::support::project::Project;
+
+/// What Docker gives by default, as the kernel writes it.
+const CAPABILITIES: &str = "CapBnd:\t00000000a80425fb";
+
+/// Prints what it sees, and fails, so that no layer is kept and the next run looks again.
+const LOOK: &str = "\
+ARG BASE
+FROM ${BASE}
+COPY marked /srv/
+RUN cat /srv/marked /proc/self/status; \\
+    echo \"processes:\" $(cd /proc && echo [0-9]*); \\
+    echo \"hosts: $(head -n 1 /etc/hosts)\"; \\
+    mknod /raw b 8 0 && head -c 1 /raw || echo 'no device'; \\
+    ls -d \"MACHINE\" || echo 'no path of the machine'; \\
+    (echo 1 >/proc/sys/vm/drop_caches) || echo 'no setting of the kernel'; \\
+    (sleep 4321MARK >/dev/null 2>&1 &) ; \\
+    exit 3
+";
+
+#[test]
+fn a_step_of_the_sandbox_sees_itself_alone() {
+    if engine::tested() != Tested::Sandbox {
+        engine::not_about("the sandbox");
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::copy_of("mytool");
+    let table = format!(
+        "\n[platform.look-1]\nlike = \"{}\"\nimage = \"{}\"\n",
+        platform.id,
+        base_of(platform)
+    );
+    project.write(
+        "platforms.toml",
+        &(include_str!("../standin/platforms.toml").to_owned() + &table),
+    );
+    let mark = std::process::id().to_string();
+    let machine = project.root().display().to_string();
+    let text = LOOK.replace("MACHINE", &machine).replace("MARK", &mark);
+    project.write("images/look-1/Dockerfile", &text);
+    project.write("images/look-1/marked", "copied\n");
+    project
+        .run(&["--sysbase", "look-1"])
+        .ended_with(4)
+        .said(&["Dockerfile:4: ", "ended with status 3"]);
+    let log = project.root().join(".omnibuild/logs/look-1.log");
+    let log = fs_err::read_to_string(log).expect("the platform has a log");
+    for line in [
+        "copied",
+        CAPABILITIES,
+        "NoNewPrivs:\t1",
+        "hosts: 127.0.0.1 localhost omnibuild",
+        "no device",
+        "no path of the machine",
+        "no setting of the kernel",
+    ] {
+        assert!(log.contains(line), "`{line}` is not in\n{log}");
+    }
+    let mut lines = log.lines();
+    let processes = lines.find_map(|line| line.split_once("processes: "));
+    let (_, processes) = processes.expect("it lists them");
+    assert!(processes.split(' ').count() < 4, "{processes}");
+    let left = engine::containers_that_run(&format!("sleep 4321{mark}"));
+    assert_eq!(left, Vec::<String>::new());
+}
