@@ -158,10 +158,11 @@ pub struct VerifyOptions {
     /// Verify again what a record says is verified.
     #[arg(long)]
     pub again: bool,
-    /// A folder with the packages of an earlier version to upgrade from [default: the last good build
-    /// of another version].
+    /// Packages of an earlier version to upgrade from: a folder, `repository` or `repository:VERSION`
+    /// [default: the last good build of another version, else the newest of the repository below the
+    /// packages' own, where one is configured].
     #[arg(long, value_name = "FOLDER", conflicts_with = "rebuild")]
-    pub previous: Option<PathBuf>,
+    pub previous: Option<String>,
     /// Build again, elsewhere and otherwise, and compare the packages byte by byte; `=wheels`: make
     /// the wheels again, too.
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "packages")]
@@ -202,10 +203,12 @@ pub enum Command {
     ///
     /// Distributions, files, scripts, dependencies, fields and sizes; times of files are left out.
     /// In folders packages are matched by name, the highest version counts. Versions are looked up
-    /// in the project's `packages` (with --sysbase only in those platforms'). With --all nothing is
-    /// left out of long lists. Identical packages are said to be so.
+    /// in the project's `packages` (with --sysbase only in those platforms'). `repository:VERSION`
+    /// and `repository` (the newest) are fetched from the repository that `[verify.repository]`
+    /// names for the platform of --sysbase. With --all nothing is left out of long lists. Identical
+    /// packages are said to be so.
     Diff {
-        /// A package, a folder of packages, or a version.
+        /// A package, a folder of packages, a version, or `repository:VERSION`.
         old: String,
         /// What to compare it with.
         new: String,

@@ -66,6 +66,7 @@
 //! | [`inventory`] | what a bundle holds: licences, bill of materials, provenance |
 //! | [`libraries`] | what ELF files need: found in the bundle, or dependencies on the platform's packages |
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them, [`package::compare`] compares them |
+//! | [`repository`] | earlier versions of the packages, out of an apt or dnf repository |
 //! | [`verify`] | the packages in a clean container |
 //! | [`state`] | what a project's folder remembers |
 //! | [`report`] | events as terminal lines, plain lines or JSON; logs; secrets taken out |
@@ -98,7 +99,7 @@
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context | words; context the plan's types too |
 //! | records | state | words, and types of what it records |
-//! | stages | base, image, wheels, bundle, inventory, libraries, package, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | stages | base, image, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error |
 //!
@@ -206,6 +207,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod platform;
 pub mod report;
+pub mod repository;
 pub mod signing;
 pub mod state;
 pub mod steps;

@@ -6,6 +6,8 @@
 //!                                     what is in its bundle, with the texts of licences
 //! .omnibuild/state/metadata.json      the metadata of a source whose backend decides it
 //! .omnibuild/state/failed.json        platforms that failed last time
+//! .omnibuild/repository/<platform>/<digest>/
+//!                                     packages of an earlier version that a repository had
 //! .omnibuild/logs/<platform>.log      everything its commands printed
 //! packages/<platform>/                the packages, what is told of each, and the record of their
 //!                                     verification
@@ -79,6 +81,12 @@ impl State {
     /// The folder of a platform's packages.
     pub fn packages(&self, platform: &PlatformId) -> PathBuf {
         self.root.join("packages").join(platform.as_str())
+    }
+
+    /// The folder of packages that a repository had for a platform.
+    pub fn repository(&self, platform: &PlatformId) -> PathBuf {
+        let folder = self.root.join(".omnibuild/repository");
+        folder.join(platform.as_str())
     }
 
     /// A platform's log.

@@ -478,7 +478,7 @@ fn check(
         remote,
         signing,
         rules: Rules::check(raw.licenses, raw.vulnerabilities)?,
-        verify: VerifyConfig::check(raw.verify.unwrap_or_default())?,
+        verify: VerifyConfig::check(&root, raw.verify.unwrap_or_default())?,
         places: Places::default(),
         pyproject,
         root,

@@ -1,12 +1,16 @@
-//! `[verify]`: the project's own commands, and imports that can't be tried in a container.
+//! `[verify]`: the project's own commands, imports that can't be tried in a container, and where
+//! earlier versions are published.
 //!
 //! Checks words; runs nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
+
+use super::repository::{RawRepository, RepositoryConfig};
 
 /// `[verify]` as it stands in a file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,6 +19,7 @@ pub(super) struct RawVerify {
     commands: Option<Vec<Vec<String>>>,
     status: Option<BTreeMap<String, i32>>,
     skip_imports: Option<BTreeMap<String, String>>,
+    repository: Option<BTreeMap<String, RawRepository>>,
 }
 
 /// What verification does beside what it always does.
@@ -24,6 +29,8 @@ pub struct VerifyConfig {
     pub commands: Vec<(Vec<String>, i32)>,
     /// Modules that are not imported, with the reason.
     pub skip_imports: BTreeMap<String, String>,
+    /// Where earlier versions are published, by family or platform; the platform's wins.
+    pub repositories: BTreeMap<String, RepositoryConfig>,
 }
 
 impl RawVerify {
@@ -33,13 +40,14 @@ impl RawVerify {
             commands: self.commands.or(under.commands),
             status: self.status.or(under.status),
             skip_imports: self.skip_imports.or(under.skip_imports),
+            repository: self.repository.or(under.repository),
         }
     }
 }
 
 impl VerifyConfig {
-    /// What the table says, checked.
-    pub(super) fn check(raw: RawVerify) -> Result<Self> {
+    /// What the table of the project in `root` says, checked.
+    pub(super) fn check(root: &Path, raw: RawVerify) -> Result<Self> {
         let bad = |message: String, hint: &str| {
             Err(Error::new(Kind::Config, format!("verify.{message}")).hint(hint))
         };
@@ -77,9 +85,15 @@ impl VerifyConfig {
                 );
             }
         }
+        let mut repositories = BTreeMap::new();
+        for (of, raw) in raw.repository.unwrap_or_default() {
+            let place = format!("verify.repository.{of}");
+            repositories.insert(of, RepositoryConfig::check(root, &place, raw)?);
+        }
         Ok(Self {
             commands,
             skip_imports,
+            repositories,
         })
     }
 }
@@ -89,7 +103,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<VerifyConfig> {
-        VerifyConfig::check(toml::from_str(text).unwrap())
+        VerifyConfig::check(Path::new("/project"), toml::from_str(text).unwrap())
     }
 
     #[test]

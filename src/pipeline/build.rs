@@ -247,7 +247,7 @@ fn cancelled(platform: &PlatformPlan, log: &Path) -> SummaryRow {
 
 /// The plan; a project whose backend decides its metadata is built on the first platform to learn
 /// it, and what was learned is recorded.
-async fn make_plan(
+pub(super) async fn make_plan(
     common: &Common,
     options: &BuildOptions,
     project: &Project,

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod matrix;
 mod platform;
 mod rebuild;
+mod repository;
 mod run;
 mod verify;
 mod vulnerabilities;
@@ -31,7 +32,7 @@ use crate::plan::inputs::Inputs;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::requirements::{self, RequirementSet};
 use crate::plan::{self, Target};
-use crate::platform::Arch;
+use crate::platform::{Arch, Family};
 use crate::report::Reporter;
 use crate::state::State;
 
@@ -185,6 +186,20 @@ fn check_overrides(config: &Config, table: &PlatformTable) -> Result<()> {
             .hint(format!("write `[platform.\"{id}\"]`")));
         }
     }
+    let families = [Family::Debian, Family::Redhat].map(|family| family.to_string());
+    let repositories = config.verify.repositories.keys();
+    for name in repositories.filter(|name| !families.contains(name)) {
+        let known = table
+            .find(name)
+            .is_ok_and(|found| found.id.as_str() == name);
+        if !known {
+            return Err(Error::new(
+                Kind::Config,
+                format!("verify.repository.{name}: this is neither a family nor a platform"),
+            )
+            .hint("write `[verify.repository.debian]`, `[verify.repository.redhat]` or a platform's name, as `omnibuild platforms` lists it"));
+        }
+    }
     Ok(())
 }
 
@@ -268,7 +283,10 @@ pub async fn execute(
             vulnerabilities::vulnerabilities(common, &database, environment, reporter)
         }
         Command::Init => init::init(common, reporter),
-        Command::Diff { old, new, fail_on } => diff::diff(common, (&old, &new), &fail_on, reporter),
+        Command::Diff { old, new, fail_on } => {
+            let sides = diff::Sides { old, new };
+            diff::diff(common, options, environment, &sides, &fail_on, reporter).await
+        }
         Command::Lint { files, fail_on } => {
             lint::lint(common, &files, fail_on, environment, reporter).await
         }

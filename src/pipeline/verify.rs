@@ -9,12 +9,14 @@ use crate::cli::VerifyOptions;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::plan::PlatformPlan;
-use crate::report::{Outcome, Stage};
+use crate::report::{Outcome, Stage, StageHandle};
+use crate::repository::Wanted;
 use crate::state::BuildRecord;
 use crate::verify::{self, Verified};
 
 use super::Project;
 use super::platform::{Done, PlatformBuild, file_of, up_to_date};
+use super::repository;
 
 /// Whether a record says of the packages of a build that they passed what would be asked today.
 pub(super) fn is_verified(
@@ -41,34 +43,98 @@ pub(super) fn forecast(project: &Project, plan: &PlatformPlan, asked: &VerifyOpt
         return "nothing to do: these packages passed before".to_owned();
     }
     let earlier = asked.previous.is_some() || !project.state.previous(&plan.id, &record).is_empty();
-    let upgrade = if earlier { ", upgrade" } else { "" };
+    let upgrade = match &plan.verify.repository {
+        _ if earlier => ", upgrade",
+        Some(_) => ", upgrade from what the repository has",
+        None => "",
+    };
     format!("would install, run, reinstall, remove{upgrade} and purge its packages")
 }
 
+/// Packages to upgrade from, and where they came from.
+#[derive(Default)]
+struct Previous {
+    files: Vec<PathBuf>,
+    from: Option<String>,
+}
+
 impl PlatformBuild<'_> {
+    /// Verifies packages; `previous`: what was named to upgrade from.
     pub(super) async fn verify(
         &self,
         context: &Context<'_>,
         plan: &PlatformPlan,
         base: &BaseImage,
         record: BuildRecord,
-        previous: Option<&Path>,
+        previous: Option<&str>,
     ) -> Result<Verified> {
         let stage = self.report.stage(Stage::Verify);
         let folder = self.project.state.packages(&plan.id);
-        let previous = match previous {
-            Some(folder) => packages_in(folder, plan)?,
-            None => self.project.state.previous(&plan.id, &record),
-        };
+        let previous = self
+            .previous(context, &stage, plan, base, &record, previous)
+            .await?;
         let request = verify::Request {
             packages: record.packages.clone(),
             folder: &folder,
-            previous,
+            previous: previous.files,
+            previous_from: previous.from,
         };
         let verified = verify::verify(context, &stage, plan, base, request).await?;
         self.project.state.put_verified(&plan.id, record)?;
         stage.finished(&verified.describe());
         Ok(verified)
+    }
+
+    /// What was named; else the last good build; else what the repository has below this version.
+    async fn previous(
+        &self,
+        context: &Context<'_>,
+        stage: &StageHandle,
+        plan: &PlatformPlan,
+        base: &BaseImage,
+        record: &BuildRecord,
+        named: Option<&str>,
+    ) -> Result<Previous> {
+        let Some(own) = plan.packages.first().map(|package| package.version.full()) else {
+            return Ok(Previous::default());
+        };
+        let below = Wanted::Below(own.clone());
+        let kept = self.project.state.previous(&plan.id, record);
+        let wanted = match named.map(|word| (word, Wanted::parse(word, below.clone()))) {
+            Some((_, Some(wanted))) => wanted,
+            Some((folder, None)) => {
+                return Ok(Previous {
+                    files: packages_in(Path::new(folder), plan)?,
+                    from: Some("--previous".to_owned()),
+                });
+            }
+            None if kept.is_empty() && plan.verify.repository.is_some() => below,
+            None => {
+                return Ok(Previous {
+                    files: kept,
+                    from: Some(format!("packages/{}", plan.id)),
+                });
+            }
+        };
+        let place = self.project.state.repository(&plan.id);
+        let found = repository::look(context, stage, plan, base, &wanted, &place)
+            .await
+            .map_err(|error| match named {
+                Some(_) => error,
+                None => error.hint(
+                    "`--no-verify` builds without the check of an upgrade, and without the others",
+                ),
+            })?;
+        if let Some(found) = found {
+            return Ok(Previous {
+                files: found.files,
+                from: Some(found.from),
+            });
+        }
+        let text =
+            format!("the repository has no version below {own}: there is nothing to upgrade from");
+        self.report.note(&text);
+        Ok(Previous::default())
     }
 
     /// Verifies the packages that are there, unless a record says it of them.

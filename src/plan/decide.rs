@@ -10,6 +10,7 @@ use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
 use super::metadata::ProjectMetadata;
+use super::repository::repository;
 use crate::signing::SigningKey;
 
 use super::{
@@ -222,6 +223,7 @@ impl Project<'_> {
             verify: VerifyPlan {
                 commands: self.config.verify.commands.clone(),
                 skip_imports: self.config.verify.skip_imports.clone(),
+                repository: repository(self.config, platform)?,
             },
         })
     }

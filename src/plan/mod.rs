@@ -11,6 +11,7 @@ pub mod metadata;
 mod packages;
 pub mod project_files;
 pub mod pylock;
+mod repository;
 pub mod requirements;
 mod resolver;
 pub mod roots;
@@ -34,6 +35,7 @@ use self::inputs::Source;
 pub use crate::config::StatedLicense;
 
 pub use self::decide::{normalised_name, plan, prefix};
+pub use self::repository::{RepositoryPlan, Signed};
 pub use self::resolver::{
     ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest,
 };
@@ -187,6 +189,8 @@ pub struct VerifyPlan {
     pub commands: Vec<(Vec<String>, i32)>,
     /// Modules that are not imported, with the reason.
     pub skip_imports: BTreeMap<String, String>,
+    /// Where earlier versions are published.
+    pub repository: Option<RepositoryPlan>,
 }
 
 /// A package.

@@ -108,6 +108,8 @@ pub struct Request<'a> {
     pub folder: &'a Path,
     /// Packages of an earlier version to upgrade from; none: that is not checked.
     pub previous: Vec<PathBuf>,
+    /// Where those came from, for the record.
+    pub previous_from: Option<String>,
 }
 
 /// Verifies packages and leaves a record of it beside them.
@@ -174,6 +176,7 @@ pub async fn verify(
         time: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
+        previous_from: request.previous_from.filter(|_| !previous.is_empty()),
         previous,
         checks: transcript.checks,
     };

@@ -45,6 +45,9 @@ pub struct Record {
     pub time: u64,
     /// The earlier packages that were upgraded from.
     pub previous: Vec<Artifact>,
+    /// Where those came from; records of old say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_from: Option<String>,
     /// What was checked.
     pub checks: Vec<Check>,
 }
@@ -154,6 +157,7 @@ mod tests {
             tool: "0".to_owned(),
             time: 0,
             previous: Vec::new(),
+            previous_from: None,
             checks: vec![Check {
                 name: "install".to_owned(),
                 result: CheckResult::Passed,

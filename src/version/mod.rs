@@ -7,11 +7,13 @@ mod native;
 #[cfg(test)]
 mod order_tests;
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::platform::Format;
 
 pub use self::describe::from_git_describe;
 pub use self::native::native;
@@ -120,6 +122,17 @@ impl NativeVersion {
 impl fmt::Display for NativeVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.full())
+    }
+}
+
+/// Compares two whole versions, `[epoch:]version[-revision]`, as the package manager of a format does.
+pub fn compare(format: Format, one: &str, two: &str) -> Ordering {
+    match format {
+        Format::Deb => {
+            let parsed = |version: &str| debversion::Version::parse_lenient(version).ok();
+            parsed(one).cmp(&parsed(two))
+        }
+        Format::Rpm => rpm_version::rpm_evr_compare(one, two),
     }
 }
 

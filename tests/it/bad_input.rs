@@ -2,6 +2,7 @@
 //! written.
 
 mod packages;
+mod repository;
 
 use crate::support::{Failure, TestProject};
 

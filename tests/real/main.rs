@@ -16,10 +16,12 @@ mod support {
     pub(crate) mod elsewhere;
     pub(crate) mod engine;
     pub(crate) mod index;
+    pub(crate) mod keys;
     pub(crate) mod platform;
     pub(crate) mod program;
     pub(crate) mod project;
     pub(crate) mod sandbox;
+    pub(crate) mod site;
     pub(crate) mod tap;
 }
 
@@ -34,6 +36,7 @@ mod libraries;
 mod lint;
 mod matrix;
 mod rebuild;
+mod repository;
 mod sample;
 mod sandbox;
 mod several;

@@ -1,14 +1,8 @@
 //! Signed packages as the platforms' own package managers see them.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::support::engine::{Container, base_of};
-use crate::support::platform;
 use crate::support::project::Project;
-
-/// A primary key and a subkey, both of which sign: the old rpm knows only the first.
-const SIGNS: [&str; 3] = ["rsa2048", "sign", "never"];
+use crate::support::{keys, platform};
 
 #[test]
 fn packages_are_signed_so_that_the_package_manager_insists_on_it() {
@@ -16,7 +10,7 @@ fn packages_are_signed_so_that_the_package_manager_insists_on_it() {
         platform::warm(platform);
         let project = Project::copy_of("mytool");
         let home = tempfile::tempdir().expect("a temporary folder can be made");
-        write_keys(home.path());
+        keys::make(home.path());
         let secret = home.path().join("secret.asc");
         let signing = format!(
             "[tool.omnibuild.signing]\nkey-file = \"{}\"\n",
@@ -49,42 +43,4 @@ fn packages_are_signed_so_that_the_package_manager_insists_on_it() {
         container.run(&[container.yum(), "-y", checked, "install", "/package.rpm"]);
         container.run(&["/opt/mytool/bin/mytool", "selfcheck"]);
     }
-}
-
-/// Makes the keys, and files of them beside the keyring.
-fn write_keys(home: &Path) {
-    let gpg = |words: &[&str]| {
-        let mut command = Command::new("gpg");
-        command
-            .arg("--homedir")
-            .arg(home)
-            .args(["--batch", "--quiet"]);
-        command
-            .args(["--passphrase", ""])
-            .args(words)
-            .current_dir(home);
-        let output = command.output().expect("gpg is one of the prerequisites");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "gpg {words:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    gpg(&[
-        &["--quick-generate-key", "Acme <acme@acme.example>"],
-        &SIGNS[..],
-    ]
-    .concat());
-    let listing = gpg(&["--with-colons", "--list-keys"]);
-    let line = listing.lines().find(|line| line.starts_with("fpr:"));
-    let fingerprint = line
-        .and_then(|line| line.split(':').nth(9))
-        .expect("a fingerprint");
-    gpg(&[&["--quick-add-key", fingerprint], &SIGNS[..]].concat());
-    gpg(&["--armor", "--output", "secret.asc", "--export-secret-keys"]);
-    gpg(&["--armor", "--output", "public.asc", "--export"]);
-    let stopped = Command::new("gpgconf")
-        .arg("--homedir")
-        .arg(home)
-        .args(["--kill", "all"])
-        .status();
-    assert!(stopped.expect("gpgconf comes with gpg").success());
 }

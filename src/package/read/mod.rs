@@ -26,7 +26,7 @@ use serde::Serialize;
 pub use self::explain::{Difference, explain_difference};
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Codec, Format};
-use crate::version::NativeVersion;
+use crate::version::{self, NativeVersion};
 
 /// The most entries that a package may have: every one is kept in memory while it is described.
 const MOST_ENTRIES: usize = 2_000_000;
@@ -174,14 +174,7 @@ impl Package {
 
     /// Compares the versions as the package manager of the format does.
     pub fn compare_version(&self, other: &Self) -> Ordering {
-        let (one, two) = (self.full_version(), other.full_version());
-        match self.format {
-            Format::Deb => {
-                let parsed = |version: &str| debversion::Version::parse_lenient(version).ok();
-                parsed(&one).cmp(&parsed(&two))
-            }
-            Format::Rpm => rpm_version::rpm_evr_compare(&one, &two),
-        }
+        version::compare(self.format, &self.full_version(), &other.full_version())
     }
 
     /// What stands at an absolute path.

@@ -1,6 +1,7 @@
 //! `omnibuild diff`: what two packages, two folders of packages or two versions have differently.
 //!
-//! Reads packages, builds nothing; asks no engine and, unless versions are named, no project.
+//! Reads packages, builds nothing; asks no project unless versions are named, and no engine unless
+//! those are a repository's.
 
 mod gate;
 mod text;
@@ -10,12 +11,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::Common;
+use crate::cli::{BuildOptions, Common, Environment};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::package::compare::{Comparison, compare};
 use crate::package::read::{self, Difference, Package};
 use crate::report::Reporter;
+use crate::repository::Wanted;
+
+use super::repository;
 
 use self::gate::Gate;
 
@@ -50,10 +54,18 @@ enum Pair {
     },
 }
 
+/// What is compared, as the command line names it.
+pub(super) struct Sides {
+    pub(super) old: String,
+    pub(super) new: String,
+}
+
 /// Prints what differs, and fails with [`Kind::Difference`] where a gate says so.
-pub(super) fn diff(
+pub(super) async fn diff(
     common: &Common,
-    (old, new): (&str, &str),
+    options: &BuildOptions,
+    environment: &Environment,
+    sides: &Sides,
     fail_on: &[String],
     reporter: &Reporter,
 ) -> Result<()> {
@@ -61,7 +73,22 @@ pub(super) fn diff(
         .iter()
         .map(|text| text.parse())
         .collect::<Result<_>>()?;
-    let (old, new) = (side(common, old)?, side(common, new)?);
+    let published = |word: &str| Wanted::parse(word, Wanted::Newest);
+    let wanted: Vec<Wanted> = [&sides.old, &sides.new]
+        .into_iter()
+        .filter_map(|word| published(word))
+        .collect();
+    let mut fetched = if wanted.is_empty() {
+        Vec::new().into_iter()
+    } else {
+        let fetched = repository::versions(common, options, environment, reporter, &wanted);
+        fetched.await?.into_iter()
+    };
+    let mut files = |word: &str| match published(word).and_then(|_| fetched.next()) {
+        Some(files) => Ok(files),
+        None => side(common, word),
+    };
+    let (old, new) = (files(&sides.old)?, files(&sides.new)?);
     let pairs = pairs(old, new)?;
     reporter.print_result("diff", &text::render(&pairs, common.all), &pairs)?;
     let mut broken: Vec<String> = gates
@@ -102,7 +129,7 @@ fn side(common: &Common, named: &str) -> Result<Vec<PathBuf>> {
     }
     if named.contains('/') || !named.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(Error::new(Kind::Missing, format!("there is no file or folder `{named}`"))
-            .hint("name two package files, two folders of packages, or two versions in the project's `packages`"));
+            .hint("name two package files, two folders of packages, two versions in the project's `packages`, or `repository:VERSION`"));
     }
     versions(common, named)
 }
@@ -147,7 +174,7 @@ fn versions(common: &Common, version: &str) -> Result<Vec<PathBuf>> {
     }
     if found.is_empty() {
         return Err(Error::new(Kind::Missing, format!("no package of version `{version}` is in `{}`", root.display()))
-            .hint("versions are looked up in the project's `packages` folder only: build that version, or fetch its packages and name their files or folder"));
+            .hint(format!("versions are looked up in the project's `packages` folder: build that version, name its files or folder, or write `repository:{version}` for one that is published")));
     }
     Ok(found)
 }

@@ -29,7 +29,7 @@ const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter.
 const PORTS: [&str; 2] = ["engine", "context"];
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "base",
     "image",
     "wheels",
@@ -37,6 +37,7 @@ const STAGES: [&str; 10] = [
     "inventory",
     "libraries",
     "package",
+    "repository",
     "verify",
     "publish",
     "runtime",
