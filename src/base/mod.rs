@@ -109,9 +109,7 @@ pub async fn ensure(
     let place = place(&context.caches.bases(), plan);
     // Two runs at once bootstrap once.
     let lock_path = place.lock.clone();
-    let _lock = tokio::task::spawn_blocking(move || Lock::exclusive(&lock_path))
-        .await
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+    let _lock = in_background(move || Lock::exclusive(&lock_path)).await?;
     if !refresh && let Some(base) = recorded(&context.caches.bases(), plan) {
         if is_there(context, &base).await? {
             return Ok((base, true));

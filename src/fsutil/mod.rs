@@ -99,9 +99,9 @@ pub fn commit_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 /// content-addressed folder, theirs stays and ours is dropped.
 pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let folder = parent(path);
-    let staging = Staging::create(folder, 0o755)?;
-    let value = fill(staging.path())?;
-    for entry in walkdir::WalkDir::new(staging.path()) {
+    let staged = StagedFolder::create(folder)?;
+    let value = fill(staged.path())?;
+    for entry in walkdir::WalkDir::new(staged.path()) {
         let entry = entry.map_err(std::io::Error::from)?;
         if entry.file_type().is_file() {
             fs::File::open(entry.path())?.sync_all()?;
@@ -109,12 +109,7 @@ pub fn commit_folder<T>(path: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> R
             sync_folder(entry.path())?;
         }
     }
-    match fs::rename(staging.path(), path) {
-        // The guard would remove a folder that is gone: it is in its place now.
-        Ok(()) => drop(staging.folder.keep()),
-        Err(_) if path.is_dir() => {}
-        Err(error) => return Err(error.into()),
-    }
+    staged.put(path)?;
     sync_folder(folder)?;
     Ok(value)
 }

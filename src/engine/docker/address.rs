@@ -18,12 +18,10 @@ pub(super) fn default_address(kind: EngineKind) -> String {
         return host;
     }
     let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let mut sockets = vec![PathBuf::from("/var/run/docker.sock")];
-    if let Some(folder) = &of_user {
-        sockets.push(folder.join("docker.sock"));
-    }
-    if kind == EngineKind::Podman {
-        sockets.clear();
+    let mut sockets = Vec::new();
+    if kind != EngineKind::Podman {
+        sockets.push(PathBuf::from("/var/run/docker.sock"));
+        sockets.extend(of_user.as_ref().map(|folder| folder.join("docker.sock")));
     }
     if kind != EngineKind::Docker {
         sockets.extend(of_user.map(|folder| folder.join("podman/podman.sock")));

@@ -79,6 +79,11 @@ impl Building<'_> {
         let refuse = |why: String| refused(step.line, &why);
         let variables = self.variables();
         let expanded = |text: &str| expand(text, &variables).map_err(refuse);
+        let all = |pairs: &[(String, String)]| {
+            let pairs = pairs.iter();
+            let pairs = pairs.map(|(name, value)| Ok((name.clone(), expanded(value)?)));
+            pairs.collect::<Result<Vec<_>>>()
+        };
         match &step.instruction {
             Instruction::From(reference) => {
                 let reference = expanded(reference)?;
@@ -91,39 +96,27 @@ impl Building<'_> {
                 // Arguments before it are for it alone.
                 self.args.clear();
                 self.image = Some(image);
-                return Ok(());
             }
             Instruction::Arg(name, default) => {
                 let default = default.as_deref().map(expanded).transpose()?;
                 if let Some(value) = self.spec.args.get(name).cloned().or(default) {
                     self.args.insert(name.clone(), value);
                 }
-                return Ok(());
             }
-            Instruction::Run(argv) => return self.run(step, argv, output).await,
+            Instruction::Run(argv) => self.run(step, argv, output).await?,
             Instruction::Copy(sources, target) => {
                 let sources = sources.iter().map(|source| expanded(source));
                 let sources = sources.collect::<Result<Vec<_>>>()?;
-                return self.copy(step, &sources, &expanded(target)?, output).await;
+                self.copy(step, &sources, &expanded(target)?, output)
+                    .await?;
             }
-            _ => {}
-        }
-        let image = self.image.as_mut();
-        let image = image.ok_or_else(|| refused(step.line, "there is no `FROM` before it"))?;
-        let all = |pairs: &[(String, String)]| {
-            let pairs = pairs.iter();
-            let pairs = pairs.map(|(name, value)| Ok((name.clone(), expanded(value)?)));
-            pairs.collect::<Result<Vec<_>>>()
-        };
-        match &step.instruction {
-            Instruction::Env(pairs) => image.env.extend(all(pairs)?),
-            Instruction::Label(pairs) => image.labels.extend(all(pairs)?),
-            Instruction::Workdir(folder) => image.cwd = below(&image.cwd, &expanded(folder)?),
-            Instruction::User(user) => image.user = expanded(user)?,
-            Instruction::From(_)
-            | Instruction::Arg(..)
-            | Instruction::Run(_)
-            | Instruction::Copy(..) => {}
+            Instruction::Env(pairs) => self.image_mut(step)?.env.extend(all(pairs)?),
+            Instruction::Label(pairs) => self.image_mut(step)?.labels.extend(all(pairs)?),
+            Instruction::Workdir(folder) => {
+                let image = self.image_mut(step)?;
+                image.cwd = below(&image.cwd, &expanded(folder)?);
+            }
+            Instruction::User(user) => self.image_mut(step)?.user = expanded(user)?,
         }
         Ok(())
     }
@@ -138,8 +131,11 @@ impl Building<'_> {
     }
 
     fn image(&self, step: &Step) -> Result<&Record> {
-        let image = self.image.as_ref();
-        image.ok_or_else(|| refused(step.line, "there is no `FROM` before it"))
+        self.image.as_ref().ok_or_else(|| no_image(step))
+    }
+
+    fn image_mut(&mut self, step: &Step) -> Result<&mut Record> {
+        self.image.as_mut().ok_or_else(|| no_image(step))
     }
 
     async fn run(&mut self, step: &Step, argv: &[String], output: Output<'_>) -> Result<()> {
@@ -155,15 +151,11 @@ impl Building<'_> {
             .field("network", network.to_string())
             .finish()
             .digest;
-        let mut env: BTreeMap<String, String> = env.into_iter().collect();
-        for name in PROXIES {
-            if let Some(value) = self.spec.args.get(name) {
-                env.entry(name.to_owned()).or_insert_with(|| value.clone());
-            }
-        }
+        let proxies = self.spec.args.clone().into_iter();
+        let proxies = proxies.filter(|(name, _)| PROXIES.contains(&name.as_str()));
         let action = Action::Run(Command {
             argv: argv.to_vec(),
-            env: env.into_iter().collect(),
+            env: environment([&proxies.collect(), &self.args, &image.env]),
             cwd: image.cwd.clone(),
             user: image.user.clone(),
         });
@@ -256,11 +248,13 @@ impl Building<'_> {
                 ));
             }
         }
-        if let Some(image) = &mut self.image {
-            image.layers.push(key);
-        }
+        self.image_mut(step)?.layers.push(key);
         Ok(())
     }
+}
+
+fn no_image(step: &Step) -> Error {
+    refused(step.line, "there is no `FROM` before it")
 }
 
 fn chain(layers: &[Digest]) -> String {

@@ -4,15 +4,12 @@
 //! Containers reach it through the machine's own network, so the engine must be on this machine.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
+
+use super::site::Site;
 
 /// An index that answers until the tests end.
-pub(crate) struct Index {
-    port: u16,
-}
+pub(crate) struct Index(Site);
 
 impl Index {
     /// An index of these distributions, each of version 1.0: name and files, `setup.py` among them.
@@ -21,25 +18,23 @@ impl Index {
             .iter()
             .map(|(name, files)| ((*name).to_owned(), source_distribution(name, files)))
             .collect();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it has an address").port();
-        let archives = Arc::new(archives);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let archives = Arc::clone(&archives);
-                // Who hangs up early will say so himself.
-                std::thread::spawn(move || answer(stream, &archives).ok());
+        Self(Site::answering(move |path| {
+            let name = path.trim_matches('/').rsplit('/').next()?;
+            let archive = name
+                .strip_suffix("-1.0.tar.gz")
+                .and_then(|name| archives.get(name));
+            if let Some(archive) = archive {
+                return Some(("application/gzip", archive.clone()));
             }
-        });
-        Self { port }
+            archives.get(name)?;
+            let page = format!("<a href=\"/files/{name}-1.0.tar.gz\">{name}-1.0.tar.gz</a>");
+            Some(("text/html", page.into_bytes()))
+        }))
     }
 
     /// The line of a configuration that names it, beside the public index.
     pub(crate) fn configuration(&self) -> String {
-        format!(
-            "extra-index-urls = [\"http://127.0.0.1:{}/simple/\"]\n",
-            self.port
-        )
+        format!("extra-index-urls = [\"{}/simple/\"]\n", self.0.address())
     }
 
     /// Lets the program's containers use the machine's own network, where it is.
@@ -50,41 +45,6 @@ impl Index {
         }
         command.env("OMNIBUILD_NETWORK", "host");
     }
-}
-
-fn answer(mut stream: TcpStream, archives: &BTreeMap<String, Vec<u8>>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().transpose()?.unwrap_or_default();
-    // The whole request is read, or closing the connection would cut the answer off.
-    for line in lines {
-        if line?.is_empty() {
-            break;
-        }
-    }
-    let path = request.split(' ').nth(1).unwrap_or_default();
-    let name = path
-        .trim_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    let archive = name
-        .strip_suffix("-1.0.tar.gz")
-        .and_then(|name| archives.get(name));
-    let (status, kind, body) = if let Some(archive) = archive {
-        ("200 OK", "application/gzip", archive.clone())
-    } else if archives.contains_key(name) {
-        let page = format!("<a href=\"/files/{name}-1.0.tar.gz\">{name}-1.0.tar.gz</a>");
-        ("200 OK", "text/html", page.into_bytes())
-    } else {
-        ("404 Not Found", "text/plain", Vec::new())
-    };
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    )?;
-    stream.write_all(&body)?;
-    stream.flush()
 }
 
 pub(crate) fn source_distribution(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
