@@ -66,6 +66,8 @@ fn main() {
         [folder] => SegmentStore::new(Path::new(folder)),
         _ => SegmentStore::nowhere(),
     };
+    let tunables = std::env::var("GLIBC_TUNABLES").unwrap_or_default();
+    omnibuild::memory::ask_for_large_pages(&tunables);
     let started = Instant::now();
     let mut known = Known::open(Path::new(digests));
     let tree = read(Path::new(tree), application, &mut known);

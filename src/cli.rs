@@ -364,6 +364,8 @@ pub struct Environment {
     pub no_color: bool,
     /// `CI`: no terminal tricks.
     pub ci: bool,
+    /// `GLIBC_TUNABLES`: settings of the C library.
+    pub glibc_tunables: String,
     /// `OMNIBUILD_CACHE_DIR`, else the user's cache folder (`XDG_CACHE_HOME`).
     pub cache: Option<PathBuf>,
     /// `OMNIBUILD_CACHE_KEY_FILE`: the key that manifests in a remote cache are signed with.
@@ -407,6 +409,7 @@ impl Environment {
             proxies,
             no_color: set("NO_COLOR").is_some(),
             ci: set("CI").is_some(),
+            glibc_tunables: set("GLIBC_TUNABLES").unwrap_or_default(),
             cache,
             cache_key_file: set("OMNIBUILD_CACHE_KEY_FILE").map(PathBuf::from),
             signing_key: set("OMNIBUILD_SIGNING_KEY"),

@@ -81,6 +81,7 @@
 //! | [`text`] | shapes of text that several rooms need |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
+//! | [`memory`] | large pages for what compresses, asked for when the program starts |
 //! | [`signing`] | OpenPGP signatures by a key in a file, gpg's agent or a command |
 //! | [`version`] | PEP 440 and `git describe` to versions that dpkg and rpm order alike |
 //! | [`platform`] | validated words: platform, architecture, format, package name, image |
@@ -202,6 +203,7 @@ pub mod interpreter;
 pub mod inventory;
 pub mod libraries;
 pub mod lint;
+pub mod memory;
 pub mod package;
 pub mod pipeline;
 pub mod plan;

@@ -9,6 +9,7 @@ use clap::Parser;
 use omnibuild::cli::{Cli, Command, Environment};
 use omnibuild::engine;
 use omnibuild::error::{Error, Kind};
+use omnibuild::memory;
 use omnibuild::pipeline;
 use omnibuild::report::{Mode, Reporter, Settings};
 
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     let reporter = reporter(&cli, &environment);
     let command = cli.command.unwrap_or(Command::Build);
+    if matches!(command, Command::Build | Command::Verify(_)) {
+        memory::ask_for_large_pages(&environment.glibc_tunables);
+    }
     let result = match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let work = pipeline::execute(command, &cli.common, &cli.build, &environment, &reporter);

@@ -26,6 +26,10 @@ fn shared(codec: Codec) -> u64 {
     }
 }
 
+/// What was asked for changes the most often, so it is cut into segments of about so many bytes: a
+/// changed line costs one of them. Half as many would be four percent larger with xz.
+const CUT: u64 = 8 << 20;
+
 /// Entries that stand one after another in a package.
 #[derive(Debug, Default)]
 pub(super) struct Segment<'a> {
@@ -56,6 +60,33 @@ impl<'a> Segment<'a> {
             (other, path.replace("__pycache__/", ""))
         });
         self
+    }
+
+    /// Cuts it into segments of about `size` bytes. A border lies behind a path whose name says so, not
+    /// where so many bytes end: else each would move when a file before it grows.
+    fn cut(self, size: u64) -> Vec<Self> {
+        let is_link = |entry: &Entry| matches!(entry.kind, EntryKind::HardLink(_));
+        // All names of a file lie where the file does.
+        if self.size < 2 * size || self.entries.iter().any(|(_, entry)| is_link(entry)) {
+            return vec![self];
+        }
+        let mut cut = vec![Self::of_layers()];
+        let mut left = self.size;
+        for (path, entry) in self.entries {
+            let Some(current) = cut.last_mut() else {
+                break;
+            };
+            let before = current.size;
+            current.push(path, entry);
+            left -= current.size - before;
+            // One path of 256: some two megabytes of modules.
+            let is_border = blake3::hash(path.as_bytes()).as_bytes()[0] == 0;
+            let is_full = current.size >= 2 * size || (current.size >= size * 3 / 4 && is_border);
+            if is_full && left >= size / 2 {
+                cut.push(Self::of_layers());
+            }
+        }
+        cut
     }
 
     fn push(&mut self, path: &'a str, entry: &'a Entry) {
@@ -149,7 +180,11 @@ fn grouped<'a>(
         layers.partition(|(layer, segment)| !layer.requested && segment.size < shared);
     let total: u64 = small.iter().map(|(_, segment)| segment.size).sum();
     let share = total.div_ceil(total.div_ceil(shared).max(1)).max(1);
-    let mut segments: Vec<_> = alone.into_iter().map(|(_, segment)| segment).collect();
+    let alone = alone.into_iter().flat_map(|(layer, segment)| {
+        let size = if layer.requested { CUT } else { u64::MAX / 2 };
+        segment.sorted().cut(size)
+    });
+    let mut groups = Vec::new();
     let mut group = Segment::of_layers();
     let (mut before, mut border) = (0, share);
     for (_, segment) in small {
@@ -157,18 +192,22 @@ fn grouped<'a>(
         let middle = before + segment.size / 2;
         if middle >= border {
             border = (middle / share + 1) * share;
-            segments.push(std::mem::replace(&mut group, Segment::of_layers()));
+            groups.push(std::mem::replace(&mut group, Segment::of_layers()));
         }
         before += segment.size;
         group.size += segment.size;
         group.entries.extend(segment.entries);
     }
-    segments.push(group);
-    segments.into_iter().map(Segment::sorted).collect()
+    groups.push(group);
+    alone
+        .chain(groups.into_iter().map(Segment::sorted))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     /// The sizes in MiB of the segments that layers of these sizes make; the second is what was asked for.
@@ -203,5 +242,76 @@ mod tests {
         assert_eq!(sizes(&[1, 1, 30, 2, 21, 3]), [1, 30, 21, 6]);
         assert_eq!(sizes(&[10, 1]), [1, 10]);
         assert_eq!(sizes(&[]), [0]);
+    }
+
+    const SIZE: u64 = 1 << 20;
+
+    /// The segments that a layer of such files is cut into, by number, and where each file is.
+    fn cut(files: &[(String, Entry)]) -> (usize, BTreeMap<&str, usize>) {
+        let mut segment = Segment::of_layers();
+        for (path, entry) in files {
+            segment.push(path, entry);
+        }
+        let size = segment.size;
+        let cut = segment.sorted().cut(SIZE);
+        assert_eq!(cut.iter().map(|segment| segment.size).sum::<u64>(), size);
+        let numbered = cut.iter().enumerate();
+        let places = numbered.flat_map(|(number, segment)| {
+            segment.entries.iter().map(move |(path, _)| (*path, number))
+        });
+        (cut.len(), places.collect())
+    }
+
+    fn file(size: u64) -> Entry {
+        let content = Content::Whole {
+            path: Arc::new("a".into()),
+            digest: Digest::of("a"),
+        };
+        Entry::new(0o644, EntryKind::File { size, content }, "a.whl".into())
+    }
+
+    fn files() -> Vec<(String, Entry)> {
+        let file = |number| {
+            (
+                format!("opt/a/module_{number:05}.py"),
+                file(4096 + u64::from(number % 7_u32) * 1000),
+            )
+        };
+        (0..2000).map(file).collect()
+    }
+
+    #[test]
+    fn what_was_asked_for_is_cut_where_a_larger_file_moves_no_border() {
+        let mut files = files();
+        let (count, before) = cut(&files);
+        let places = before
+            .iter()
+            .map(|(path, place)| ((*path).to_owned(), *place));
+        let places: BTreeMap<String, usize> = places.collect();
+        assert!((6..=15).contains(&count), "{count}");
+        let mut moved = 0;
+        for number in (0..files.len()).step_by(100) {
+            let EntryKind::File { size, .. } = &mut files[number].1.kind else {
+                panic!("it is a file");
+            };
+            *size += 80;
+            let (_, now) = cut(&files);
+            let stays = |(path, place): &(&&str, &usize)| places[**path] == **place;
+            moved += usize::from(!now.iter().all(|pair| stays(&pair)));
+        }
+        // A border may lie where a segment was just large enough.
+        assert!(moved <= 1, "{moved} of 20 changes moved a border");
+    }
+
+    #[test]
+    fn a_small_layer_and_one_with_hard_links_stay_whole() {
+        assert_eq!(cut(&files()[..200]).0, 1);
+        let mut files = files();
+        let target = EntryKind::HardLink(files[0].0.clone());
+        files.push((
+            "opt/a/other.py".to_owned(),
+            Entry::new(0o644, target, "a.whl".into()),
+        ));
+        assert_eq!(cut(&files).0, 1);
     }
 }

@@ -6,8 +6,9 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
     "error",
+    "memory",
     "digest",
     "fsutil",
     "platform",
@@ -49,7 +50,7 @@ const EDGE: [&str; 2] = ["cli", "main"];
 
 /// Arrows against the table that were decided, with the reason. One that is not needed any more
 /// fails the test.
-const DECIDED: [(&str, &str, &str); 5] = [
+const DECIDED: [(&str, &str, &str); 6] = [
     (
         "cli",
         "config",
@@ -64,6 +65,11 @@ const DECIDED: [(&str, &str, &str); 5] = [
         "main",
         "engine",
         "the sandbox's helper processes are this program, before it reads the command line",
+    ),
+    (
+        "main",
+        "memory",
+        "the program may have to start anew before anything else runs",
     ),
     (
         "pipeline",
