@@ -20,7 +20,7 @@ const DIGESTS: [(&str, &[&str]); 3] = [
     (
         "OMNIBUILD_LAYER_CODE",
         &[
-            "src/archive.rs",
+            "src/archive",
             "src/audit",
             "src/bundle",
             "src/digest.rs",

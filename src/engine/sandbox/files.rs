@@ -4,17 +4,19 @@
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
+use crate::archive;
 use crate::error::{Error, Kind, Result};
 
 /// What the sandbox has its own of in each root: it is no part of a layer.
 const OWN: [&str; 5] = ["dev", "proc", "sys", "etc/hosts", "etc/resolv.conf"];
 
-/// Unpacks an archive into a folder, with owners, modes, times and extended attributes. Devices are
+/// Unpacks an archive, which may be compressed, into a folder, with owners, modes, times and extended attributes. Devices are
 /// left out, and what the sandbox has its own of.
 pub(super) fn unpack(archive: fs_err::File, folder: &str) -> Result<()> {
     fs_err::create_dir_all(folder)?;
     let folder = Path::new(folder);
-    let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 18, archive));
+    let reader = archive::decoded(BufReader::with_capacity(1 << 18, archive))?;
+    let mut archive = tar::Archive::new(reader);
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);

@@ -7,6 +7,7 @@ use std::path::Path;
 use ::tar::EntryType;
 use sha2::Sha256;
 
+use crate::archive;
 use crate::error::Result;
 use crate::package::payload::HashingReader;
 use crate::platform::{Codec, Format};
@@ -15,7 +16,7 @@ use crate::version::NativeVersion;
 
 use super::ar::{self, Member};
 use super::tar::TarEntry;
-use super::{Each, File, FileKind, Package, Place, Script, absolute, bounded, decode, tar, text};
+use super::{Each, File, FileKind, Package, Place, Script, absolute, bounded, tar, text};
 
 /// The most that the members of a control archive may have together, in bytes: the checksums of a
 /// large package are some megabytes.
@@ -106,7 +107,7 @@ pub(super) fn decoded<'a>(
         return Err(place.damaged("it is compressed in a way that is not read: gz, xz and zst are"));
     }
     let reader = BufReader::with_capacity(1 << 16, content(file, member)?);
-    Ok((decode::decoder(codec, reader).map_err(place.io())?, codec))
+    Ok((archive::decoder(codec, reader).map_err(place.io())?, codec))
 }
 
 pub(super) fn read(path: &Path, mut each: Option<&mut Each<'_>>) -> Result<Package> {

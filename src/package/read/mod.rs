@@ -9,7 +9,6 @@
 mod ar;
 mod cpio;
 mod deb;
-mod decode;
 mod explain;
 mod rpm;
 mod tar;

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::archive::plain_header;
+use crate::archive::{self, plain_header};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
@@ -29,8 +29,6 @@ const HEADER: &str = "omnibuild-wheels.json";
 const LEVEL: i32 = 3;
 /// Of a manifest; one of a thousand wheels has half a megabyte.
 const LARGEST_SET: u64 = 16 << 20;
-/// First bytes of a Zstandard frame (RFC 8878).
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What went over.
 #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize)]
@@ -257,13 +255,7 @@ fn for_each_entry(
 ) -> Result<()> {
     let broken = |error: std::io::Error| refused(path, error);
     let file = fs::File::open(path)?;
-    let mut reader = BufReader::with_capacity(1 << 18, file);
-    let compressed = std::io::BufRead::fill_buf(&mut reader)?.starts_with(&ZSTD_MAGIC);
-    let reader: Box<dyn Read> = if compressed {
-        Box::new(zstd::Decoder::with_buffer(reader)?)
-    } else {
-        Box::new(reader)
-    };
+    let reader = archive::decoded(BufReader::with_capacity(1 << 18, file))?;
     let mut archive = tar::Archive::new(reader);
     let mut header = None;
     let mut seen = BTreeSet::new();

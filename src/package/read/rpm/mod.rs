@@ -11,6 +11,7 @@ use std::path::Path;
 
 use ::rpm::{IndexTag as Tag, PackageMetadata};
 
+use crate::archive;
 use crate::error::Result;
 use crate::platform::{Codec, Format};
 use crate::version::NativeVersion;
@@ -20,7 +21,7 @@ use self::index::check_header;
 pub(super) use self::tags::tag_name;
 use self::tags::{FIELDS, RELATIONS, Tags, dependencies, scripts};
 use super::cpio::CpioEntry;
-use super::{Budget, Each, File, FileKind, Package, Place, absolute, cpio, decode};
+use super::{Budget, Each, File, FileKind, Package, Place, absolute, cpio};
 
 /// What every rpm begins with.
 pub(in crate::package::read) const MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
@@ -64,13 +65,13 @@ impl Parts {
     ) -> Result<(Box<dyn Read>, Option<Codec>)> {
         let mut payload = self.payload;
         let start = payload.fill_buf().map_err(place.io())?;
-        let codec = decode::codec_of(start);
+        let codec = archive::codec_of(start);
         if codec.is_none() && !start.starts_with(cpio::MAGIC_START) {
             return Err(
                 place.damaged("it is compressed in a way that is not read: gzip, xz and zstd are")
             );
         }
-        Ok((decode::decoder(codec, payload).map_err(place.io())?, codec))
+        Ok((archive::decoder(codec, payload).map_err(place.io())?, codec))
     }
 }
 

@@ -1,8 +1,8 @@
-//! Compressed streams of packages: gzip members, xz streams and Zstandard frames, one or many.
+//! Compressed streams: gzip members, xz streams and Zstandard frames, one or many.
 //!
-//! The counterpart of `compress`; what it allocates is bounded whatever a header asks for.
+//! What it allocates is bounded, whatever a header asks for.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
@@ -15,8 +15,8 @@ const XZ_MEMORY: u64 = 192 << 20;
 /// The largest window of a Zstandard frame, as a power of two: 128 MiB, what `zstd --ultra -22` uses.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// How the stream that begins with these bytes is compressed, if it is in a way that packages are.
-pub(super) fn codec_of(start: &[u8]) -> Option<Codec> {
+/// How the stream that begins with these bytes is compressed, if it is in a way that is known.
+pub fn codec_of(start: &[u8]) -> Option<Codec> {
     if start.starts_with(&[0x1f, 0x8b]) {
         Some(Codec::Gzip)
     } else if start.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
@@ -28,10 +28,16 @@ pub(super) fn codec_of(start: &[u8]) -> Option<Codec> {
     }
 }
 
-/// A reader of what is compressed in `inner`.
-pub(super) fn decoder<'a>(
+/// A reader of what is compressed in `inner`, or of what stands there when it is not compressed.
+pub fn decoded<'a>(mut inner: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let codec = codec_of(inner.fill_buf()?);
+    decoder(codec, inner)
+}
+
+/// A reader of what is compressed in `inner` by this codec.
+pub fn decoder<'a>(
     codec: Option<Codec>,
-    inner: impl io::BufRead + 'a,
+    inner: impl BufRead + 'a,
 ) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match codec {
         None => Box::new(inner),

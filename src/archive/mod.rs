@@ -1,7 +1,10 @@
-//! Tar archives as they travel into and out of containers, through temporary files.
+//! Tar archives as they travel into and out of containers, through temporary files; and compressed
+//! streams, whoever made them.
 //!
 //! The same entries give the same bytes: owners are root, names are in the order they are added.
 //! Never holds an archive in memory.
+
+mod decode;
 
 use std::io::{BufWriter, Read};
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 use tempfile::TempPath;
 
+pub use self::decode::{codec_of, decoded, decoder};
 use crate::error::{Error, Kind, Result};
 
 /// Writes a tar archive into a temporary file.
