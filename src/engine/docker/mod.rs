@@ -36,7 +36,7 @@ use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network,
 /// Builds and uploads get no answer until their body is in, so the client's limit is long and the
 /// first call, which tells whether anybody is there, has its own.
 const CALL_LIMIT_SECONDS: u64 = 3600;
-const FIRST_ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_ANSWER_LIMIT_SSH: Duration = Duration::from_secs(20);
 /// How long a listing waits for containers that are being made.
 const CREATION_LIMIT: Duration = Duration::from_secs(5);
