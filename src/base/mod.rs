@@ -1,5 +1,5 @@
-//! Base images: the engine's own, pulled from a registry, or bootstrapped from the distribution's
-//! mirror; which of the three is recorded.
+//! Base images: the engine's own, pulled from a registry, bootstrapped from the distribution's mirror, or
+//! a root filesystem that the project names; which of the four is recorded.
 //!
 //! A base has an identity that says what is in it: the registry's digest, or the digest of the
 //! packages that were bootstrapped. It is found once and recorded, so a later run needs no engine
@@ -8,7 +8,8 @@
 pub mod bootstrap;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,13 @@ pub enum Origin {
     Engine,
     /// The distribution's mirror, by a bootstrap tool; `None`: the tool's default mirror.
     Bootstrap(Option<String>),
+    /// A file that the project names.
+    Archive {
+        /// The file.
+        file: PathBuf,
+        /// Its length in bytes and its time in nanoseconds: while they stay, so does its content.
+        stamp: (u64, i128),
+    },
 }
 
 /// A base image.
@@ -53,6 +61,9 @@ impl BaseImage {
         match &self.origin {
             Origin::Registry => format!("`{}`, from its registry", self.reference),
             Origin::Engine => format!("`{}`, which only the engine has", self.reference),
+            Origin::Archive { file, .. } => {
+                format!("from `{}` ({})", file.display(), self.identity.short())
+            }
             Origin::Bootstrap(None) => format!(
                 "bootstrapped from the tool's default mirror ({})",
                 self.identity.short()
@@ -75,11 +86,12 @@ struct Place {
     lock: PathBuf,
 }
 
-fn place(bases: &std::path::Path, plan: &BasePlan) -> Place {
+fn place(bases: &Path, plan: &BasePlan) -> Place {
     let decides = KeyBuilder::new("base", 1)
         .field("image", plan.image.as_str())
         .field("bootstrap", format!("{:?}", plan.bootstrap))
         .field("mirror", plan.mirror.as_deref().unwrap_or_default())
+        .field("rootfs", format!("{:?}", plan.rootfs))
         .finish();
     let name = format!(
         "{}-{}-{}",
@@ -95,8 +107,22 @@ fn place(bases: &std::path::Path, plan: &BasePlan) -> Place {
 }
 
 /// The base that an earlier run found.
-pub fn recorded(bases: &std::path::Path, plan: &BasePlan) -> Option<BaseImage> {
-    fsutil::read_json(&place(bases, plan).record).filter(|base: &BaseImage| base.schema == SCHEMA)
+pub fn recorded(bases: &Path, plan: &BasePlan) -> Option<BaseImage> {
+    let base: BaseImage = fsutil::read_json(&place(bases, plan).record)?;
+    let stays = match (&plan.rootfs, &base.origin) {
+        (None, _) => true,
+        (Some(file), Origin::Archive { stamp, .. }) => {
+            stamp_of(file).is_ok_and(|now| now == *stamp)
+        }
+        (Some(_), _) => false,
+    };
+    (base.schema == SCHEMA && stays).then_some(base)
+}
+
+fn stamp_of(file: &Path) -> Result<(u64, i128)> {
+    let metadata = fs_err::metadata(file)?;
+    let time = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    Ok((metadata.len(), time))
 }
 
 /// The base image of a platform, in the engine. `refresh`: look for a newer one.
@@ -116,10 +142,15 @@ pub async fn ensure(
         }
         if place.root.is_file() && matches!(base.origin, Origin::Bootstrap(_)) {
             stage.message("importing the bootstrapped base again");
-            return Ok((import(context, plan, &place, base.origin).await?, true));
+            let identity = content(&place)?;
+            let imported = import(context, plan, &place.root, identity, base.origin);
+            return Ok((imported.await?, true));
         }
     }
-    let base = find(context, stage, plan, &place, refresh).await?;
+    let base = match &plan.rootfs {
+        Some(file) => take(context, stage, plan, file).await?,
+        None => find(context, stage, plan, &place, refresh).await?,
+    };
     fsutil::commit_json(&place.record, &base)?;
     Ok((base, false))
 }
@@ -200,6 +231,7 @@ async fn find(
             .of_kind(Kind::Network)
             .context(format!("base image of {}", plan.platform))
             .hint(format!("make a registry that has `{reference}` reachable, or load the image into the engine under that name"))
+            .hint(format!("or name a tar archive of its root filesystem: `[platform.{}] rootfs = \"…\"` in platforms.toml", plan.platform))
             .hint(format!("or name another one: `[platform.{}] image = \"…\"`", plan.platform)));
     }
     stage.message("no registry answers; bootstrapping from the distribution's mirror");
@@ -210,7 +242,43 @@ async fn find(
         ),
     );
     bootstrap_root(context, plan, place).await?;
-    import(context, plan, place, Origin::Bootstrap(plan.mirror.clone())).await
+    let origin = Origin::Bootstrap(plan.mirror.clone());
+    import(context, plan, &place.root, content(place)?, origin).await
+}
+
+/// The base that the project names a file of.
+async fn take(
+    context: &Context<'_>,
+    stage: &StageHandle,
+    plan: &BasePlan,
+    file: &Path,
+) -> Result<BaseImage> {
+    stage.message(&format!("importing {}", file.display()));
+    let path = file.to_owned();
+    let read = in_background(move || Ok((stamp_of(&path)?, Digest::of_file(&path)?))).await;
+    let (stamp, identity) = read.map_err(|error| {
+        let error = match error.kind() {
+            Kind::Space => error,
+            _ => error.of_kind(Kind::Missing),
+        };
+        error
+            .context(format!("base image of {}", plan.platform))
+            .hint(format!(
+                "put a tar archive of the root filesystem there, or change `[platform.{}] rootfs` in platforms.toml",
+                plan.platform
+            ))
+    })?;
+    let origin = Origin::Archive {
+        file: file.to_owned(),
+        stamp,
+    };
+    import(context, plan, file, identity, origin).await
+}
+
+/// What is in a bootstrapped base.
+fn content(place: &Place) -> Result<Digest> {
+    let mut file = std::io::BufReader::new(fs_err::File::open(&place.root)?);
+    bootstrap::content_digest(&mut file)
 }
 
 async fn bootstrap_root(context: &Context<'_>, plan: &BasePlan, place: &Place) -> Result<()> {
@@ -234,11 +302,10 @@ async fn bootstrap_root(context: &Context<'_>, plan: &BasePlan, place: &Place) -
 async fn import(
     context: &Context<'_>,
     plan: &BasePlan,
-    place: &Place,
+    root: &Path,
+    identity: Digest,
     origin: Origin,
 ) -> Result<BaseImage> {
-    let mut file = std::io::BufReader::new(fs_err::File::open(&place.root)?);
-    let identity = bootstrap::content_digest(&mut file)?;
     let reference = format!(
         "omnibuild/base:{}-{}-{}",
         plan.platform,
@@ -246,14 +313,57 @@ async fn import(
         identity.short()
     );
     let labels = BTreeMap::from([(IDENTITY_LABEL.to_owned(), identity.to_string())]);
-    context
-        .engine
-        .import(&place.root, &reference, &labels)
-        .await?;
+    context.engine.import(root, &reference, &labels).await?;
     Ok(BaseImage {
         schema: SCHEMA,
         reference,
         identity,
         origin,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_filesystem_is_read_again_when_its_file_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("rootfs.tar");
+        fs_err::write(&file, "one").unwrap();
+        let plan = BasePlan {
+            platform: "rocky-9".parse().unwrap(),
+            image: "rockylinux:9".parse().unwrap(),
+            bootstrap: None,
+            rootfs: Some(file.clone()),
+            mirror: None,
+            arch: crate::platform::Arch::Amd64,
+        };
+        assert!(recorded(folder.path(), &plan).is_none());
+        let base = |origin| BaseImage {
+            schema: SCHEMA,
+            reference: "omnibuild/base:1".into(),
+            identity: Digest::of("one"),
+            origin,
+        };
+        let record = place(folder.path(), &plan).record;
+        let origin = Origin::Archive {
+            file: file.clone(),
+            stamp: stamp_of(&file).unwrap(),
+        };
+        fsutil::commit_json(&record, &base(origin)).unwrap();
+        assert!(recorded(folder.path(), &plan).is_some());
+        fs_err::write(&file, "three").unwrap();
+        assert!(recorded(folder.path(), &plan).is_none());
+        // What was found for the image's name is no such base.
+        fsutil::commit_json(&record, &base(Origin::Registry)).unwrap();
+        assert!(recorded(folder.path(), &plan).is_none());
+        let registry = BasePlan {
+            rootfs: None,
+            ..plan
+        };
+        let record = place(folder.path(), &registry).record;
+        fsutil::commit_json(&record, &base(Origin::Registry)).unwrap();
+        assert!(recorded(folder.path(), &registry).is_some());
+    }
 }

@@ -4,7 +4,7 @@
 //! fields or adds platforms, and its `images/<id>/` replaces or adds folders.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::Deserialize;
@@ -49,6 +49,7 @@ struct RawPlatform {
     /// Take everything that is not said here from this platform, its Dockerfile too.
     like: Option<PlatformId>,
     bootstrap: Option<Bootstrap>,
+    rootfs: Option<PathBuf>,
 }
 
 /// A distribution release that packages are built for.
@@ -82,6 +83,8 @@ pub struct Platform {
     pub largest_file: Option<u64>,
     /// How to make the base image where no registry answers.
     pub bootstrap: Option<Bootstrap>,
+    /// A tar archive of a root filesystem that is the base image, instead of `image`.
+    pub rootfs: Option<PathBuf>,
     /// The folder of its Dockerfile below `images/`.
     pub image_folder: PlatformId,
 }
@@ -117,7 +120,8 @@ impl PlatformTable {
                 .hint("use the omnibuild that knows that schema"));
             }
             table.aliases.extend(own.aliases);
-            for (id, over) in own.platform {
+            for (id, mut over) in own.platform {
+                over.rootfs = over.rootfs.map(|file| project_root.join(file));
                 let under = table.platform.remove(&id).unwrap_or_default();
                 table.platform.insert(id, over.over(under));
             }
@@ -244,6 +248,7 @@ impl RawPlatform {
             largest_file: self.largest_file.or(under.largest_file),
             like: self.like.or(under.like),
             bootstrap: self.bootstrap.or(under.bootstrap),
+            rootfs: self.rootfs.or(under.rootfs),
         }
     }
 }
@@ -317,6 +322,7 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
         signing_keys: raw.signing_keys.unwrap_or_default(),
         largest_file: raw.largest_file,
         bootstrap: raw.bootstrap,
+        rootfs: raw.rootfs,
         image_folder,
     })
 }
@@ -362,7 +368,7 @@ mod tests {
         fs::write(
             project.path().join("platforms.toml"),
             "[platform.debian-12]\nimage = \"mirror.example/debian:12\"\n\
-             [platform.acme-1]\nlike = \"debian-12\"\nsuffix = \"+acme1\"\n",
+             [platform.acme-1]\nlike = \"debian-12\"\nsuffix = \"+acme1\"\nrootfs = \"a.tar\"\n",
         )
         .unwrap();
         let table = PlatformTable::load(project.path()).unwrap();
@@ -373,6 +379,7 @@ mod tests {
             (own.suffix.as_str(), own.python.as_str()),
             ("+acme1", debian.python.as_str())
         );
+        assert_eq!(own.rootfs, Some(project.path().join("a.tar")));
         let dockerfile = |table: &PlatformTable| table.context(own).unwrap()["Dockerfile"].clone();
         assert_eq!(
             dockerfile(&table),

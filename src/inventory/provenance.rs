@@ -155,6 +155,7 @@ fn base_image(base: &BaseImage) -> Value {
     let (origin, mirror) = match &base.origin {
         Origin::Registry => ("registry", None),
         Origin::Engine => ("engine", None),
+        Origin::Archive { .. } => ("archive", None),
         Origin::Bootstrap(mirror) => ("bootstrap", mirror.as_deref().map(without_credentials)),
     };
     let mut annotations = json!({"use": "base image", "origin": origin});

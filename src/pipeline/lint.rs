@@ -225,6 +225,7 @@ async fn look(
         platform: platform.id.clone(),
         image: platform.image.clone(),
         bootstrap: platform.bootstrap.clone(),
+        rootfs: platform.rootfs.clone(),
         mirror: settings.mirror.clone(),
         arch,
     };

@@ -186,6 +186,7 @@ impl Project<'_> {
                 platform: platform.id.clone(),
                 image: over.image.clone().unwrap_or_else(|| platform.image.clone()),
                 bootstrap: platform.bootstrap.clone(),
+                rootfs: platform.rootfs.clone(),
                 mirror: over.mirror.clone().or_else(|| self.config.mirror.clone()),
                 arch,
             },

@@ -112,6 +112,8 @@ pub struct BasePlan {
     pub image: ImageRef,
     /// How to make it when no registry answers.
     pub bootstrap: Option<Bootstrap>,
+    /// A tar archive that is the base, instead of an image.
+    pub rootfs: Option<PathBuf>,
     /// The mirror to make it from; `None`: the bootstrap tool's own default.
     pub mirror: Option<String>,
     /// The architecture.
