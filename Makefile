@@ -5,14 +5,14 @@
 # make bench     compare with a plain script (BENCH: its options, see benches/compare.py --help)
 # make clean     remove what builds made, and stop the engine that the tests started
 #
-# Everything needs root or a container engine that answers: see .ci/prerequisites.
+# Tests need root or a container engine that answers, the demonstration neither: see .ci/prerequisites.
 
 CARGO ?= cargo
 
 # A folder of wheels on this machine must not decide what the tests install.
 unexport PIP_FIND_LINKS
 
-.PHONY: all build demo test test-fast test-all lint bench clean prerequisites
+.PHONY: all build demo test test-fast test-all lint bench clean prerequisites prerequisites-demo
 
 all: build
 
@@ -22,7 +22,10 @@ build:
 prerequisites:
 	@.ci/prerequisites
 
-demo: prerequisites build
+prerequisites-demo:
+	@.ci/prerequisites demo
+
+demo: prerequisites-demo build
 	@.ci/demo
 
 test-fast:

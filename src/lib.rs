@@ -183,8 +183,8 @@
 //! **Network.** Only bases, builder images, dependencies and verification have one. Proxy variables
 //! are handed to them as they are; a proxy's password in them is visible to who may inspect the
 //! container. Certificates go in as a file. No path of this machine is mounted, so the engine may be
-//! another machine's; the sandbox is this one's, and what it keeps apart less well stands in
-//! `engine/sandbox`.
+//! another machine's; the sandbox is this one's, and what each of its ways keeps apart less well stands in
+//! `engine/sandbox/way.rs`.
 
 pub mod archive;
 pub mod audit;

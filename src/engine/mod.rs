@@ -205,7 +205,7 @@ pub struct Choice<'a> {
 pub struct Connected {
     /// The engine.
     pub engine: Arc<dyn Engine>,
-    /// Why it is this one, where that was not asked for.
+    /// Why it is this one, where that was not asked for, or why it works less well than it could.
     pub why: Option<String>,
 }
 
@@ -221,7 +221,13 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
     let folder = folder.map_or_else(|| choice.store.to_owned(), Into::into);
     match choice.kind {
         EngineKind::Docker | EngineKind::Podman => daemon().await,
-        EngineKind::Sandbox => Ok(plain(Arc::new(sandbox::Sandbox::open(&folder).await?))),
+        EngineKind::Sandbox => {
+            let sandbox = sandbox::Sandbox::open(&folder).await?;
+            Ok(Connected {
+                why: sandbox.weakness(),
+                engine: Arc::new(sandbox),
+            })
+        }
         EngineKind::Auto => {
             let absent = match daemon().await {
                 Ok(connected) => return Ok(connected),
@@ -232,14 +238,17 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             }
             match sandbox::Sandbox::open(&folder).await {
                 Ok(sandbox) => Ok(Connected {
-                    engine: Arc::new(sandbox),
                     why: Some(format!(
                         "building in the sandbox, as {}: {}",
                         absent.message(),
-                        sandbox::LIMITS
+                        sandbox.describe()
                     )),
+                    engine: Arc::new(sandbox),
                 }),
-                Err(error) => Err(absent.hint(error.message())),
+                Err(error) => {
+                    let absent = absent.hint(error.message());
+                    Err(error.hints().iter().cloned().fold(absent, Error::hint))
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -47,6 +47,23 @@ fn remove_from(folder: &Path) {
             drop(remove(&entry.path(), kind));
         }
     }
+}
+
+/// The temporary folders in a folder that nobody fills any more.
+pub fn abandoned_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_abandoned = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        let temporary = name
+            .as_encoded_bytes()
+            .starts_with(TEMPORARY_PREFIX.as_bytes());
+        let handle = fs::File::open(path).ok().filter(|_| path.is_dir());
+        temporary && handle.is_some_and(|handle| handle.file().try_lock().is_ok())
+    };
+    entries
+        .map(|entry| entry.path())
+        .filter(is_abandoned)
+        .collect()
 }
 
 fn remove(path: &Path, kind: std::fs::FileType) -> io::Result<()> {

@@ -5,6 +5,7 @@
 
 mod abandoned;
 mod lock;
+mod tree;
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use fs_err as fs;
 
 use crate::error::{Error, Result};
 
+pub use self::abandoned::abandoned_folders;
 pub use self::lock::Lock;
+pub use self::tree::copy_tree;
 
 /// Prefix of temporary names. What a killed run left behind carries it, until somebody makes another
 /// in the same folder.

@@ -17,9 +17,11 @@ mod support {
     pub(crate) mod engine;
     pub(crate) mod index;
     pub(crate) mod keys;
+    pub(crate) mod place;
     pub(crate) mod platform;
     pub(crate) mod program;
     pub(crate) mod project;
+    pub(crate) mod record;
     pub(crate) mod sandbox;
     pub(crate) mod site;
     pub(crate) mod tap;
@@ -27,6 +29,7 @@ mod support {
 
 mod bad_input;
 mod daemon;
+mod everyone;
 mod faults;
 mod full_disk;
 mod identical;

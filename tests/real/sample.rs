@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use crate::matrix::check_record;
-use crate::support::engine::{Container, base_of};
+use crate::support::engine::{self, Container, Tested, base_of};
 use crate::support::platform::{self, Manager};
 use crate::support::project::Project;
+use crate::support::record::{self, Row};
 
 #[test]
 fn sample_on_debian_11() {
@@ -55,7 +56,7 @@ const LINKS: [&str; 3] = [
 ];
 const NAMES: [&str; 3] = ["acme-python-mytool", "acme-mytool-cli", "acme-mytool-node"];
 
-fn sample_on(id: &str) {
+fn sample_on(id: &'static str) {
     let Some(platform) = platform::asked_for(id) else {
         return;
     };
@@ -147,6 +148,16 @@ fn sample_on(id: &str) {
     for path in LINKS.iter().chain(&["/opt/mytool"]) {
         assert!(!container.has(path), "`{path}` is left after the removal");
     }
+    record::ran(&Row {
+        engine: match engine::tested() {
+            Tested::Docker => "Docker",
+            Tested::Sandbox => "sandbox, by namespaces",
+        },
+        who: "root",
+        place: "a machine",
+        platform: id,
+        test: &format!("sample_on_{}", id.replace(['-', '.'], "_")),
+    });
 }
 
 /// The requirements in an answer of dpkg or rpm.

@@ -279,6 +279,7 @@ fn unpack(context: &Path, folder: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::way::Way;
     use super::*;
     use crate::engine::Network;
     use crate::platform::Arch;
@@ -309,7 +310,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+        let store = Store::new(folder.path(), Way::Namespaces);
         let layer = Digest::of("base");
         let tree = folder.path().join("layers").join(layer.as_str());
         fs_err::create_dir_all(tree.join("upper")).unwrap();

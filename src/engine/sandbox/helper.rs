@@ -2,8 +2,9 @@
 //!
 //! The first stands outside. It makes the namespaces, starts the second as the first process of
 //! theirs, and waits for its end or for that of the program, whichever comes first; then nothing of
-//! the task is left, as the kernel ends all processes of a namespace with its first. The second
-//! mounts the root, gives up what it may not have, and becomes the command.
+//! the task is left, as the kernel ends all processes of a namespace with its first, and where there
+//! can be no namespace it ends them itself. The second goes into the root, gives up what it may not
+//! have, and becomes the command.
 //!
 //! Both have one thread, which namespaces want. Neither reads the environment or the command line.
 
@@ -17,8 +18,10 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
+use super::mapping::MAPPING;
 use super::task::{self, Action, Answer, Task, receive, send};
-use super::{files, loopback, rights, root, user};
+use super::way::Way;
+use super::{chroot, descendants, files, loopback, mapping, rights, root, store, user};
 use crate::error::{Error, Kind, Result};
 
 /// The word that makes this program the helper outside.
@@ -30,22 +33,23 @@ pub(super) const HOST_NAME: &str = "omnibuild";
 
 /// Acts as the helper that this word names; `None` when it names none.
 pub(super) fn act(word: &str) -> Option<ExitCode> {
-    let side = match word {
-        OUTSIDE => outside,
-        INSIDE => inside,
+    let part = match word {
+        OUTSIDE | INSIDE | MAPPING => word,
         _ => return None,
     };
     let Ok(socket) = std::io::stdin().as_fd().try_clone_to_owned() else {
         return Some(ExitCode::FAILURE);
     };
     let mut socket = UnixStream::from(socket);
-    let Ok(Some(task)) = receive::<Task>(&mut socket) else {
-        return Some(ExitCode::FAILURE);
+    let answer = match part {
+        MAPPING => mapping::write(&mut socket),
+        _ => match receive::<Task>(&mut socket) {
+            Ok(Some(task)) if part == OUTSIDE => outside(&task, &socket),
+            Ok(Some(task)) => inside(&task),
+            Ok(None) | Err(_) => return Some(ExitCode::FAILURE),
+        },
     };
-    let answer = match side(&task, &socket) {
-        Ok(answer) => answer,
-        Err(error) => Some(Answer::of_error(&error)),
-    };
+    let answer = answer.unwrap_or_else(|error| Some(Answer::of_error(&error)));
     // Who does not listen any more wants no answer.
     drop(answer.map(|answer| send(&mut socket, &answer)));
     drop(socket.flush());
@@ -64,6 +68,28 @@ fn outside(task: &Task, socket: &UnixStream) -> Result<Option<Answer>> {
             Ok::<_, Error>(file)
         })
         .transpose()?;
+    match task.way {
+        Way::Namespaces => {
+            unshare(namespaces(task)).map_err(|error| failed("make namespaces", error))?;
+        }
+        Way::UserNamespace => mapping::enter(namespaces(task))?,
+        Way::Trees => descendants::adopt()?,
+    }
+    // What it reads next is the task once more, meant for the one inside.
+    let child = Command::new("/proc/self/exe")
+        .arg(INSIDE)
+        .stdin(std::os::fd::OwnedFd::from(socket.try_clone()?))
+        .spawn()?;
+    let status = wait(child, socket);
+    match task.way {
+        // The kernel ended all with the first.
+        Way::Namespaces | Way::UserNamespace => {}
+        Way::Trees => descendants::end()?,
+    }
+    status.map(|status| status.map(|status| Answer::Ended(code(status))))
+}
+
+fn namespaces(task: &Task) -> CloneFlags {
     let mut spaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
@@ -71,13 +97,7 @@ fn outside(task: &Task, socket: &UnixStream) -> Result<Option<Answer>> {
     if !task.network {
         spaces |= CloneFlags::CLONE_NEWNET;
     }
-    unshare(spaces).map_err(|error| failed("make namespaces", error))?;
-    // What it reads next is the task once more, meant for the one inside.
-    let child = Command::new("/proc/self/exe")
-        .arg(INSIDE)
-        .stdin(std::os::fd::OwnedFd::from(socket.try_clone()?))
-        .spawn()?;
-    wait(child, socket).map(|status| status.map(|status| Answer::Ended(code(status))))
+    spaces
 }
 
 /// Waits for the helper inside; `None` when the program was gone before, and so the helper is now.
@@ -102,7 +122,7 @@ fn wait(mut child: Child, socket: &UnixStream) -> Result<Option<ExitStatus>> {
         return Ok(Some(child.wait()?));
     }
     drop(child.kill());
-    // Returns when every process of the namespace is gone.
+    // Where there is a namespace of processes, this returns when every one of it is gone.
     child.wait()?;
     Ok(None)
 }
@@ -112,17 +132,32 @@ fn code(status: ExitStatus) -> i64 {
     i64::from(code.unwrap_or(-1))
 }
 
-fn inside(task: &Task, _socket: &UnixStream) -> Result<Option<Answer>> {
+fn inside(task: &Task) -> Result<Option<Answer>> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| failed("ask to end with the helper outside", error))?;
     // The user's would be that of the files in layers and packages.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    rustix::system::sethostname(HOST_NAME.as_bytes())
-        .map_err(|error| failed("set the host name", error))?;
-    if !task.network {
-        loopback::raise()?;
+    match task.way {
+        Way::Namespaces | Way::UserNamespace => {
+            rustix::system::sethostname(HOST_NAME.as_bytes())
+                .map_err(|error| failed("set the host name", error))?;
+            if !task.network {
+                loopback::raise()?;
+            }
+        }
+        Way::Trees => {
+            // No signal of a terminal is for it, and no signal to its group for others.
+            rustix::process::setsid().map_err(|error| failed("begin a session", error))?;
+        }
     }
     match &task.action {
+        Action::Fill => chroot::fill(task).map(|()| None),
+        Action::Remove(folders) => {
+            for folder in folders {
+                store::remove_tree(&task.store.join(folder))?;
+            }
+            Ok(None)
+        }
         Action::Probe => root::enter(task).map(|()| None),
         Action::Unpack { archive, folder } => {
             let archive = fs_err::File::open(archive)?;

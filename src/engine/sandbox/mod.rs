@@ -1,20 +1,25 @@
-//! The sandbox: containers without a daemon, of the kernel's namespaces and overlays.
+//! The sandbox: containers without a daemon, of what the kernel lets the user have: namespaces and
+//! overlays, or whole trees and chroot(2).
 //!
-//! A container is a folder, and each command in it gets namespaces of its own over that folder, so
+//! A container is a folder, and each command in it gets a root of its own over that folder, so
 //! nothing has to be kept alive between two commands, and nothing of one outlives it. Works on this
 //! machine alone; knows no registry.
 
 mod build;
+mod chroot;
+mod descendants;
 mod dockerfile;
 mod files;
 mod helper;
 mod loopback;
+mod mapping;
 mod process;
 mod rights;
 mod root;
 mod store;
 mod task;
 mod user;
+mod way;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,15 +30,13 @@ use futures::FutureExt;
 
 use self::store::{ContainerRecord, Record, Store};
 use self::task::{Action, Command};
+use self::way::Way;
 use super::session::{self, MACHINE_LABEL};
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, ImageRef};
 
-/// What it keeps apart less well than an engine with a daemon does.
-pub(super) const LIMITS: &str = "stages with a network share the machine's, no system call is \
-     filtered, and memory and processes have no limit of their own";
 /// Where programs are, unless an image says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -45,6 +48,8 @@ pub(super) fn act(word: &str) -> Option<ExitCode> {
 /// The sandbox with its store.
 pub(super) struct Sandbox {
     store: Store,
+    /// Why it is no stronger one, where there are such.
+    refused: Option<String>,
     started: AtomicU64,
 }
 
@@ -52,28 +57,34 @@ impl Sandbox {
     /// The sandbox whose images are in a folder; an error that says why when this machine has none.
     pub(super) async fn open(folder: &Path) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
-        let store = Store::new(&folder);
-        store.make()?;
-        store.probe().await.map_err(|error| {
-            let error = error.context("this machine allows no sandbox");
-            match error.kind() {
-                Kind::Space => error,
-                _ => error
-                    .of_kind(Kind::Engine)
-                    .hint("run omnibuild as root, outside of a container, or use Docker or Podman"),
-            }
-        })?;
+        let (store, refused) = strongest(&folder).await?;
+        store.sweep().await?;
         // Of before the machine's last start; no session's lock tells of those.
         let machine = session::machine();
         for (id, labels) in store.all()? {
             if labels.get(MACHINE_LABEL) != Some(&machine) {
-                store.remove(&id)?;
+                store.remove(&id).await?;
             }
         }
         Ok(Self {
             store,
+            refused,
             started: AtomicU64::new(0),
         })
+    }
+
+    /// How it works here, why in no way that keeps more apart, and what this one doesn't.
+    pub(super) fn describe(&self) -> String {
+        let way = self.store.way();
+        let refused = self.refused.as_ref();
+        let refused = refused.map_or(String::new(), |refused| format!(", not by {refused}"));
+        format!("by {}{refused}; {}", way.name(), way.limits())
+    }
+
+    /// The same, unless there is nothing that would keep more apart.
+    pub(super) fn weakness(&self) -> Option<String> {
+        let weakness = || format!("the sandbox works {}", self.describe());
+        self.refused.is_some().then(weakness)
     }
 
     fn find(&self, reference: &str) -> Result<Record> {
@@ -84,6 +95,39 @@ impl Sandbox {
             )
         })
     }
+}
+
+/// The store for the way that keeps most apart of those that this machine allows, and why it allows
+/// none that keeps more.
+async fn strongest(folder: &Path) -> Result<(Store, Option<String>)> {
+    let (mut refused, mut advice) = (Vec::new(), Vec::new());
+    let root = rustix::process::geteuid().is_root();
+    for way in Way::strongest_first(root).iter().copied() {
+        let store = Store::new(folder, way);
+        let probe = async {
+            way.suits()?;
+            store.make()?;
+            store.probe().await
+        };
+        match probe.await {
+            Ok(()) => {
+                let refused = Some(refused.join(", ")).filter(|refused| !refused.is_empty());
+                return Ok((store, refused));
+            }
+            Err(error) if error.kind() == Kind::Space => return Err(error),
+            Err(error) => {
+                refused.push(format!("{} ({})", way.name(), error.message()));
+                advice.extend(error.hints().iter().cloned());
+            }
+        }
+    }
+    let refused = refused.join(", nor by ");
+    let error = Error::new(
+        Kind::Engine,
+        format!("this machine allows no sandbox by {refused}"),
+    );
+    let error = advice.into_iter().fold(error, Error::hint);
+    Err(error.hint("or run omnibuild as root, or use Docker or Podman"))
 }
 
 /// Whether the machine's network is shared. There is no other.
@@ -126,7 +170,7 @@ impl Engine for Sandbox {
                 api_version: None,
                 arch: Arch::from_any_name(std::env::consts::ARCH),
                 address: self.store.folder().display().to_string(),
-                limits: Some(LIMITS),
+                limits: Some(self.store.way().limits()),
                 variables: [
                     ("OMNIBUILD_ENGINE", "sandbox".to_owned()),
                     (
@@ -217,7 +261,7 @@ impl Engine for Sandbox {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             let now = now.unwrap_or_default().as_nanos();
             let id = format!("{}-{now}-{number}", std::process::id());
-            self.store.start(&id, &record)?;
+            self.store.start(&id, &record).await?;
             Ok(id)
         }
         .boxed()
@@ -273,13 +317,7 @@ impl Engine for Sandbox {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()> {
-        async move {
-            let (store, id) = (self.store.clone(), id.to_owned());
-            tokio::task::spawn_blocking(move || store.remove(&id))
-                .await
-                .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
-        }
-        .boxed()
+        self.store.remove(id).boxed()
     }
 
     fn containers<'a>(

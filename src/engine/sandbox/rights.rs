@@ -4,8 +4,8 @@
 
 use rustix::io::Errno;
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, remove_capability_from_bounding_set,
-    set_capabilities, set_no_new_privs,
+    CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set,
+    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
 
 use super::helper::failed;
@@ -27,20 +27,24 @@ const KEPT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::AUDIT_WRITE)
     .union(CapabilitySet::SETFCAP);
 
-/// Gives up all other capabilities, and that a program may have more than who starts it.
+/// Gives up all other capabilities and the groups of who started the program, and that a program may have more than who starts it.
 pub(super) fn give_up() -> Result<()> {
     let given_up = || {
+        rustix::thread::set_thread_groups(&[])?;
         for bit in 0..u64::BITS {
             let capability = CapabilitySet::from_bits_retain(1 << bit);
             if KEPT.contains(capability) {
                 continue;
             }
-            match remove_capability_from_bounding_set(capability) {
-                Ok(()) => {}
+            // In a container most are gone, and so may be the right to give up.
+            match capability_is_in_bounding_set(capability) {
+                Ok(true) => {}
+                Ok(false) => continue,
                 // The kernel knows none from here on.
                 Err(Errno::INVAL) => break,
                 Err(error) => return Err(error),
             }
+            remove_capability_from_bounding_set(capability)?;
         }
         let have = capabilities(None)?;
         let kept = CapabilitySets {

@@ -7,31 +7,43 @@ use std::ffi::CString;
 use std::path::Path;
 
 use fs_err as fs;
+use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
     mount_remount, unmount,
 };
 
+use super::chroot;
 use super::helper::{HOST_NAME, failed};
 use super::task::Task;
+use super::way::Way;
 use crate::error::{Error, Kind, Result};
 
 /// What commands may rely on, with the machine's own behind it.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-const DEVICE_LINKS: [(&str, &str); 5] = [
+pub(super) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+pub(super) const DEVICE_LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
 ];
+/// The files that name hosts.
+pub(super) const NAMES: [&str; 2] = ["hosts", "resolv.conf"];
 /// What the kernel shows of the whole machine, and what changes it.
 const HIDDEN: [&str; 4] = ["kcore", "keys", "timer_list", "sched_debug"];
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
-/// Mounts the root and goes there. The machine's files are out of reach afterwards.
+/// Goes to the root of a task, which it makes where that takes mounts. The machine's files are out of reach afterwards.
 pub(super) fn enter(task: &Task) -> Result<()> {
+    match task.way {
+        Way::Namespaces | Way::UserNamespace => mounted(task),
+        Way::Trees => chroot::enter(task),
+    }
+}
+
+fn mounted(task: &Task) -> Result<()> {
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -56,7 +68,9 @@ fn layers(task: &Task, root: &Path) -> Result<()> {
     let upper = task.folder.join("upper");
     if task.below.is_empty() {
         return mount_bind(&upper, root)
-            .and_then(|()| mount_remount(root, MountFlags::BIND | MountFlags::NODEV, ""))
+            .and_then(|()| rustix::fs::statvfs(root))
+            .map(|facts| kept(facts.f_flag) | MountFlags::BIND | MountFlags::NODEV)
+            .and_then(|flags| mount_remount(root, flags, ""))
             .map_err(|error| failed("mount a folder", error));
     }
     // What the last mount left there is refused.
@@ -65,7 +79,7 @@ fn layers(task: &Task, root: &Path) -> Result<()> {
         fs::remove_dir_all(&work)?;
     }
     fs::create_dir(&work)?;
-    let options = options(&task.below, &upper, &work);
+    let options = options(task.way, &task.below, &upper, &work);
     // The first keeps nothing from being written, but has nobody wait for it: layers are synced
     // when they are whole, and no container outlives a power loss. Linux has it since 5.10.
     for options in [format!("{options},volatile"), options] {
@@ -87,18 +101,37 @@ fn layers(task: &Task, root: &Path) -> Result<()> {
 
 /// The options of an overlay, whatever the kernel's defaults are: what is written has to mean the
 /// same when it is a lower layer later.
-fn options(below: &[std::path::PathBuf], upper: &Path, work: &Path) -> String {
+fn options(way: Way, below: &[std::path::PathBuf], upper: &Path, work: &Path) -> String {
     let below: Vec<String> = below
         .iter()
         .rev()
         .map(|layer| layer.display().to_string())
         .collect();
+    let marks = match way {
+        // Attributes that only the machine's root may read and write.
+        Way::Namespaces | Way::Trees => "redirect_dir=off",
+        Way::UserNamespace => "redirect_dir=nofollow,userxattr",
+    };
     format!(
-        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,redirect_dir=off",
+        "lowerdir={},upperdir={},workdir={},index=off,metacopy=off,{marks}",
         below.join(":"),
         upper.display(),
         work.display()
     )
+}
+
+/// What a user namespace may not change of a mount.
+fn kept(facts: StatVfsMountFlags) -> MountFlags {
+    let mut flags = MountFlags::empty();
+    flags.set(
+        MountFlags::NOSUID,
+        facts.contains(StatVfsMountFlags::NOSUID),
+    );
+    flags.set(
+        MountFlags::NOEXEC,
+        facts.contains(StatVfsMountFlags::NOEXEC),
+    );
+    flags
 }
 
 fn devices() -> Result<()> {
@@ -135,19 +168,9 @@ fn devices() -> Result<()> {
 /// The names of hosts: loopback's, and with a network those that the machine knows. They are no part
 /// of a layer.
 fn names(network: bool) -> Result<()> {
-    let of_machine = |path: &str| {
-        let text = network.then(|| fs::read_to_string(path).ok());
-        text.flatten().unwrap_or_default()
-    };
-    let hosts = format!(
-        "127.0.0.1 localhost {HOST_NAME}\n::1 localhost ip6-localhost ip6-loopback\n{}",
-        of_machine("/etc/hosts")
-    );
     let etc = folder("etc")?;
-    for (name, text) in [
-        ("hosts", hosts),
-        ("resolv.conf", of_machine("/etc/resolv.conf")),
-    ] {
+    for name in NAMES {
+        let text = text_of_names(name, network);
         let target = etc.join(name);
         let is_file = fs::symlink_metadata(&target).map(|data| data.is_file());
         if !is_file.unwrap_or(false) {
@@ -162,6 +185,19 @@ fn names(network: bool) -> Result<()> {
         fs::remove_file(&source)?;
     }
     Ok(())
+}
+
+/// What is in one of [`NAMES`], read of the machine's.
+pub(super) fn text_of_names(name: &str, network: bool) -> String {
+    let path = Path::new("/etc").join(name);
+    let of_machine = network.then(|| fs::read_to_string(path).ok());
+    let of_machine = of_machine.flatten().unwrap_or_default();
+    if name != NAMES[0] {
+        return of_machine;
+    }
+    format!(
+        "127.0.0.1 localhost {HOST_NAME}\n::1 localhost ip6-localhost ip6-loopback\n{of_machine}"
+    )
 }
 
 /// `/proc` of the own processes and, where the machine lets it, `/sys`; nothing in them can be changed
@@ -202,8 +238,8 @@ fn kernel() -> Result<()> {
     Ok(())
 }
 
-/// A folder of the root to mount upon, made when it is missing.
-fn folder(name: &'static str) -> Result<&'static Path> {
+/// A folder of the root, made when it is missing.
+pub(super) fn folder(name: &'static str) -> Result<&'static Path> {
     let path = Path::new(name);
     match fs::symlink_metadata(path) {
         Ok(data) if data.is_dir() => Ok(path),
@@ -232,7 +268,9 @@ mod tests {
     #[test]
     fn the_topmost_layer_stands_first() {
         let below = ["a/upper", "b/upper"].map(std::path::PathBuf::from);
-        let options = options(&below, Path::new("c/upper"), Path::new("c/work"));
+        let options = |way| options(way, &below, Path::new("c/upper"), Path::new("c/work"));
+        assert!(options(Way::UserNamespace).ends_with(",userxattr"));
+        let options = options(Way::Namespaces);
         assert!(
             options.starts_with("lowerdir=b/upper:a/upper,upperdir=c/upper,workdir=c/work,"),
             "{options}"

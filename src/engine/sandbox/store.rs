@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! layers/<key>/upper/        what a step changed, as the kernel's overlay keeps it; never written again
+//! user-layers/<key>/upper/   the same of a user who is not root, whose numbers of owners are others
+//! trees/<key>/upper/         the whole root after a step, where the machine allows no overlay
 //! images/<digest>.json       which layers, environment, labels
 //! names/<name>               the digest of the image that has the name
 //! containers/<id>/lock       held by the helper that works in it
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::perform;
 use super::task::{Action, Task};
+use super::way::Way;
 use crate::digest::Digest;
 use crate::engine::{Image, Output};
 use crate::error::{Error, Kind, Result};
@@ -29,6 +32,9 @@ use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
 const SCHEMA: u32 = 1;
 /// How often the folder of a container is removed anew: its last process may just be ending.
 const REMOVALS: usize = 50;
+
+/// What a task's folder has in it.
+const PARTS: [&str; 3] = ["upper", "work", "root"];
 
 /// What an image is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,14 +98,21 @@ pub(super) struct ContainerRecord {
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: PathBuf,
+    way: Way,
 }
 
 impl Store {
-    /// The store in a folder.
-    pub(super) fn new(folder: &Path) -> Self {
+    /// The store in a folder, for tasks that get their roots in this way.
+    pub(super) fn new(folder: &Path, way: Way) -> Self {
         Self {
             folder: folder.to_owned(),
+            way,
         }
+    }
+
+    /// How its tasks get their roots.
+    pub(super) fn way(&self) -> Way {
+        self.way
     }
 
     /// Makes the folder, for its owner alone: layers hold programs that run as root for whoever
@@ -116,7 +129,7 @@ impl Store {
     }
 
     fn layers(&self) -> PathBuf {
-        self.folder.join("layers")
+        self.folder.join(self.way.layers())
     }
 
     fn containers(&self) -> PathBuf {
@@ -164,8 +177,9 @@ impl Store {
     }
 
     /// The trees of layers, relative to the store.
-    fn trees(layers: &[Digest]) -> Vec<PathBuf> {
-        let tree = |key: &Digest| Path::new("layers").join(key.as_str()).join("upper");
+    fn trees(&self, layers: &[Digest]) -> Vec<PathBuf> {
+        let folder = Path::new(self.way.layers());
+        let tree = |key: &Digest| folder.join(key.as_str()).join("upper");
         layers.iter().map(tree).collect()
     }
 
@@ -181,29 +195,29 @@ impl Store {
     ) -> Result<i64> {
         let staged = StagedFolder::create(&self.layers())?;
         prepare(staged.path())?;
-        let task = Task {
+        let mut task = Task {
             store: self.folder.clone(),
             lock: None,
-            below: Self::trees(below),
+            way: self.way,
+            below: self.trees(below),
             folder: self.relative(staged.path())?,
             network,
-            action,
+            action: Action::Fill,
         };
-        let status = perform(&task, output).await?;
-        if status == 0 {
-            let place = self.layers().join(key.as_str());
-            let work = || {
-                for name in ["work", "root"] {
-                    fs::remove_dir_all(staged.path().join(name))?;
-                }
-                staged.commit(&place)
-            };
-            tokio::task::block_in_place(work)?;
+        self.fill(&task).await?;
+        task.action = action;
+        let status = perform(&task, output).await;
+        if !matches!(status, Ok(0)) {
+            let cleared = self.clear(staged.path(), &PARTS).await;
+            return status.and_then(|status| cleared.map(|()| status));
         }
-        Ok(status)
+        self.clear(staged.path(), &["work", "root"]).await?;
+        let place = self.layers().join(key.as_str());
+        tokio::task::block_in_place(|| staged.commit(&place))?;
+        Ok(0)
     }
 
-    /// Mounts an overlay and says what the machine has against it.
+    /// Makes a root and says what the machine has against it.
     pub(super) async fn probe(&self) -> Result<()> {
         let staged = StagedFolder::create(&self.layers())?;
         prepare(staged.path())?;
@@ -212,12 +226,56 @@ impl Store {
         let task = Task {
             store: self.folder.clone(),
             lock: None,
+            way: self.way,
             below: vec![folder.join("below")],
             folder,
             network: false,
             action: Action::Probe,
         };
-        perform(&task, &|_| {}).await.map(|_| ())
+        let probed = perform(&task, &|_| {}).await;
+        let cleared = self.clear(staged.path(), &PARTS).await;
+        probed.and(cleared)
+    }
+
+    /// Removes parts of a task's folder, by whoever may.
+    async fn clear(&self, folder: &Path, parts: &[&str]) -> Result<()> {
+        let parts: Vec<PathBuf> = parts.iter().map(|part| folder.join(part)).collect();
+        match self.way {
+            Way::Namespaces | Way::Trees => {
+                let work = move || parts.iter().try_for_each(|part| remove_tree(part));
+                tokio::task::spawn_blocking(work)
+                    .await
+                    .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+            }
+            Way::UserNamespace => {
+                let parts = parts.iter().map(|part| self.relative(part));
+                let task = Task {
+                    store: self.folder.clone(),
+                    lock: None,
+                    way: self.way,
+                    below: Vec::new(),
+                    folder: self.relative(folder)?,
+                    network: false,
+                    action: Action::Remove(parts.collect::<Result<_>>()?),
+                };
+                perform(&task, &|_| {}).await.map(|_| ())
+            }
+        }
+    }
+
+    /// Removes what killed runs left half made, where that takes more than to be its owner.
+    pub(super) async fn sweep(&self) -> Result<()> {
+        match self.way {
+            // Whoever makes the next does it.
+            Way::Namespaces | Way::Trees => return Ok(()),
+            Way::UserNamespace => {}
+        }
+        for above in [self.layers(), self.containers()] {
+            for folder in fsutil::abandoned_folders(&above) {
+                self.clear(&folder, &PARTS).await?;
+            }
+        }
+        Ok(())
     }
 
     fn relative(&self, path: &Path) -> Result<PathBuf> {
@@ -228,13 +286,31 @@ impl Store {
         })
     }
 
+    /// Makes the tree of a task, where one is made before it is worked in.
+    async fn fill(&self, task: &Task) -> Result<()> {
+        match self.way {
+            Way::Namespaces | Way::UserNamespace => Ok(()),
+            Way::Trees => perform(task, &|_| {}).await.map(|_| ()),
+        }
+    }
+
     /// Makes the folder of a container.
-    pub(super) fn start(&self, id: &str, record: &ContainerRecord) -> Result<()> {
+    pub(super) async fn start(&self, id: &str, record: &ContainerRecord) -> Result<()> {
         let staged = StagedFolder::create(&self.containers())?;
         prepare(staged.path())?;
         fs::write(staged.path().join("lock"), "")?;
         let json = serde_json::to_vec(record).map_err(std::io::Error::from)?;
         fs::write(staged.path().join("container.json"), json)?;
+        let task = Task {
+            store: self.folder.clone(),
+            lock: None,
+            way: self.way,
+            below: self.trees(&record.image.layers),
+            folder: self.relative(staged.path())?,
+            network: false,
+            action: Action::Fill,
+        };
+        self.fill(&task).await?;
         staged.put(&self.container(id))
     }
 
@@ -252,7 +328,8 @@ impl Store {
         let task = Task {
             store: self.folder.clone(),
             lock: Some(folder.join("lock")),
-            below: Self::trees(&record.image.layers),
+            way: self.way,
+            below: self.trees(&record.image.layers),
             folder,
             network: record.network,
             action: action(&record),
@@ -261,20 +338,20 @@ impl Store {
     }
 
     /// Waits until nothing runs in a container any more and removes it; one that is gone is no error.
-    /// Blocks the thread.
-    pub(super) fn remove(&self, id: &str) -> Result<()> {
+    pub(super) async fn remove(&self, id: &str) -> Result<()> {
         let folder = self.container(id);
         let lock = match fs::File::open(folder.join("lock")) {
             Ok(lock) => lock,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let locked = lock.file().lock();
-        locked.map_err(|error| Error::io("lock", &folder, &error))?;
+        let work = move || lock.file().lock().map(|()| lock);
+        let locked = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let _lock = locked.map_err(|error| Error::io("lock", &folder, &error))?;
         // The record last: without it nobody would know whose the rest is.
-        for name in ["upper", "work", "root"] {
-            remove_tree(&folder.join(name))?;
-        }
+        self.clear(&folder, &PARTS).await?;
         remove_tree(&folder)
     }
 
@@ -301,7 +378,7 @@ impl Store {
 
 /// Makes what a task's folder has in it.
 fn prepare(folder: &Path) -> Result<()> {
-    for name in ["upper", "work", "root"] {
+    for name in PARTS {
         let path = folder.join(name);
         fs::create_dir(&path)?;
         // The mode of a root, whatever the user's umask is.
@@ -310,7 +387,8 @@ fn prepare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove_tree(folder: &Path) -> Result<()> {
+/// Removes a folder; one that is gone is no error.
+pub(super) fn remove_tree(folder: &Path) -> Result<()> {
     let mut left = REMOVALS;
     loop {
         left -= 1;
@@ -340,7 +418,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path());
+        let store = Store::new(folder.path(), Way::Namespaces);
         (folder, store)
     }
 
@@ -363,8 +441,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_container_is_known_by_its_labels_until_it_is_removed() {
+    #[tokio::test]
+    async fn a_container_is_known_by_its_labels_until_it_is_removed() {
         let (_folder, store) = store();
         assert!(store.all().unwrap().is_empty());
         let labels = BTreeMap::from([("session".to_owned(), "1".to_owned())]);
@@ -374,10 +452,10 @@ mod tests {
             labels: labels.clone(),
             network: false,
         };
-        store.start("one", &record).unwrap();
+        store.start("one", &record).await.unwrap();
         assert_eq!(store.all().unwrap(), [("one".to_owned(), labels)]);
         for _ in 0..2 {
-            store.remove("one").unwrap();
+            store.remove("one").await.unwrap();
             assert!(store.all().unwrap().is_empty());
         }
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::way::Way;
 use crate::error::{Error, Kind, Result};
 
 /// Something to do in the root file system of a container or of a layer that is being made.
@@ -19,6 +20,8 @@ pub(super) struct Task {
     pub(super) store: PathBuf,
     /// The file that is locked while this is done: two mounts of one `upper` are undefined.
     pub(super) lock: Option<PathBuf>,
+    /// How it gets its root.
+    pub(super) way: Way,
     /// The trees below, the lowest first. Without any, `upper` alone is the root.
     pub(super) below: Vec<PathBuf>,
     /// The folder with `upper`, which takes the changes, `work`, which the kernel wants, and `root`,
@@ -35,6 +38,11 @@ pub(super) struct Task {
 pub(super) enum Action {
     /// Nothing: it is enough that all could be mounted.
     Probe,
+    /// Nothing but that `upper` is made of the topmost tree below: where each is a whole one.
+    Fill,
+    /// Folders of the store, by paths relative to it, removed: outside of the root, but with the rights
+    /// that their owners have in the namespace.
+    Remove(Vec<PathBuf>),
     /// A command.
     Run(Command),
     /// A tar archive of this machine, unpacked into a folder.

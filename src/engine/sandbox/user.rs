@@ -1,4 +1,4 @@
-//! Users and programs of a container, found in its files. Called inside of its root.
+//! Users and programs, found in files: those of a container, when called inside of its root.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
         Some((user, group)) => (user, Some(group)),
         None => (name, None),
     };
-    let known = line("/etc/passwd", user);
+    let known = line("/etc/passwd", 0, user);
     let number = |field: usize| {
         known
             .as_ref()
@@ -24,7 +24,7 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
     let group = match group {
         None => number(3).unwrap_or(0),
         Some(group) => {
-            let known = line("/etc/group", group);
+            let known = line("/etc/group", 0, group);
             let number = known.and_then(|line| line.get(2)?.parse().ok());
             group.parse().ok().or(number).ok_or_else(absent)?
         }
@@ -32,11 +32,12 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
     Ok(Some((user, group)))
 }
 
-/// The line of a name in passwd(5) or group(5).
-fn line(file: &str, name: &str) -> Option<Vec<String>> {
+/// The line of passwd(5) or group(5) with this text in a field; the first field is that of the name.
+pub(super) fn line(file: &str, field: usize, text: &str) -> Option<Vec<String>> {
+    let wanted = text;
     let text = fs_err::read_to_string(file).ok()?;
     let mut lines = text.lines().map(|line| line.split(':'));
-    let line = lines.find(|line| line.clone().next() == Some(name))?;
+    let line = lines.find(|line| line.clone().nth(field) == Some(wanted))?;
     Some(line.map(str::to_owned).collect())
 }
 

@@ -3,6 +3,7 @@
 //! A rule that no file can break any more is a rule that is not tested, so each test also fails
 //! when what it looks for is found nowhere.
 
+mod engines;
 mod imports;
 mod keys;
 mod source;

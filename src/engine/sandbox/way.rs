@@ -1,0 +1,84 @@
+//! The ways in which a machine lets a task have a root of its own, and what each keeps apart.
+//!
+//! Says nothing of how: `root`, `chroot` and `helper` do it.
+
+use serde::{Deserialize, Serialize};
+
+use super::mapping;
+use crate::error::Result;
+
+/// How a task gets its root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Way {
+    /// Namespaces, with an overlay of the layers: as root, outside of a container.
+    Namespaces,
+    /// The same in a user namespace, with the numbers that subuid(5) gives: as anybody.
+    UserNamespace,
+    /// A whole tree for each layer and container, with chroot(2): as root, in a container too.
+    Trees,
+}
+
+impl Way {
+    /// Those that may work for root, or for others; the one that keeps most apart first.
+    pub(super) fn strongest_first(root: bool) -> &'static [Self] {
+        if root {
+            &[Self::Namespaces, Self::Trees]
+        } else {
+            &[Self::UserNamespace]
+        }
+    }
+
+    /// In a few words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::UserNamespace => "a user namespace",
+            Self::Trees => "chroot",
+        }
+    }
+
+    /// What it keeps apart less well than an engine with a daemon does.
+    pub(super) fn limits(self) -> &'static str {
+        match self {
+            Self::Namespaces | Self::UserNamespace => {
+                "stages with a network share the machine's, no system call is filtered, and memory \
+                 and processes have no limit of their own"
+            }
+            Self::Trees => {
+                "every stage shares the machine's network, also those that have none elsewhere, and \
+                 its processes, which root in a stage may end; there is no `/proc`; no system call \
+                 is filtered, and memory and processes have no limit of their own"
+            }
+        }
+    }
+
+    /// The folder of the store that has its layers: what a layer is differs.
+    pub(super) fn layers(self) -> &'static str {
+        match self {
+            Self::Namespaces => "layers",
+            // Owners and the marks of overlays are others.
+            Self::UserNamespace => "user-layers",
+            Self::Trees => "trees",
+        }
+    }
+
+    /// What it needs that can be told before it is tried.
+    pub(super) fn suits(self) -> Result<()> {
+        match self {
+            Self::UserNamespace => mapping::suits(),
+            Self::Namespaces | Self::Trees => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_of_one_way_are_no_layers_of_another() {
+        let all = [true, false].map(Way::strongest_first).concat();
+        let folders: std::collections::BTreeSet<_> = all.iter().map(|way| way.layers()).collect();
+        assert_eq!(folders.len(), all.len());
+    }
+}
