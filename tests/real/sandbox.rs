@@ -36,10 +36,7 @@ fn a_step_of_the_sandbox_sees_itself_alone() {
         platform.id,
         base_of(platform)
     );
-    project.write(
-        "platforms.toml",
-        &(include_str!("../standin/platforms.toml").to_owned() + &table),
-    );
+    project.write("platforms.toml", &(platform::table() + &table));
     let mark = std::process::id().to_string();
     let machine = project.root().display().to_string();
     let text = LOOK.replace("MACHINE", &machine).replace("MARK", &mark);

@@ -70,10 +70,7 @@ fn with_a_broken_platform(platform: Platform) -> Project {
         platform.id,
         base_of(platform)
     );
-    project.write(
-        "platforms.toml",
-        &(include_str!("../standin/platforms.toml").to_owned() + &table),
-    );
+    project.write("platforms.toml", &(platform::table() + &table));
     project.write(
         "images/broken-1/Dockerfile",
         "ARG BASE\nFROM ${BASE}\nRUN false\n",

@@ -2,9 +2,11 @@
 //! so that a wrong value in the shipped table is seen.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engine;
+use super::engine::{self, Tested};
+use super::program;
 use super::project::Project;
 
 /// What a platform's packages look like.
@@ -96,8 +98,17 @@ pub(crate) fn asked() -> Vec<Platform> {
     asked.dedup();
     engine::must_answer();
     for platform in &asked {
-        if let Some(image) = stand_in(platform.id) {
-            engine::must_have(image, "make it: `tests/standin/image el9` (or `el7`)");
+        if let Some(release) = stand_in(platform.id) {
+            match engine::tested() {
+                Tested::Docker => engine::must_have(
+                    &format!("omnibuild-standin:{release}"),
+                    &format!("make it: `tests/standin/image {release}`"),
+                ),
+                Tested::Sandbox => assert!(
+                    stand_in_archive(release).is_file(),
+                    "there is no root filesystem of {release}\nhint: make it: `tests/standin/image --rootfs {release}`"
+                ),
+            }
         }
     }
     asked
@@ -154,9 +165,30 @@ fn not_asked(what: &str) {
 
 fn stand_in(id: &str) -> Option<&'static str> {
     match id {
-        "rocky-9" => Some("omnibuild-standin:el9"),
-        "centos-7" => Some("omnibuild-standin:el7"),
+        "rocky-9" => Some("el9"),
+        "centos-7" => Some("el7"),
         _ => None,
+    }
+}
+
+/// Where `tests/standin/image --rootfs` puts a stand-in.
+fn stand_in_archive(release: &str) -> PathBuf {
+    program::user_caches().join(format!("omnibuild-tests/standin-{release}.tar"))
+}
+
+/// The project's platforms.toml: RPM platforms are their stand-ins, an image or a file.
+pub(crate) fn table() -> String {
+    let table = include_str!("../../standin/platforms.toml").to_owned();
+    match engine::tested() {
+        Tested::Docker => table,
+        Tested::Sandbox => ["el9", "el7"].into_iter().fold(table, |table, release| {
+            let image = format!("image = \"omnibuild-standin:{release}\"");
+            let file = stand_in_archive(release);
+            table.replace(
+                &image,
+                &format!("rootfs = {:?}", file.display().to_string()),
+            )
+        }),
     }
 }
 

@@ -32,17 +32,21 @@ const KEPT: [&str; 12] = [
     "PIP_INDEX_URL",
 ];
 
+fn folder_named_by(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
 /// The program's cache: of all runs of these tests.
 pub(crate) fn cache() -> PathBuf {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("OMNIBUILD_CACHE_DIR").unwrap_or_else(|| {
-        let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        caches.expect("HOME is set").join("omnibuild-tests")
-    })
+    folder_named_by("OMNIBUILD_CACHE_DIR").unwrap_or_else(|| user_caches().join("omnibuild-tests"))
+}
+
+/// Where the user's caches are (XDG Base Directory Specification).
+pub(crate) fn user_caches() -> PathBuf {
+    let of_home = || Some(folder_named_by("HOME")?.join(".cache"));
+    let folder = folder_named_by("XDG_CACHE_HOME").or_else(of_home);
+    folder.expect("HOME is set")
 }
 
 /// The program in a folder, to be completed and run.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::platform::Platform;
+use super::platform::{self, Platform};
 use super::program::{self, Ran, Running};
 
 /// When everything is committed.
@@ -53,10 +53,7 @@ impl Project {
         let project = Self {
             folder: folder.expect("a temporary folder can be made"),
         };
-        project.write(
-            "platforms.toml",
-            include_str!("../../standin/platforms.toml"),
-        );
+        project.write("platforms.toml", &platform::table());
         project
     }
 
