@@ -71,7 +71,7 @@ pub struct Common {
         hide_possible_values = true
     )]
     pub engine: EngineKind,
-    /// The engine's address: unix://, tcp://, https:// or ssh:// [default: DOCKER_HOST, the Docker context, a local socket].
+    /// The engine's address: unix://, tcp://, https:// or ssh:// [default: DOCKER_HOST, DOCKER_CONTEXT, `engines` in the configuration, the current Docker context, a local socket].
     #[arg(long, short = 'H', global = true, value_name = "ADDRESS")]
     pub host: Option<String>,
     /// Certificates (PEM) that every stage with a network trusts.
@@ -474,7 +474,8 @@ fn exit_codes() -> String {
     format!(
         "Exit codes:\n    0  everything that was asked for is done\n{}\n\
          When platforms fail for different reasons, the code is that of the first in the table.\n\n\
-         Environment: SYSBASE, WHEEL_DIR, OMNIBUILD_ENGINE, OMNIBUILD_SANDBOX_DIR, DOCKER_HOST, DOCKER_CONTEXT, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
+         Environment: SYSBASE, WHEEL_DIR, OMNIBUILD_ENGINE, OMNIBUILD_SANDBOX_DIR, DOCKER_HOST, DOCKER_CONTEXT,\n\
+         DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, SSL_CERT_FILE, OMNIBUILD_MIRROR,\n\
          OMNIBUILD_NETWORK, OMNIBUILD_NO_VERIFY, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
          (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\

@@ -239,6 +239,9 @@ pub enum EngineKind {
     Sandbox,
 }
 
+/// The schemes of engines' addresses, as `DOCKER_HOST` has them.
+pub const ENGINE_SCHEMES: [&str; 5] = ["unix://", "tcp://", "http://", "https://", "ssh://"];
+
 /// Whom packages are made for, which decides how much time their compression may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -3,6 +3,7 @@
 
 mod ca_bundle;
 mod cache;
+mod engines;
 mod license;
 mod overrides;
 pub mod package;
@@ -20,6 +21,7 @@ mod toml_error;
 mod verify;
 
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
+pub use self::engines::Engines;
 pub use self::overrides::Overrides;
 pub use self::package::{PackageConfig, PerFamily};
 pub use self::places::Places;

@@ -14,6 +14,7 @@ use crate::wheel;
 use crate::{audit, lint};
 
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::engines::Engines;
 use super::license::check_license;
 use super::overrides::Overrides;
 use super::package::daemon::Relations;
@@ -63,6 +64,7 @@ struct RawConfig {
     ca_bundle: Option<PathBuf>,
     mirror: Option<String>,
     network: Option<String>,
+    engines: Option<Engines>,
     wheels: Option<wheel::Policy>,
     audit: Option<audit::Policy>,
     lint: Option<lint::Policy>,
@@ -151,6 +153,8 @@ pub struct Config {
     pub mirror: Option<String>,
     /// The engine's network for stages that need one.
     pub network: Option<String>,
+    /// Engines by architecture.
+    pub engines: Engines,
     /// What to do about things in wheels that are no defects.
     pub wheels: wheel::Policy,
     /// What the audit of a bundle may find.
@@ -238,6 +242,8 @@ pub struct AnyFolder {
     pub mirror: Option<String>,
     /// The engine's network for stages that need one.
     pub network: Option<String>,
+    /// Engines by architecture.
+    pub engines: Engines,
     /// What lint may find.
     pub lint: lint::Policy,
     cache: RawCache,
@@ -250,13 +256,16 @@ impl AnyFolder {
         let raw = RawConfig::read(root, &mut PyProject::read(root)?)?;
         let lint = raw.lint.unwrap_or_default();
         lint.check()?;
+        let engines = raw.engines.unwrap_or_default();
+        engines.check()?;
         Ok(Self {
             wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
             platforms: raw.platforms.unwrap_or_default(),
             ca_bundle: raw.ca_bundle.map(|path| root.join(path)),
             mirror: raw.mirror,
             network: raw.network,
-            lint,
+            engines,
+                lint,
             cache: raw.cache.unwrap_or_default(),
             signing: raw.signing.unwrap_or_default(),
         })
@@ -274,16 +283,6 @@ impl AnyFolder {
 }
 
 impl PyProject {
-    /// Every requirement in it: the project's, its extras' and its build's.
-    pub fn requirements(&self) -> impl Iterator<Item = &str> {
-        let project = self.project.iter().flat_map(|project| {
-            let extras = project.optional_dependencies.values().flatten();
-            project.dependencies.iter().flatten().chain(extras)
-        });
-        let build = self.build_system.iter().flat_map(|build| &build.requires);
-        project.chain(build.flatten()).map(String::as_str)
-    }
-
     /// Reads the pyproject.toml of a project; without one, everything in it is absent.
     pub fn read(root: &Path) -> Result<Self> {
         match read(root, PYPROJECT)? {
@@ -332,21 +331,24 @@ impl RawConfig {
             ca_bundle: self.ca_bundle.or(under.ca_bundle),
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
+            engines: merged(self.engines, under.engines, Engines::over),
             wheels: self.wheels.or(under.wheels),
             audit: self.audit.or(under.audit),
             lint: self.lint.or(under.lint),
-            cache: match (self.cache, under.cache) {
-                (Some(own), Some(under)) => Some(own.over(under)),
-                (own, under) => own.or(under),
-            },
+            cache: merged(self.cache, under.cache, RawCache::over),
             signing: self.signing.or(under.signing),
             licenses: self.licenses.or(under.licenses),
             vulnerabilities: self.vulnerabilities.or(under.vulnerabilities),
-            verify: match (self.verify, under.verify) {
-                (Some(own), Some(under)) => Some(own.over(under)),
-                (own, under) => own.or(under),
-            },
+            verify: merged(self.verify, under.verify, RawVerify::over),
         }
+    }
+}
+
+/// A table of both files, key by key.
+fn merged<T>(own: Option<T>, under: Option<T>, over: fn(T, T) -> T) -> Option<T> {
+    match (own, under) {
+        (Some(own), Some(under)) => Some(over(own, under)),
+        (own, under) => own.or(under),
     }
 }
 
@@ -434,6 +436,8 @@ fn check(
     audit.check()?;
     let lint = raw.lint.unwrap_or_default();
     lint.check()?;
+    let engines = raw.engines.unwrap_or_default();
+    engines.check()?;
     let remote = RemoteConfig::check(&root, raw.cache.unwrap_or_default(), overrides.cache)?;
     let signing = SigningConfig::check(&root, raw.signing.unwrap_or_default(), overrides.signing)?;
     Ok(Config {
@@ -471,6 +475,7 @@ fn check(
         ca_bundle,
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),
+        engines,
         wheels: raw.wheels.unwrap_or_default(),
         audit,
         lint,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::project::PyProject;
+
 /// `[project]` of pyproject.toml (PEP 621); other tools' keys are left to them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,4 +51,16 @@ pub struct BuildSystem {
     pub build_backend: Option<String>,
     /// Folders of a backend inside the project.
     pub backend_path: Option<Vec<String>>,
+}
+
+impl PyProject {
+    /// Every requirement in it: the project's, its extras' and its build's.
+    pub fn requirements(&self) -> impl Iterator<Item = &str> {
+        let project = self.project.iter().flat_map(|project| {
+            let extras = project.optional_dependencies.values().flatten();
+            project.dependencies.iter().flatten().chain(extras)
+        });
+        let build = self.build_system.iter().flat_map(|build| &build.requires);
+        project.chain(build.flatten()).map(String::as_str)
+    }
 }

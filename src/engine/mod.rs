@@ -44,7 +44,7 @@ pub struct About {
     /// What it keeps apart less well than others do.
     pub limits: Option<&'static str>,
     /// Variables by which a process with another environment finds the same engine.
-    pub variables: [(&'static str, String); 2],
+    pub variables: Vec<(&'static str, String)>,
 }
 
 /// An image that the engine has.
@@ -189,14 +189,27 @@ pub trait Engine: Send + Sync {
     ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>>;
 }
 
+/// An engine that the configuration names.
+#[derive(Debug, Clone)]
+pub struct Configured<'a> {
+    /// The key, for messages.
+    pub place: String,
+    /// An address, or the name of a Docker context.
+    pub value: &'a str,
+}
+
 /// Which engine is wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Choice<'a> {
     /// Its kind.
     pub kind: EngineKind,
-    /// Where it listens: `unix://`, `tcp://`, `https://` or `ssh://`; without it where `DOCKER_HOST`
-    /// or the current Docker context says, or at a local socket.
+    /// Where it listens: `unix://`, `tcp://`, `https://` or `ssh://`; without it where `DOCKER_HOST`,
+    /// `DOCKER_CONTEXT`, the configuration or the current Docker context says, or at a local socket.
     pub address: Option<&'a str>,
+    /// What the configuration says.
+    pub configured: Option<Configured<'a>>,
+    /// The architecture that its containers must have.
+    pub arch: Arch,
     /// Where the sandbox keeps its images, unless `OMNIBUILD_SANDBOX_DIR` says otherwise.
     pub store: &'a Path,
 }
@@ -213,14 +226,14 @@ pub struct Connected {
 /// where none is named and none answers, the sandbox.
 pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
     let plain = |engine: Arc<dyn Engine>| Connected { engine, why: None };
-    let daemon = async || {
-        let docker = docker::Docker::connect(choice.kind, choice.address).await?;
+    let daemon = async |named| {
+        let docker = docker::Docker::connect(choice.kind, named, choice.arch).await?;
         Ok::<_, Error>(plain(Arc::new(docker)))
     };
     let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
     let folder = folder.map_or_else(|| choice.store.to_owned(), Into::into);
     match choice.kind {
-        EngineKind::Docker | EngineKind::Podman => daemon().await,
+        EngineKind::Docker | EngineKind::Podman => daemon(docker::named(&choice)?).await,
         EngineKind::Sandbox => {
             let sandbox = sandbox::Sandbox::open(&folder).await?;
             Ok(Connected {
@@ -229,13 +242,13 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             })
         }
         EngineKind::Auto => {
-            let absent = match daemon().await {
+            let named = docker::named(&choice)?;
+            let is_named = named.is_some();
+            let absent = match daemon(named).await {
                 Ok(connected) => return Ok(connected),
+                Err(error) if is_named => return Err(error),
                 Err(error) => error,
             };
-            if choice.address.is_some() || docker::is_named() {
-                return Err(absent);
-            }
             match sandbox::Sandbox::open(&folder).await {
                 Ok(sandbox) => Ok(Connected {
                     why: Some(format!(

@@ -12,6 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::report::{Reporter, human_size};
 use crate::wheels::Remote;
 
+use super::run::configured;
+
 /// Less free space than this, in bytes, is worth a word: a builder image has half of it.
 const ENOUGH_SPACE: u64 = 5 << 30;
 
@@ -69,13 +71,17 @@ pub async fn doctor(common: &Common, environment: &Environment, reporter: &Repor
 
 async fn engine(common: &Common, cache: &std::path::Path) -> Check {
     let caches = Caches::new(cache, cache.to_owned());
-    let choice = engine::Choice {
-        kind: common.engine,
-        address: common.host.as_deref(),
-        store: &caches.sandbox(),
-    };
     let about = async {
-        let connected = engine::connect(choice).await?;
+        let engines = AnyFolder::read(&common.project)?.engines;
+        let arch = super::host_architecture()?;
+        let connected = engine::connect(engine::Choice {
+            kind: common.engine,
+            address: common.host.as_deref(),
+            configured: configured(&engines, arch),
+            arch,
+            store: &caches.sandbox(),
+        })
+        .await?;
         Ok::<_, Error>((connected.engine.about().await?, connected.why))
     };
     match about.await {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::ArchiveWriter;
 use crate::base::{self, BaseImage};
 use crate::cli::{Common, Environment, LintLevel};
-use crate::config::{AnyFolder, PlatformTable};
+use crate::config::{AnyFolder, Engines, PlatformTable};
 use crate::context::{Caches, Context};
 use crate::digest::{Digest, KeyBuilder};
 use crate::engine::{BuildSpec, Exec, Network, with_container};
@@ -45,6 +45,7 @@ struct Settings {
     table: PlatformTable,
     mirror: Option<String>,
     network: NetworkPlan,
+    engines: Engines,
     caches: Caches,
     log: PathBuf,
 }
@@ -78,6 +79,7 @@ impl Settings {
                 proxies: overrides.proxies,
                 ca_bundle: overrides.ca_bundle.or(folder.ca_bundle),
             },
+            engines: folder.engines,
             caches,
             log,
         })
@@ -104,7 +106,7 @@ pub(super) async fn lint(
         }
         return Ok(());
     }
-    let run = Run::without_wheels(common, settings.caches.clone(), reporter);
+    let run = Run::without_wheels(common, &settings.engines, settings.caches.clone(), reporter);
     let result = tokio::select! {
         result = look(&settings, &run, reporter, &folders) => result,
         () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use crate::cli::Common;
-use crate::config::{EngineKind, RemoteConfig};
+use crate::config::{EngineKind, Engines, RemoteConfig};
 use crate::context::Caches;
-use crate::engine::{self, Engine, Session};
+use crate::engine::{self, Configured, Engine, Session};
 use crate::error::Result;
+use crate::platform::Arch;
 use crate::report::Reporter;
 use crate::wheels::Remote;
 use crate::wheels::remote::{RemoteSettings, Timing};
 
-use super::Project;
+use super::{Project, host_architecture};
 
 /// The engine, session and remote cache of a run.
 pub struct Run {
     kind: EngineKind,
     host: Option<String>,
+    engines: Engines,
     reporter: Reporter,
     caches: Caches,
     remote: Option<Remote>,
@@ -39,15 +41,21 @@ impl Run {
         });
         Ok(Self {
             remote: remote.transpose()?,
-            ..Self::without_wheels(common, project.caches.clone(), reporter)
+            ..Self::without_wheels(common, &config.engines, project.caches.clone(), reporter)
         })
     }
 
     /// A run that needs no wheel, and so no remote cache.
-    pub fn without_wheels(common: &Common, caches: Caches, reporter: &Reporter) -> Self {
+    pub fn without_wheels(
+        common: &Common,
+        engines: &Engines,
+        caches: Caches,
+        reporter: &Reporter,
+    ) -> Self {
         Self {
             kind: common.engine,
             host: common.host.clone(),
+            engines: engines.clone(),
             reporter: reporter.clone(),
             caches,
             remote: None,
@@ -59,12 +67,15 @@ impl Run {
     pub async fn engine(&self) -> Result<&(Arc<dyn Engine>, Session)> {
         self.connected
             .get_or_try_init(|| async {
-                let choice = engine::Choice {
+                let arch = host_architecture()?;
+                let connected = engine::connect(engine::Choice {
                     kind: self.kind,
                     address: self.host.as_deref(),
+                    configured: configured(&self.engines, arch),
+                    arch,
                     store: &self.caches.sandbox(),
-                };
-                let connected = engine::connect(choice).await?;
+                })
+                .await?;
                 if let Some(why) = &connected.why {
                     self.reporter.note(None, why);
                 }
@@ -95,6 +106,12 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// What the configuration says of the engine of an architecture.
+pub(super) fn configured(engines: &Engines, arch: Arch) -> Option<Configured<'_>> {
+    let (place, value) = engines.of(arch)?;
+    Some(Configured { place, value })
 }
 
 /// What the configuration says, as the remote cache wants it.

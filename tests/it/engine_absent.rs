@@ -41,7 +41,8 @@ fn an_engine_address_that_refuses_or_is_none_is_an_absent_engine() {
         let failure = project
             .run(&["-s", "debian-12", "--host", address])
             .failure(3);
-        let start = format!("debian-12: no container engine answers at `{address}`: ");
+        let start =
+            format!("debian-12: no container engine answers at `{address}`, named by --host: ");
         assert!(failure.message.starts_with(&start), "{failure:?}");
     }
     let failure = project
@@ -54,6 +55,49 @@ fn an_engine_address_that_refuses_or_is_none_is_an_absent_engine() {
         "{failure:?}"
     );
     assert!(failure.hints[0].contains("ssh://user@host"), "{failure:?}");
+}
+
+#[test]
+fn who_names_an_engine_is_said_and_the_nearest_to_the_user_wins() {
+    let table = "[engines]\ndefault = \"tcp://127.0.0.1:9\"\n";
+    let project = TestProject::new().file("omnibuild.toml", table);
+    let named = |project: &TestProject, words: &[&str], said: &str| {
+        let words = [&["-s", "debian-12"], words].concat();
+        let failure = project.run(&words).failure(3);
+        assert!(failure.message.contains(said), "{failure:?}");
+    };
+    let host = ["--host", "tcp://127.0.0.1:11"];
+    named(&project, &host, "`tcp://127.0.0.1:11`, named by --host: ");
+    named(&project, &[], "named by DOCKER_HOST: ");
+    let project = project.env("DOCKER_HOST", "").env("DOCKER_CONTEXT", "far");
+    named(
+        &project,
+        &[],
+        "no Docker context `far`, which DOCKER_CONTEXT names",
+    );
+    let project = project.env("DOCKER_CONTEXT", "");
+    let configured = "`tcp://127.0.0.1:9`, named by engines.default: ";
+    named(&project, &[], configured);
+    fs_err::create_dir(project.path("home/.docker")).unwrap();
+    let config = project.path("home/.docker/config.json");
+    fs_err::write(&config, r#"{"currentContext":"far"}"#).unwrap();
+    named(&project, &[], configured);
+    let project = project.file("omnibuild.toml", "");
+    named(
+        &project,
+        &[],
+        "no Docker context `far`, which currentContext names",
+    );
+    let wrong = "[engines]\narm64 = \"builder:22\"\n";
+    let failure = project
+        .file("omnibuild.toml", wrong)
+        .run(&["plan"])
+        .failure(2);
+    assert!(failure.message.contains("omnibuild.toml:2:"), "{failure:?}");
+    assert!(
+        failure.message.contains("`builder:22` is neither"),
+        "{failure:?}"
+    );
 }
 
 #[test]

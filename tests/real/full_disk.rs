@@ -3,11 +3,11 @@
 //! Needs the right to mount a file system in memory.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::support::disk::{SmallDisk, files_below};
 use crate::support::engine::containers_of;
 use crate::support::platform;
 use crate::support::program::{self, Ran};
@@ -44,7 +44,7 @@ fn a_full_disk_for_wheels() {
         );
     }
 
-    disk.grow();
+    disk.grow("256m");
     let mut command = project.program(&["--sysbase", platform::first_asked().id]);
     command.env("WHEEL_DIR", disk.path());
     program::run(command).succeeded();
@@ -65,7 +65,7 @@ fn a_full_disk_for_packages() {
     );
     assert_eq!(files_below(disk.path()), Vec::<PathBuf>::new());
 
-    disk.grow();
+    disk.grow("256m");
     project
         .run(&["--sysbase", platform::first_asked().id])
         .succeeded();
@@ -108,7 +108,7 @@ fn a_disk_that_fills_up_keeps_the_earlier_packages() {
             files_below(disk.path())
         );
     }
-    disk.grow();
+    disk.grow("256m");
     project.run(&build).succeeded();
     let after = contents();
     assert!(after.keys().eq(before.keys()), "{:?}", after.keys());
@@ -149,68 +149,5 @@ impl std::fmt::LowerHex for HexDigits<'_> {
         self.0
             .iter()
             .try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    walkdir::WalkDir::new(folder)
-        .into_iter()
-        .map(|entry| entry.expect("the disk can be read"))
-        .filter(|entry| !entry.file_type().is_dir())
-        .map(walkdir::DirEntry::into_path)
-        .collect()
-}
-
-/// A page of memory in bytes; a file takes whole ones.
-const PAGE: u64 = 4096;
-
-/// A file system in memory with little room; gone at the end of its scope.
-struct SmallDisk {
-    folder: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn mount(size: &str) -> Self {
-        let disk = Self {
-            folder: tempfile::tempdir().expect("a temporary folder can be made"),
-        };
-        let options = format!("size={size},mode=755");
-        disk.mount_with(&["-t", "tmpfs", "-o", &options, "tmpfs"]);
-        disk
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Makes room.
-    fn grow(&self) {
-        self.mount_with(&["-o", "remount,size=256m"]);
-    }
-
-    /// Leaves this many bytes free, in whole pages.
-    fn leave(&self, room: u64) {
-        let pages = |path: &PathBuf| {
-            let metadata = fs_err::metadata(path).expect("it is there");
-            metadata.len().next_multiple_of(PAGE)
-        };
-        let used: u64 = files_below(self.path()).iter().map(pages).sum();
-        self.mount_with(&["-o", &format!("remount,size={}", used + room)]);
-    }
-
-    fn mount_with(&self, words: &[&str]) {
-        let output = Command::new("mount").args(words).arg(self.path()).output();
-        let output = output.expect("`mount` can be run");
-        assert!(
-            output.status.success(),
-            "this test mounts a small file system: run it as root, with the right to mount: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg(self.path()).status().ok();
     }
 }

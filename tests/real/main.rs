@@ -13,10 +13,14 @@
 mod support {
     //! What the tests share.
 
+    pub(crate) mod certificates;
+    pub(crate) mod daemon;
+    pub(crate) mod disk;
     pub(crate) mod elsewhere;
     pub(crate) mod engine;
     pub(crate) mod index;
     pub(crate) mod keys;
+    pub(crate) mod login;
     pub(crate) mod place;
     pub(crate) mod platform;
     pub(crate) mod program;
@@ -29,6 +33,7 @@ mod support {
 
 mod bad_input;
 mod daemon;
+mod engines;
 mod everyone;
 mod faults;
 mod full_disk;

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::daemon::Daemon;
+use crate::support::disk::SmallDisk;
 use crate::support::engine::{self, base_of, containers_of};
 use crate::support::platform;
-use crate::support::program::Running;
+use crate::support::program::{self, Running};
 use crate::support::project::Project;
 use crate::support::sandbox;
 use crate::support::tap::Tap;
@@ -128,6 +130,48 @@ fn ctrl_c_stops_the_building_of_an_image() {
         assert!(begun.elapsed() < LIMIT, "the build goes on");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+#[test]
+fn an_engine_that_is_full_or_killed_is_told_and_the_next_run_works() {
+    if !engine::is_docker() {
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let disk = SmallDisk::mount("96m");
+    let mut daemon = Daemon::keeping(disk.path());
+    let on_it = |project: &Project| {
+        let mut command = project.program(&["--sysbase", platform.id]);
+        command
+            .env("DOCKER_HOST", daemon.address())
+            .env("OMNIBUILD_NETWORK", "host");
+        command
+    };
+
+    // No room for the base image.
+    let sample = Project::copy_of("mytool");
+    sample.write("src/mytool/data/another.json", "{}\n");
+    program::run(on_it(&sample)).ended_with(7).said(&[
+        "no space left on device",
+        "make room where the engine keeps its images",
+    ]);
+    nothing_in_place(&sample);
+    disk.grow("6g");
+    program::run(on_it(&sample)).succeeded();
+
+    let project = Project::of(&[("pyproject.toml", PYPROJECT), ("endless.py", ENDLESS)]);
+    let mut running = Running::start(on_it(&project));
+    until(&mut running, || has_begun(&project, platform.id));
+    project.write("endless.py", REFUSING);
+    let next = on_it(&project);
+    daemon.kill();
+    running.finish().ended_with(3).said(&["hint: "]);
+    nothing_in_place(&project);
+    daemon.start_again();
+    program::run(next).ended_with(11);
+    let left = daemon.has();
+    assert!(left.lines().all(|line| line.contains(':')), "{left}");
 }
 
 /// A run that is in the middle of building the project's wheel.

@@ -1,128 +1,136 @@
-//! Where the engine listens, when nobody says: the environment, Docker's contexts, the usual
-//! sockets. And the way to an engine behind `ssh://`.
+//! Which engine is meant: the command line, the environment, the configuration, Docker's contexts, the
+//! usual sockets, in this order, as Docker's own client has it.
 //!
-//! Connects to nothing but ssh; knows nothing of the API.
+//! Connects to nothing.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use crate::engine::Choice;
 use crate::error::{Error, Kind, Result};
-use crate::platform::EngineKind;
+use crate::platform::{ENGINE_SCHEMES, EngineKind};
 
-/// How often it is looked whether ssh has made the socket.
-const TUNNEL_POLL: Duration = Duration::from_millis(20);
+use super::context;
 
-/// `DOCKER_HOST`, then the current Docker context, then the sockets that Docker and Podman use.
-pub(super) fn default_address(kind: EngineKind) -> String {
-    if let Some(host) = named_address() {
-        return host;
-    }
-    let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let mut sockets = Vec::new();
-    if kind != EngineKind::Podman {
-        sockets.push(PathBuf::from("/var/run/docker.sock"));
-        sockets.extend(of_user.as_ref().map(|folder| folder.join("docker.sock")));
-    }
-    if kind != EngineKind::Docker {
-        sockets.extend(of_user.map(|folder| folder.join("podman/podman.sock")));
-        sockets.push(PathBuf::from("/run/podman/podman.sock"));
-    }
-    let socket = sockets
-        .iter()
-        .find(|socket| socket.exists())
-        .unwrap_or(&sockets[0]);
-    format!("unix://{}", socket.display())
+/// Where an engine listens, and who says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Address {
+    /// `unix://`, `tcp://`, `http://`, `https://` or `ssh://`.
+    pub(super) url: String,
+    /// Who names it, as messages have it; nobody for the usual sockets.
+    pub(super) source: Option<String>,
+    /// The folder of `ca.pem`, `cert.pem` and `key.pem`, when TLS is spoken.
+    pub(super) certificates: Option<PathBuf>,
 }
 
-/// Whether the environment or a Docker context names an engine.
-pub(in crate::engine) fn is_named() -> bool {
-    named_address().is_some()
-}
-
-fn named_address() -> Option<String> {
-    let host = std::env::var("DOCKER_HOST").ok();
-    host.filter(|host| !host.is_empty())
-        .or_else(context_address)
-}
-
-/// The address of the current Docker context, which the client library does not read.
-fn context_address() -> Option<String> {
-    let folder = std::env::var_os("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".docker")))?;
-    let name = std::env::var("DOCKER_CONTEXT").ok().or_else(|| {
-        let config: serde_json::Value =
-            serde_json::from_slice(&fs_err::read(folder.join("config.json")).ok()?).ok()?;
-        Some(config.get("currentContext")?.as_str()?.to_owned())
-    })?;
-    if name.is_empty() || name == "default" {
-        return None;
-    }
-    let meta = folder
-        .join("contexts/meta")
-        .join(crate::digest::Digest::of(&name).as_str())
-        .join("meta.json");
-    let meta: serde_json::Value = serde_json::from_slice(&fs_err::read(meta).ok()?).ok()?;
-    Some(meta.pointer("/Endpoints/docker/Host")?.as_str()?.to_owned())
-}
-
-/// A local socket that ssh forwards to an engine's; it is closed when this is dropped.
-pub(super) struct Tunnel {
-    socket: PathBuf,
-    _process: tokio::process::Child,
-    _folder: tempfile::TempDir,
-}
-
-impl Tunnel {
-    /// The local socket.
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
-    }
-}
-
-/// Forwards a local socket to the engine of another machine; the client library's own ssh transport
-/// loses the user and the port.
-pub(super) async fn open_tunnel(address: &str) -> Result<Tunnel> {
-    let failed = |why: String| {
-        Error::new(
-            Kind::Engine,
-            format!("can't reach the engine at `{address}`: {why}"),
-        )
-        .hint(format!(
-            "check that `ssh {}` works without a password",
-            &address["ssh://".len()..]
-        ))
-    };
-    let folder = tempfile::tempdir()?;
-    let socket = folder.path().join("docker.sock");
-    let mut process = tokio::process::Command::new("ssh")
-        .args([
-            "-nNT",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "ExitOnForwardFailure=yes",
-        ])
-        .args(["-o", "ConnectTimeout=15", "-L"])
-        .arg(format!("{}:/var/run/docker.sock", socket.display()))
-        .arg(address)
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    // ssh makes the socket when it is connected and has no way to tell; so look until it ends.
-    while !socket.exists() {
-        if process.try_wait()?.is_some() {
-            let output = process.wait_with_output().await?;
-            return Err(failed(
-                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+impl Address {
+    /// An address as somebody wrote it, with TLS where the environment wants it.
+    fn written(url: &str, source: &str) -> Result<Self> {
+        let url = url.trim_end_matches('/');
+        if !ENGINE_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(Error::new(
+                Kind::Engine,
+                format!("{source}: `{url}` is not the address of an engine"),
+            )
+            .hint(
+                "write it as unix:///path, tcp://host:port, https://host:port or ssh://user@host",
             ));
         }
-        tokio::time::sleep(TUNNEL_POLL).await;
+        let wanted = set("DOCKER_TLS_VERIFY").or_else(|| set("DOCKER_TLS"));
+        let tls = url.starts_with("https://") || (url.starts_with("tcp://") && wanted.is_some());
+        let folder =
+            || set("DOCKER_CERT_PATH").map_or_else(docker_folder, |path| Some(path.into()));
+        Ok(Self {
+            url: url.to_owned(),
+            source: Some(source.to_owned()),
+            certificates: if tls { folder() } else { None },
+        })
     }
-    Ok(Tunnel {
-        socket,
-        _process: process,
-        _folder: folder,
-    })
+
+    /// Variables by which a process with another environment finds the same engine.
+    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![
+            ("OMNIBUILD_ENGINE", "docker".to_owned()),
+            ("DOCKER_HOST", self.url.clone()),
+        ];
+        if let Some(folder) = &self.certificates {
+            variables.push(("DOCKER_TLS_VERIFY", "1".to_owned()));
+            variables.push(("DOCKER_CERT_PATH", folder.display().to_string()));
+        }
+        let agent = self.url.starts_with("ssh://").then(|| set("SSH_AUTH_SOCK"));
+        variables.extend(agent.flatten().map(|agent| ("SSH_AUTH_SOCK", agent)));
+        variables
+    }
+
+    /// Whether it is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.url.starts_with("unix://")
+    }
+
+    /// The address with who names it.
+    pub(super) fn described(&self) -> String {
+        match &self.source {
+            Some(source) => format!("`{}`, named by {source}", self.url),
+            None => format!("`{}`", self.url),
+        }
+    }
+
+    /// The socket of an engine that nobody names.
+    pub(super) fn usual(kind: EngineKind) -> Self {
+        let of_user = set("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let mut sockets = Vec::new();
+        if kind != EngineKind::Podman {
+            sockets.push(PathBuf::from("/var/run/docker.sock"));
+            sockets.extend(of_user.as_ref().map(|folder| folder.join("docker.sock")));
+        }
+        if kind != EngineKind::Docker {
+            sockets.extend(of_user.map(|folder| folder.join("podman/podman.sock")));
+            sockets.push(PathBuf::from("/run/podman/podman.sock"));
+        }
+        let socket = sockets
+            .iter()
+            .find(|socket| socket.exists())
+            .unwrap_or(&sockets[0]);
+        Self {
+            url: format!("unix://{}", socket.display()),
+            source: None,
+            certificates: None,
+        }
+    }
+}
+
+/// The engine that somebody names: `--host`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `[engines]`, the
+/// current Docker context.
+pub(in crate::engine) fn named(choice: &Choice<'_>) -> Result<Option<Address>> {
+    if let Some(url) = choice.address.filter(|url| !url.is_empty()) {
+        return Address::written(url, "--host").map(Some);
+    }
+    if let Some(url) = set("DOCKER_HOST") {
+        return Address::written(&url, "DOCKER_HOST").map(Some);
+    }
+    let folder = docker_folder();
+    let find = |name: &str, source: &str| context::find(folder.as_deref(), name, source);
+    if let Some(name) = set("DOCKER_CONTEXT") {
+        return find(&name, "DOCKER_CONTEXT");
+    }
+    match &choice.configured {
+        Some(configured) if configured.value.contains("://") => {
+            Address::written(configured.value, &configured.place).map(Some)
+        }
+        Some(configured) => find(configured.value, &configured.place),
+        None => match folder.as_deref().map(context::current).transpose()? {
+            Some(Some(name)) => find(&name, "currentContext"),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// A variable that is set to something.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The folder of Docker's client.
+fn docker_folder() -> Option<PathBuf> {
+    let home = || Some(directories::BaseDirs::new()?.home_dir().join(".docker"));
+    set("DOCKER_CONFIG").map_or_else(home, |folder| Some(Path::new(&folder).to_owned()))
 }

@@ -4,25 +4,64 @@ use bollard::errors::Error as ClientError;
 
 use crate::error::{Error, Kind};
 
+use super::address::Address;
+
 /// Nobody answers.
-pub(super) fn absent(address: &str, error: &ClientError) -> Error {
+pub(super) fn absent(address: &Address, error: &ClientError) -> Error {
     let why = match error {
         ClientError::RequestTimeoutError => "no answer".to_owned(),
         ClientError::SocketNotFoundError(socket) => format!("there is no socket `{socket}`"),
-        ClientError::UnsupportedURISchemeError { .. } => {
-            return Error::new(
-                Kind::Engine,
-                format!("`{address}` is not the address of an engine"),
-            )
-            .hint(
-                "write it as unix:///path, tcp://host:port, https://host:port or ssh://user@host",
-            );
-        }
+        ClientError::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         other => deepest(other),
     };
-    Error::new(Kind::Engine, format!("no container engine answers at `{address}`: {why}"))
-        .hint("start the engine (`systemctl start docker`, or `dockerd` as root), or install one (`apt-get install docker.io`)")
-        .hint("name another one with --host or DOCKER_HOST; `omnibuild doctor` checks the rest")
+    let message = format!(
+        "no container engine answers at {}: {why}",
+        address.described()
+    );
+    let absent = Error::new(Kind::Engine, message);
+    let absent = match advice_on_tls(address, &why) {
+        Some(advice) => return absent.hint(advice),
+        None if address.is_local() => absent.hint("start the engine (`systemctl start docker`, or `dockerd` as root), or install one (`apt-get install docker.io`)"),
+        None => absent.hint(format!(
+            "`docker --host {} version` asks it too: is it started, does it listen there, may one get there from here?",
+            address.url
+        )),
+    };
+    absent.hint("name another one with --host or DOCKER_HOST; `omnibuild doctor` checks the rest")
+}
+
+/// What to do about a handshake that failed, by what the TLS library (rustls) and the engine say.
+fn advice_on_tls(address: &Address, why: &str) -> Option<String> {
+    let Some(folder) = &address.certificates else {
+        return why.contains("HTTP request to an HTTPS server").then(|| {
+            "it speaks TLS: set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of ca.pem, cert.pem and key.pem".to_owned()
+        });
+    };
+    let folder = folder.display();
+    let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if has(&["UnknownIssuer", "BadSignature"]) {
+        Some(format!(
+            "`{folder}/ca.pem` did not sign the engine's certificate: put the CA there that did"
+        ))
+    } else if has(&["not valid for name", "NotValidForName"]) {
+        Some("name the engine in its address as its certificate does, or have a certificate made for this name".to_owned())
+    } else if has(&["Expired", "NotValidYet"]) {
+        Some("have a new certificate made for the engine, or set this machine's clock".to_owned())
+    } else if has(&[
+        "CertificateRequired",
+        "BadCertificate",
+        "UnknownCA",
+        "DecryptError",
+        "HandshakeFailure",
+    ]) {
+        Some(format!(
+            "the engine wants a client's certificate that its own CA signed: put cert.pem and key.pem into `{folder}`"
+        ))
+    } else if has(&["InvalidContentType", "corrupt message"]) {
+        Some("it does not speak TLS there: ask its port for TLS, or unset DOCKER_TLS_VERIFY and write tcp:// (which anyone on the way can read and change)".to_owned())
+    } else {
+        None
+    }
 }
 
 /// The cause at the bottom: the outer layers say only that a request failed.

@@ -4,7 +4,10 @@
 //! alphabet, uploads that count as silence, exit codes that come as errors, names that differ.
 
 mod address;
+mod context;
 mod failure;
+mod tls;
+mod tunnel;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -27,9 +30,11 @@ use tokio::sync::RwLock;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind, ImageRef};
 
-pub(super) use self::address::is_named;
-use self::address::{Tunnel, default_address, open_tunnel};
+use self::address::Address;
+pub(super) use self::address::named;
 use self::failure::{absent, failed, is_not_found, is_spurious_end};
+use self::tls::Certificates;
+use self::tunnel::Tunnel;
 use super::lines::Lines;
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
 
@@ -37,7 +42,8 @@ use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network,
 /// first call, which tells whether anybody is there, has its own.
 const CALL_LIMIT_SECONDS: u64 = 3600;
 const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(10);
-const FIRST_ANSWER_LIMIT_SSH: Duration = Duration::from_secs(20);
+/// The same for another machine's.
+const FIRST_ANSWER_LIMIT_ELSEWHERE: Duration = Duration::from_secs(20);
 /// How long a listing waits for containers that are being made.
 const CREATION_LIMIT: Duration = Duration::from_secs(5);
 /// Engine 20.10, in Debian 11 and 12.
@@ -46,7 +52,7 @@ const OLDEST_API: (usize, usize) = (1, 41);
 /// A connection to an engine.
 pub(super) struct Docker {
     client: bollard::Docker,
-    address: String,
+    address: Address,
     /// Held for reading while the engine makes a container: one that is made for a stage that was
     /// stopped meanwhile is waited for before containers are listed, or a sweep would miss it.
     creating: Arc<RwLock<()>>,
@@ -55,51 +61,83 @@ pub(super) struct Docker {
 }
 
 impl Docker {
-    pub(super) async fn connect(kind: EngineKind, address: Option<&str>) -> Result<Self> {
-        let address = match address {
-            Some(address) => address.to_owned(),
-            None => default_address(kind),
-        };
-        let ssh = address.starts_with("ssh://");
-        let (client, tunnel) = if ssh {
-            let tunnel = open_tunnel(&address).await?;
-            let socket = format!("unix://{}", tunnel.socket().display());
-            (
-                bollard::Docker::connect_with_host(&socket).map_err(|e| absent(&address, &e))?,
-                Some(tunnel),
-            )
+    /// Connects to an engine, or to the one that listens at the usual place.
+    pub(super) async fn connect(
+        kind: EngineKind,
+        named: Option<Address>,
+        arch: Arch,
+    ) -> Result<Self> {
+        let address = named.unwrap_or_else(|| Address::usual(kind));
+        let limit = if address.is_local() {
+            FIRST_ANSWER_LIMIT
         } else {
-            (
-                bollard::Docker::connect_with_host(&address).map_err(|e| absent(&address, &e))?,
-                None,
-            )
+            FIRST_ANSWER_LIMIT_ELSEWHERE
         };
-        let client = client
+        let no_answer = |_elapsed| absent(&address, &ClientError::RequestTimeoutError);
+        let tunnel = if address.url.starts_with("ssh://") {
+            let opening = tokio::time::timeout(limit, Tunnel::open(&address));
+            Some(opening.await.map_err(no_answer)??)
+        } else {
+            None
+        };
+        let client = client(&address, tunnel.as_ref())?
             .with_timeout(Duration::from_secs(CALL_LIMIT_SECONDS))
             .with_request_modifier(fix_credentials_alphabet);
-        let limit = if ssh {
-            FIRST_ANSWER_LIMIT_SSH
-        } else {
-            FIRST_ANSWER_LIMIT
-        };
         let client = tokio::time::timeout(limit, client.negotiate_version())
             .await
-            .map_err(|_elapsed| absent(&address, &ClientError::RequestTimeoutError))?
-            .map_err(|e| absent(&address, &e))?;
+            .map_err(no_answer)?
+            .map_err(|error| {
+                let said = tunnel.as_ref().map(Tunnel::said).unwrap_or_default();
+                let absent = absent(&address, &error);
+                if said.is_empty() {
+                    absent
+                } else {
+                    absent.hint(format!("ssh said: {said}"))
+                }
+            })?;
         let version = client.client_version();
         if (version.major_version, version.minor_version) < OLDEST_API {
             return Err(Error::new(
                 Kind::Engine,
-                format!("the engine at `{address}` speaks API {version}, and 1.41 is the oldest that serves"),
+                format!(
+                    "the engine at {} speaks API {version}, and 1.41 is the oldest that serves",
+                    address.described()
+                ),
             )
             .hint("upgrade the engine to Docker 20.10 or Podman 4, or name another with --host"));
         }
-        Ok(Self {
+        let this = Self {
             client,
             address,
             creating: Arc::default(),
             _tunnel: tunnel,
-        })
+        };
+        // An engine of this machine makes what this machine runs.
+        if !this.address.is_local() {
+            this.must_make(arch).await?;
+        }
+        Ok(this)
+    }
+
+    /// Refuses an engine whose containers have another architecture than the packages.
+    async fn must_make(&self, wanted: Arch) -> Result<()> {
+        let makes = self.about().await?.arch;
+        if makes.is_none_or(|makes| makes == wanted) {
+            return Ok(());
+        }
+        let makes = makes.map_or("others", Arch::debian);
+        Err(Error::new(
+            Kind::Engine,
+            format!(
+                "the engine at {} makes containers of {makes}, and packages of {} are to be built",
+                self.address.described(),
+                wanted.debian()
+            ),
+        )
+        .hint(format!(
+            "name the engine of each architecture: `{} = \"ssh://…\"` under `[engines]`",
+            wanted.debian()
+        )))
     }
 
     async fn image_or_missing(&self, reference: &str) -> Result<Image> {
@@ -109,6 +147,46 @@ impl Docker {
                 format!("the engine does not find the image `{reference}` it just made"),
             )
         })
+    }
+}
+
+/// The client library's connection, which asks for nothing yet.
+fn client(address: &Address, tunnel: Option<&Tunnel>) -> Result<bollard::Docker> {
+    let version = bollard::API_DEFAULT_VERSION;
+    let limit = CALL_LIMIT_SECONDS;
+    let client = if let Some(tunnel) = tunnel {
+        let socket = tunnel.socket().display().to_string();
+        bollard::Docker::connect_with_unix(&socket, limit, version)
+    } else if let Some(socket) = address.url.strip_prefix("unix://") {
+        bollard::Docker::connect_with_unix(socket, limit, version)
+    } else {
+        let host = address.url.split_once("://").map_or("", |(_, host)| host);
+        match &address.certificates {
+            Some(folder) => {
+                let files = Certificates::in_folder(folder)?;
+                let host = with_port(host, 2376);
+                bollard::Docker::connect_with_ssl(
+                    &host,
+                    &files.key,
+                    &files.cert,
+                    &files.ca,
+                    limit,
+                    version,
+                )
+            }
+            None => bollard::Docker::connect_with_http(&with_port(host, 2375), limit, version),
+        }
+    };
+    client.map_err(|error| absent(address, &error))
+}
+
+/// A host with the port that Docker uses when none is written.
+fn with_port(host: &str, port: u16) -> String {
+    let name_end = host.rfind(']').unwrap_or(0);
+    if host[name_end..].contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
     }
 }
 
@@ -167,12 +245,9 @@ impl Engine for Docker {
                 version: version.version.unwrap_or_default(),
                 api_version: Some(self.client.client_version().to_string()),
                 arch: version.arch.as_deref().and_then(Arch::from_any_name),
-                address: self.address.clone(),
+                address: self.address.url.clone(),
                 limits: None,
-                variables: [
-                    ("OMNIBUILD_ENGINE", "docker".to_owned()),
-                    ("DOCKER_HOST", self.address.clone()),
-                ],
+                variables: self.address.variables(),
             })
         }
         .boxed()
@@ -503,13 +578,33 @@ mod tests {
     #[tokio::test]
     async fn an_absent_engine_is_an_error_with_advice() {
         let folder = tempfile::tempdir().unwrap();
-        let address = format!("unix://{}/none.sock", folder.path().display());
-        let error = Docker::connect(EngineKind::Auto, Some(&address))
+        let address = Address {
+            url: format!("unix://{}/none.sock", folder.path().display()),
+            source: Some("DOCKER_HOST".to_owned()),
+            certificates: None,
+        };
+        let error = Docker::connect(EngineKind::Auto, Some(address), Arch::Amd64)
             .await
             .err()
             .unwrap();
         assert_eq!(error.kind(), Kind::Engine);
+        assert!(
+            error.message().contains(", named by DOCKER_HOST: "),
+            "{error}"
+        );
         assert!(error.message().contains("there is no socket"), "{error}");
         assert!(error.hints()[1].contains("doctor"));
+    }
+
+    #[test]
+    fn a_host_without_a_port_has_dockers() {
+        for (host, whole) in [
+            ("far.example", "far.example:2376"),
+            ("far.example:1", "far.example:1"),
+            ("[::1]", "[::1]:2376"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(with_port(host, 2376), whole);
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Engine for Sandbox {
                 arch: Arch::from_any_name(std::env::consts::ARCH),
                 address: self.store.folder().display().to_string(),
                 limits: Some(self.store.way().limits()),
-                variables: [
+                variables: vec![
                     ("OMNIBUILD_ENGINE", "sandbox".to_owned()),
                     (
                         "OMNIBUILD_SANDBOX_DIR",
