@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{ContainerSpec, Engine, Network, Session};
+use crate::engine::{ContainerSpec, Engine, Limits, Network, Session};
 use crate::error::{Error, Kind, Result};
 use crate::plan::NetworkPlan;
 use crate::report::PlatformReporter;
@@ -104,6 +104,8 @@ pub struct Context<'a> {
     pub report: &'a PlatformReporter,
     /// How to reach the network.
     pub network: &'a NetworkPlan,
+    /// What each container may take.
+    pub limits: Limits,
 }
 
 /// Where the certificates are in a container.
@@ -117,6 +119,7 @@ impl Context<'_> {
             network: Network::None,
             env: BTreeMap::new(),
             labels: self.session.labels(),
+            limits: self.limits,
         }
     }
 
@@ -140,6 +143,7 @@ impl Context<'_> {
             network: Network::Named(self.network.name.clone()),
             env,
             labels: self.session.labels(),
+            limits: self.limits,
         }
     }
 

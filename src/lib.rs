@@ -102,7 +102,7 @@
 //! | records | state | words, and types of what it records |
 //! | stages | base, image, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
-//! | edge | cli, main | pipeline, report, error |
+//! | edge | cli, main | pipeline, report, error, text |
 //!
 //! Five arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
 //! `cli` parsed, as plain data; `main` asks [`engine::act_as_helper`] first, since the sandbox's helper

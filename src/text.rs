@@ -9,6 +9,27 @@ pub fn single_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A size in bytes such as `5G`, in the units that this program prints (powers of 1000).
+pub fn size(text: &str) -> Option<u64> {
+    let units = [
+        ("", 1),
+        ("k", 1000),
+        ("m", 1_000_000),
+        ("g", 1_000_000_000),
+        ("t", 1_000_000_000_000),
+    ];
+    let text = text.to_ascii_lowercase();
+    with_unit(text.strip_suffix('b').unwrap_or(&text), &units)
+}
+
+/// A whole number with one of these units, multiplied by it.
+pub fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = text[digits.len()..].trim();
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
 /// A pattern of paths or names, in the words of a `.gitignore`: `*` stays within a folder, `**` goes
 /// through folders, and what matches a folder matches all below it.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::text;
+
 /// How many, such as `2`.
 pub(super) fn number(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse();
@@ -18,7 +20,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         ("d", 86_400),
         ("w", 604_800),
     ];
-    with_unit(text, &units)
+    text::with_unit(text, &units)
         .map(Duration::from_secs)
         .ok_or_else(|| {
             "write a whole number from 0 on and s, m, h, d or w, such as `30d`".to_owned()
@@ -27,23 +29,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A size such as `5G`, in the units that this program prints.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let units = [
-        ("", 1),
-        ("k", 1000),
-        ("m", 1_000_000),
-        ("g", 1_000_000_000),
-        ("t", 1_000_000_000_000),
-    ];
-    let text = text.to_ascii_lowercase();
-    with_unit(text.strip_suffix('b').unwrap_or(&text), &units)
+    text::size(text)
         .ok_or_else(|| "write a whole number from 0 on and k, M, G or T, such as `5G`".to_owned())
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = text[digits.len()..].trim();
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 #[cfg(test)]

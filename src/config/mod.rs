@@ -1,6 +1,7 @@
 //! What the user configured: read, merged, checked once. Defaults and cross-field rules live here
 //! and nowhere else.
 
+mod build;
 mod ca_bundle;
 mod cache;
 mod engines;
@@ -20,6 +21,7 @@ mod texts;
 mod toml_error;
 mod verify;
 
+pub use self::build::BuildConfig;
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::engines::Engines;
 pub use self::overrides::Overrides;

@@ -13,6 +13,7 @@ use crate::platform::{Channel, PlatformId};
 use crate::wheel;
 use crate::{audit, lint};
 
+use super::build::{BuildConfig, RawBuild};
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::engines::Engines;
 use super::license::check_license;
@@ -65,6 +66,7 @@ struct RawConfig {
     mirror: Option<String>,
     network: Option<String>,
     engines: Option<Engines>,
+    build: Option<RawBuild>,
     wheels: Option<wheel::Policy>,
     audit: Option<audit::Policy>,
     lint: Option<lint::Policy>,
@@ -155,6 +157,8 @@ pub struct Config {
     pub network: Option<String>,
     /// Engines by architecture.
     pub engines: Engines,
+    /// What containers may take.
+    pub build: BuildConfig,
     /// What to do about things in wheels that are no defects.
     pub wheels: wheel::Policy,
     /// What the audit of a bundle may find.
@@ -265,7 +269,7 @@ impl AnyFolder {
             mirror: raw.mirror,
             network: raw.network,
             engines,
-                lint,
+            lint,
             cache: raw.cache.unwrap_or_default(),
             signing: raw.signing.unwrap_or_default(),
         })
@@ -332,6 +336,7 @@ impl RawConfig {
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
             engines: merged(self.engines, under.engines, Engines::over),
+            build: merged(self.build, under.build, RawBuild::over),
             wheels: self.wheels.or(under.wheels),
             audit: self.audit.or(under.audit),
             lint: self.lint.or(under.lint),
@@ -476,6 +481,7 @@ fn check(
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),
         engines,
+        build: raw.build.unwrap_or_default().check()?,
         wheels: raw.wheels.unwrap_or_default(),
         audit,
         lint,

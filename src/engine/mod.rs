@@ -86,6 +86,15 @@ pub enum Network {
     Named(Option<String>),
 }
 
+/// What a container may take. The sandbox sets no limit yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u32>,
+}
+
 /// A container to start. It idles until it is removed; commands run in it by [`Container::exec`].
 #[derive(Debug)]
 pub struct ContainerSpec<'a> {
@@ -97,6 +106,8 @@ pub struct ContainerSpec<'a> {
     pub env: BTreeMap<String, String>,
     /// Labels; the session's is among them.
     pub labels: BTreeMap<String, String>,
+    /// What it may take.
+    pub limits: Limits,
 }
 
 /// A command to run in a container: words, never a shell string.

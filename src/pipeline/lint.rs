@@ -13,7 +13,7 @@ use crate::cli::{Common, Environment, LintLevel};
 use crate::config::{AnyFolder, Engines, PlatformTable};
 use crate::context::{Caches, Context};
 use crate::digest::{Digest, KeyBuilder};
-use crate::engine::{BuildSpec, Exec, Network, with_container};
+use crate::engine::{BuildSpec, Exec, Limits, Network, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::lint::{self, Judged, Level, Policy};
 use crate::package::read::format_of;
@@ -240,6 +240,7 @@ async fn look(
         remote: None,
         report: &report,
         network: &settings.network,
+        limits: Limits::default(),
     };
     let work = async {
         let stage = report.stage(Stage::Base);

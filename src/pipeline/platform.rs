@@ -132,6 +132,10 @@ impl PlatformBuild<'_> {
             remote: self.run.remote(),
             report: &self.report,
             network: &plan.network,
+            limits: crate::engine::Limits {
+                memory: self.project.config.build.memory,
+                processes: Some(self.project.config.build.processes),
+            },
         }
     }
 

@@ -39,6 +39,7 @@ mod faults;
 mod full_disk;
 mod identical;
 mod inventory;
+mod isolation;
 mod kinds;
 mod libraries;
 mod lint;

@@ -16,6 +16,9 @@ use crate::support::tap::Tap;
 /// Longer than a machine under load needs to get to the first container.
 const LIMIT: Duration = Duration::from_mins(3);
 
+/// How long something may outlive a program that was killed.
+const GONE: Duration = Duration::from_secs(10);
+
 /// Asks for nothing, so that the first container that stays is the one that runs it.
 const PYPROJECT: &str = "\
 [project]
@@ -69,6 +72,7 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
     let killed = running.finish();
     assert_eq!(killed.status.code(), None);
     assert_ne!(containers_of(killed.process), Vec::<String>::new());
+    ends(killed.process, "the project's wheel");
     nothing_in_place(&project);
 
     project.write("endless.py", REFUSING);
@@ -78,6 +82,50 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
     assert_eq!(containers_of(killed.process), Vec::<String>::new());
     assert_eq!(containers_of(next.process), Vec::<String>::new());
     assert_eq!(sandbox::mounts(), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_outlives_a_run_that_is_killed_at_any_stage() {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::copy_of("mytool");
+    // The sample alone is kept in the caches.
+    let mark = format!("{{\"mark\": {}}}\n", std::process::id());
+    project.write("src/mytool/data/another.json", &mark);
+    project.commit();
+    let words = ["--sysbase", platform.id, "--verify", "--json"];
+    for stage in ["base", "image", "wheels", "bundle", "package", "verify"] {
+        let events = project.root().join("events.json");
+        let mut command = project.program(&words);
+        command.stdout(fs_err::File::create(&events).expect("a file").into_file());
+        let mut running = Running::start(command);
+        let begun = format!("\"stage\":\"{stage}\"");
+        until(&mut running, || {
+            fs_err::read_to_string(&events).is_ok_and(|text| text.contains(&begun))
+        });
+        signal(&running, Signal::KILL);
+        let killed = running.finish();
+        assert_eq!(killed.status.code(), None, "{stage}: {}", killed.stderr);
+        ends(killed.process, stage);
+    }
+    fs_err::remove_file(project.root().join("events.json")).expect("it is there");
+    let run = project.run(&words).succeeded();
+    assert_eq!(containers_of(run.process), Vec::<String>::new());
+    assert_eq!(sandbox::mounts(), Vec::<String>::new());
+    assert_eq!(project.packages(platform.id).len(), 3);
+}
+
+/// Waits until nothing runs for a program that was killed.
+fn ends(process: u32, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let alive = engine::running_of(process);
+        if alive.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < GONE, "{what}: {alive:?} outlived it");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 #[test]

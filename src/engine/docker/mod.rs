@@ -4,6 +4,8 @@
 //! alphabet, uploads that count as silence, exit codes that come as errors, names that differ.
 
 mod address;
+mod connect;
+mod container;
 mod context;
 mod failure;
 mod tls;
@@ -11,43 +13,35 @@ mod tunnel;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error as ClientError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    BuildImageOptions, CreateContainerOptions, CreateImageOptions, DownloadFromContainerOptions,
-    ListContainersOptions, RemoveContainerOptions, TagImageOptions, UploadToContainerOptions,
+    AttachContainerOptions, BuildImageOptions, CreateContainerOptions, CreateImageOptions,
+    DownloadFromContainerOptions, ListContainersOptions, RemoveContainerOptions,
+    StartContainerOptions, TagImageOptions, UploadToContainerOptions,
 };
 use futures::{FutureExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::RwLock;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Arch, EngineKind, ImageRef};
+use crate::platform::{Arch, ImageRef};
 
 use self::address::Address;
 pub(super) use self::address::named;
+use self::container::{Input, network_mode};
 use self::failure::{absent, failed, is_not_found, is_spurious_end};
-use self::tls::Certificates;
 use self::tunnel::Tunnel;
 use super::lines::Lines;
-use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
+use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Output};
 
-/// Builds and uploads get no answer until their body is in, so the client's limit is long and the
-/// first call, which tells whether anybody is there, has its own.
-const CALL_LIMIT_SECONDS: u64 = 3600;
-const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// The same for another machine's.
-const FIRST_ANSWER_LIMIT_ELSEWHERE: Duration = Duration::from_secs(20);
 /// How long a listing waits for containers that are being made.
 const CREATION_LIMIT: Duration = Duration::from_secs(5);
-/// Engine 20.10, in Debian 11 and 12.
-const OLDEST_API: (usize, usize) = (1, 41);
 
 /// A connection to an engine.
 pub(super) struct Docker {
@@ -56,88 +50,28 @@ pub(super) struct Docker {
     /// Held for reading while the engine makes a container: one that is made for a stage that was
     /// stopped meanwhile is waited for before containers are listed, or a sweep would miss it.
     creating: Arc<RwLock<()>>,
+    /// The standard input of every running container, by its id.
+    inputs: Mutex<HashMap<String, Input>>,
     /// Keeps the tunnel of an `ssh://` address open.
     _tunnel: Option<Tunnel>,
 }
 
 impl Docker {
-    /// Connects to an engine, or to the one that listens at the usual place.
-    pub(super) async fn connect(
-        kind: EngineKind,
-        named: Option<Address>,
-        arch: Arch,
-    ) -> Result<Self> {
-        let address = named.unwrap_or_else(|| Address::usual(kind));
-        let limit = if address.is_local() {
-            FIRST_ANSWER_LIMIT
-        } else {
-            FIRST_ANSWER_LIMIT_ELSEWHERE
-        };
-        let no_answer = |_elapsed| absent(&address, &ClientError::RequestTimeoutError);
-        let tunnel = if address.url.starts_with("ssh://") {
-            let opening = tokio::time::timeout(limit, Tunnel::open(&address));
-            Some(opening.await.map_err(no_answer)??)
-        } else {
-            None
-        };
-        let client = client(&address, tunnel.as_ref())?
-            .with_timeout(Duration::from_secs(CALL_LIMIT_SECONDS))
-            .with_request_modifier(fix_credentials_alphabet);
-        let client = tokio::time::timeout(limit, client.negotiate_version())
-            .await
-            .map_err(no_answer)?
-            .map_err(|error| {
-                let said = tunnel.as_ref().map(Tunnel::said).unwrap_or_default();
-                let absent = absent(&address, &error);
-                if said.is_empty() {
-                    absent
-                } else {
-                    absent.hint(format!("ssh said: {said}"))
-                }
-            })?;
-        let version = client.client_version();
-        if (version.major_version, version.minor_version) < OLDEST_API {
-            return Err(Error::new(
-                Kind::Engine,
-                format!(
-                    "the engine at {} speaks API {version}, and 1.41 is the oldest that serves",
-                    address.described()
-                ),
-            )
-            .hint("upgrade the engine to Docker 20.10 or Podman 4, or name another with --host"));
-        }
-        let this = Self {
-            client,
-            address,
-            creating: Arc::default(),
-            _tunnel: tunnel,
-        };
-        // An engine of this machine makes what this machine runs.
-        if !this.address.is_local() {
-            this.must_make(arch).await?;
-        }
-        Ok(this)
+    fn inputs(&self) -> MutexGuard<'_, HashMap<String, Input>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses an engine whose containers have another architecture than the packages.
-    async fn must_make(&self, wanted: Arch) -> Result<()> {
-        let makes = self.about().await?.arch;
-        if makes.is_none_or(|makes| makes == wanted) {
-            return Ok(());
-        }
-        let makes = makes.map_or("others", Arch::debian);
-        Err(Error::new(
-            Kind::Engine,
-            format!(
-                "the engine at {} makes containers of {makes}, and packages of {} are to be built",
-                self.address.described(),
-                wanted.debian()
-            ),
-        )
-        .hint(format!(
-            "name the engine of each architecture: `{} = \"ssh://…\"` under `[engines]`",
-            wanted.debian()
-        )))
+    /// Starts a container whose input is held until it is removed.
+    async fn attach_and_start(&self, id: &str) -> std::result::Result<(), ClientError> {
+        let options = AttachContainerOptions {
+            stdin: true,
+            stream: true,
+            ..AttachContainerOptions::default()
+        };
+        let attached = self.client.attach_container(id, Some(options)).await?;
+        self.inputs().insert(id.to_owned(), attached.input);
+        let options = None::<StartContainerOptions>;
+        self.client.start_container(id, options).await
     }
 
     async fn image_or_missing(&self, reference: &str) -> Result<Image> {
@@ -147,68 +81,6 @@ impl Docker {
                 format!("the engine does not find the image `{reference}` it just made"),
             )
         })
-    }
-}
-
-/// The client library's connection, which asks for nothing yet.
-fn client(address: &Address, tunnel: Option<&Tunnel>) -> Result<bollard::Docker> {
-    let version = bollard::API_DEFAULT_VERSION;
-    let limit = CALL_LIMIT_SECONDS;
-    let client = if let Some(tunnel) = tunnel {
-        let socket = tunnel.socket().display().to_string();
-        bollard::Docker::connect_with_unix(&socket, limit, version)
-    } else if let Some(socket) = address.url.strip_prefix("unix://") {
-        bollard::Docker::connect_with_unix(socket, limit, version)
-    } else {
-        let host = address.url.split_once("://").map_or("", |(_, host)| host);
-        match &address.certificates {
-            Some(folder) => {
-                let files = Certificates::in_folder(folder)?;
-                let host = with_port(host, 2376);
-                bollard::Docker::connect_with_ssl(
-                    &host,
-                    &files.key,
-                    &files.cert,
-                    &files.ca,
-                    limit,
-                    version,
-                )
-            }
-            None => bollard::Docker::connect_with_http(&with_port(host, 2375), limit, version),
-        }
-    };
-    client.map_err(|error| absent(address, &error))
-}
-
-/// A host with the port that Docker uses when none is written.
-fn with_port(host: &str, port: u16) -> String {
-    let name_end = host.rfind(']').unwrap_or(0);
-    if host[name_end..].contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
-/// Registries want base64url; bollard encodes with the standard alphabet (its issue 169).
-fn fix_credentials_alphabet(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
-    for name in ["x-registry-auth", "x-registry-config"] {
-        let fixed = request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.replace('+', "-").replace('/', "_").parse().ok());
-        if let (Some(fixed), Some(value)) = (fixed, request.headers_mut().get_mut(name)) {
-            *value = fixed;
-        }
-    }
-    request
-}
-
-fn network_mode(network: &Network) -> Option<String> {
-    match network {
-        Network::None => Some("none".to_owned()),
-        Network::Named(name) => name.clone(),
     }
 }
 
@@ -400,23 +272,7 @@ impl Engine for Docker {
 
     fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String> {
         async move {
-            let body = ContainerCreateBody {
-                image: Some(spec.image.to_owned()),
-                entrypoint: Some(vec!["/bin/sleep".to_owned()]),
-                cmd: Some(vec!["infinity".to_owned()]),
-                env: Some(
-                    spec.env
-                        .iter()
-                        .map(|(name, value)| format!("{name}={value}"))
-                        .collect(),
-                ),
-                labels: Some(hash_map(&spec.labels)),
-                host_config: Some(HostConfig {
-                    network_mode: network_mode(&spec.network),
-                    ..HostConfig::default()
-                }),
-                ..ContainerCreateBody::default()
-            };
+            let body = container::body(spec);
             let creating = Arc::clone(&self.creating).read_owned().await;
             let client = self.client.clone();
             // A task of its own is not dropped with the stage: the engine makes the container
@@ -431,13 +287,7 @@ impl Engine for Docker {
             .await
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
             .map_err(|error| failed(&format!("create a container of `{}`", spec.image), &error))?;
-            let started = self
-                .client
-                .start_container(
-                    &created.id,
-                    None::<bollard::query_parameters::StartContainerOptions>,
-                )
-                .await;
+            let started = self.attach_and_start(&created.id).await;
             if let Err(error) = started {
                 self.remove(&created.id).await?;
                 return Err(failed(
@@ -527,6 +377,8 @@ impl Engine for Docker {
                 v: true,
                 ..RemoveContainerOptions::default()
             };
+            let input = self.inputs().remove(id);
+            drop(input);
             match self.client.remove_container(id, Some(options)).await {
                 // The last: another sweep is at it.
                 Ok(())
@@ -573,6 +425,8 @@ impl Engine for Docker {
 
 #[cfg(test)]
 mod tests {
+    use crate::platform::EngineKind;
+
     use super::*;
 
     #[tokio::test]
@@ -594,17 +448,5 @@ mod tests {
         );
         assert!(error.message().contains("there is no socket"), "{error}");
         assert!(error.hints()[1].contains("doctor"));
-    }
-
-    #[test]
-    fn a_host_without_a_port_has_dockers() {
-        for (host, whole) in [
-            ("far.example", "far.example:2376"),
-            ("far.example:1", "far.example:1"),
-            ("[::1]", "[::1]:2376"),
-            ("[::1]:1", "[::1]:1"),
-        ] {
-            assert_eq!(with_port(host, 2376), whole);
-        }
     }
 }

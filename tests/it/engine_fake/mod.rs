@@ -125,6 +125,9 @@ fn containers_carry_the_sessions_label_and_mount_nothing() {
         for mount in ["Binds", "Mounts", "VolumesFrom"] {
             assert!(body["HostConfig"][mount].is_null(), "{body}");
         }
+        let alone = &body["HostConfig"]["SecurityOpt"][0];
+        assert_eq!(alone, "no-new-privileges", "{body}");
+        assert_eq!(body["HostConfig"]["CapDrop"][0], "ALL", "{body}");
     }
 }
 
@@ -155,7 +158,14 @@ fn a_failure_at_any_call_leaves_no_container_and_nothing_final() {
 
 #[test]
 fn a_failed_start_upload_or_command_removes_its_container_and_says_why() {
-    for kind in ["start", "upload", "exec", "exec start", "exec end"] {
+    for kind in [
+        "attach",
+        "start",
+        "upload",
+        "exec",
+        "exec start",
+        "exec end",
+    ] {
         let (project, engine) = project("1.41", Trouble::Fail(kind));
         let failure = project.run(&BUILD).failure(3);
         assert!(

@@ -206,6 +206,8 @@ impl State {
                 self.bodies.push(body);
                 respond(stream, 201, &json!({ "Id": id, "Warnings": [] }))
             }
+            // Its input is held, and nothing is sent to it.
+            "attach" => stream.write_all(b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"),
             "start" => respond(stream, 204, &Value::Null),
             "upload" => respond(stream, 200, &Value::Null),
             "exec" => respond(stream, 201, &json!({ "Id": "e1" })),
@@ -265,6 +267,7 @@ fn kind_of(call: &str) -> &'static str {
         ("POST", "build") => "build",
         ("POST", "tag") => "tag",
         ("POST", "create") if path.starts_with("/containers") => "create",
+        ("POST", "attach") => "attach",
         ("POST", "start") if path.starts_with("/containers") => "start",
         ("POST", "start") => "exec start",
         ("PUT", "archive") => "upload",

@@ -167,7 +167,7 @@ fn may_name(from: &str, to: &str, path: &[String]) -> bool {
                 || STAGES.contains(&to)
         }
         _ if EDGE.contains(&from) => {
-            [ORDER, REPORT, "error"].contains(&to) || (from == "main" && to == "cli")
+            [ORDER, REPORT, "error", "text"].contains(&to) || (from == "main" && to == "cli")
         }
         "engine" => word,
         "context" => word || to == "engine" || to == DECISION,

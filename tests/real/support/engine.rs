@@ -122,6 +122,17 @@ pub(crate) fn containers_of(process: u32) -> Vec<String> {
         .collect()
 }
 
+/// What runs in containers of the program with this process id.
+pub(crate) fn running_of(process: u32) -> Vec<String> {
+    if tested() == Tested::Sandbox {
+        return sandbox::processes_below(&format!("{process}-"));
+    }
+    let mut running = containers_of(process);
+    let all = ask(&["ps", "--quiet"]);
+    running.retain(|id| all.lines().any(|other| other == id));
+    running
+}
+
 /// The containers whose command has this text in it.
 pub(crate) fn containers_that_run(text: &str) -> Vec<String> {
     if tested() == Tested::Sandbox {

@@ -37,6 +37,18 @@ pub(crate) fn processes_that_run(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The processes that see the mount of a container whose name begins so.
+pub(crate) fn processes_below(name: &str) -> Vec<String> {
+    let mark = store().join("containers").join(name).display().to_string();
+    let entries = fs_err::read_dir("/proc").expect("a Linux");
+    let sees = |path: &PathBuf| {
+        fs_err::read(path.join("mountinfo"))
+            .is_ok_and(|table| String::from_utf8_lossy(&table).contains(&mark))
+    };
+    let paths = entries.flatten().map(|entry| entry.path()).filter(sees);
+    paths.map(|path| path.display().to_string()).collect()
+}
+
 /// The trees of an image, the topmost first.
 fn trees(image: &str) -> Vec<PathBuf> {
     let name = image.replace('/', "%2F");

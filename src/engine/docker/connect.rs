@@ -1,0 +1,179 @@
+//! The connection to an engine: by which way, how long it is waited for, whether the engine will do.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bollard::errors::Error as ClientError;
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, EngineKind};
+
+use super::Docker;
+use super::address::Address;
+use super::failure::absent;
+use super::tls::Certificates;
+use super::tunnel::Tunnel;
+
+/// Builds and uploads get no answer until their body is in, so the client's limit is long and the
+/// first call, which tells whether anybody is there, has its own.
+const CALL_LIMIT_SECONDS: u64 = 3600;
+const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// The same for another machine's.
+const FIRST_ANSWER_LIMIT_ELSEWHERE: Duration = Duration::from_secs(20);
+/// Engine 20.10, in Debian 11 and 12.
+const OLDEST_API: (usize, usize) = (1, 41);
+
+impl Docker {
+    /// Connects to an engine, or to the one that listens at the usual place.
+    pub(in crate::engine) async fn connect(
+        kind: EngineKind,
+        named: Option<Address>,
+        arch: Arch,
+    ) -> Result<Self> {
+        let address = named.unwrap_or_else(|| Address::usual(kind));
+        let limit = if address.is_local() {
+            FIRST_ANSWER_LIMIT
+        } else {
+            FIRST_ANSWER_LIMIT_ELSEWHERE
+        };
+        let no_answer = |_elapsed| absent(&address, &ClientError::RequestTimeoutError);
+        let tunnel = if address.url.starts_with("ssh://") {
+            let opening = tokio::time::timeout(limit, Tunnel::open(&address));
+            Some(opening.await.map_err(no_answer)??)
+        } else {
+            None
+        };
+        let client = client(&address, tunnel.as_ref())?
+            .with_timeout(Duration::from_secs(CALL_LIMIT_SECONDS))
+            .with_request_modifier(fix_credentials_alphabet);
+        let client = tokio::time::timeout(limit, client.negotiate_version())
+            .await
+            .map_err(no_answer)?
+            .map_err(|error| {
+                let said = tunnel.as_ref().map(Tunnel::said).unwrap_or_default();
+                let absent = absent(&address, &error);
+                if said.is_empty() {
+                    absent
+                } else {
+                    absent.hint(format!("ssh said: {said}"))
+                }
+            })?;
+        let version = client.client_version();
+        if (version.major_version, version.minor_version) < OLDEST_API {
+            return Err(Error::new(
+                Kind::Engine,
+                format!(
+                    "the engine at `{}` speaks API {version}, and 1.41 is the oldest that serves",
+                    address.url
+                ),
+            )
+            .hint("upgrade the engine to Docker 20.10 or Podman 4, or name another with --host"));
+        }
+        let this = Self {
+            client,
+            address,
+            creating: Arc::default(),
+            inputs: Mutex::default(),
+            _tunnel: tunnel,
+        };
+        // An engine of this machine makes what this machine runs.
+        if !this.address.is_local() {
+            this.must_make(arch).await?;
+        }
+        Ok(this)
+    }
+
+    /// Refuses an engine whose containers have another architecture than the packages.
+    async fn must_make(&self, wanted: Arch) -> Result<()> {
+        let makes = self.about().await?.arch;
+        if makes.is_none_or(|makes| makes == wanted) {
+            return Ok(());
+        }
+        let makes = makes.map_or("others", Arch::debian);
+        Err(Error::new(
+            Kind::Engine,
+            format!(
+                "the engine at `{}` makes containers of {makes}, and packages of {} are to be built",
+                self.address.url,
+                wanted.debian()
+            ),
+        )
+        .hint(format!(
+            "name the engine of each architecture: `{} = \"ssh://…\"` under `[engines]`",
+            wanted.debian()
+        )))
+    }
+}
+
+/// The client library's connection, which asks for nothing yet.
+fn client(address: &Address, tunnel: Option<&Tunnel>) -> Result<bollard::Docker> {
+    let version = bollard::API_DEFAULT_VERSION;
+    let limit = CALL_LIMIT_SECONDS;
+    let client = if let Some(tunnel) = tunnel {
+        let socket = tunnel.socket().display().to_string();
+        bollard::Docker::connect_with_unix(&socket, limit, version)
+    } else if let Some(socket) = address.url.strip_prefix("unix://") {
+        bollard::Docker::connect_with_unix(socket, limit, version)
+    } else {
+        let host = address.url.split_once("://").map_or("", |(_, host)| host);
+        match &address.certificates {
+            Some(folder) => {
+                let files = Certificates::in_folder(folder)?;
+                let host = with_port(host, 2376);
+                bollard::Docker::connect_with_ssl(
+                    &host,
+                    &files.key,
+                    &files.cert,
+                    &files.ca,
+                    limit,
+                    version,
+                )
+            }
+            None => bollard::Docker::connect_with_http(&with_port(host, 2375), limit, version),
+        }
+    };
+    client.map_err(|error| absent(address, &error))
+}
+
+/// A host with the port that Docker uses when none is written.
+fn with_port(host: &str, port: u16) -> String {
+    let name_end = host.rfind(']').unwrap_or(0);
+    if host[name_end..].contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// Registries want base64url; bollard encodes with the standard alphabet (its issue 169).
+fn fix_credentials_alphabet(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+    for name in ["x-registry-auth", "x-registry-config"] {
+        let fixed = request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.replace('+', "-").replace('/', "_").parse().ok());
+        if let (Some(fixed), Some(value)) = (fixed, request.headers_mut().get_mut(name)) {
+            *value = fixed;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_without_a_port_has_dockers() {
+        for (host, whole) in [
+            ("far.example", "far.example:2376"),
+            ("far.example:1", "far.example:1"),
+            ("[::1]", "[::1]:2376"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(with_port(host, 2376), whole);
+        }
+    }
+}
