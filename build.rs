@@ -35,7 +35,13 @@ const DIGESTS: [(&str, &[&str]); 3] = [
     ),
     (
         "OMNIBUILD_SEGMENT_CODE",
-        &["src/digest.rs", "src/package", "src/text.rs", "src/tree.rs"],
+        &[
+            "src/archive",
+            "src/digest.rs",
+            "src/package",
+            "src/text.rs",
+            "src/tree.rs",
+        ],
     ),
 ];
 

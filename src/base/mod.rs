@@ -257,9 +257,10 @@ async fn take(
     let path = file.to_owned();
     let read = in_background(move || Ok((stamp_of(&path)?, Digest::of_file(&path)?))).await;
     let (stamp, identity) = read.map_err(|error| {
-        let error = match error.kind() {
-            Kind::Space => error,
-            _ => error.of_kind(Kind::Missing),
+        let error = if file.exists() {
+            error
+        } else {
+            error.of_kind(Kind::Missing)
         };
         error
             .context(format!("base image of {}", plan.platform))

@@ -108,20 +108,20 @@ impl SegmentStore {
         let mut output = Hashed::new(staged.writer());
         let write = || {
             let record = fill(&mut output)?;
-            let length = output.hasher.count();
+            let size = output.hasher.count();
             let text = serde_json::to_vec(&record)?;
             output.write_all(&text)?;
             output.write_all(&(text.len() as u64).to_le_bytes())?;
             let digits = output.hasher.finalize().to_hex();
             output.inner.write_all(digits.as_bytes())?;
-            Ok((record, length))
+            Ok((record, size))
         };
         let (record, length) = write().map_err(|error| Error::io("write", &path, &error))?;
         staged.commit(&path)?;
         self.remove_unused();
-        let (file, _) = fs::File::open(&path)?.into_parts();
+        let (opened, _) = fs::File::open(&path)?.into_parts();
         Ok(Piece {
-            file,
+            file: opened,
             length,
             record,
         })

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::support::elsewhere::{Elsewhere, KERNEL, OFFLINE_AHEAD};
+use crate::support::engine::{self, Tested};
 use crate::support::platform::{self, Platform};
 use crate::support::program;
 use crate::support::project::Project;
@@ -83,7 +84,11 @@ fn assert_witnessed(log: &str) {
 
 #[test]
 fn bundles_of_all_kinds_have_the_same_bytes_elsewhere_and_again() {
-    let asked = platform::asked_of(&["debian-12", "rocky-9"]);
+    // The other user may not look into the home folder that the sandbox's stand-ins are in.
+    let asked = match engine::tested() {
+        Tested::Docker => platform::asked_of(&["debian-12", "rocky-9"]),
+        Tested::Sandbox => platform::asked_of(&["debian-12"]),
+    };
     if asked.is_empty() {
         return;
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 
-use crate::support::engine::{Watch, base_of};
+use crate::support::engine::{self, Watch, base_of};
 use crate::support::platform;
 use crate::support::program;
 use crate::support::project::Project;
@@ -16,17 +16,20 @@ fn nothing_changed_starts_no_container() {
     project.replace("src/mytool/__init__.py", "1.4.2\"", &unique_line("1.4.2\""));
     project.commit();
 
-    let watch = Watch::begin();
+    // Of the sandbox nobody tells who made which container.
+    let watch = engine::is_docker().then(Watch::begin);
     let first = project.run(&["--sysbase", &list]).succeeded();
     let made = contents(&project);
     let second = project.run(&["--sysbase", &list]).succeeded();
-    let counts = watch.count(&base_of(asked[0]), &[first.process, second.process]);
-    assert!(
-        counts[0] >= asked.len(),
-        "the first run made {} containers",
-        counts[0]
-    );
-    assert_eq!(counts[1], 0, "containers of the second run");
+    if let Some(watch) = watch {
+        let counts = watch.count(&base_of(asked[0]), &[first.process, second.process]);
+        assert!(
+            counts[0] >= asked.len(),
+            "the first run made {} containers",
+            counts[0]
+        );
+        assert_eq!(counts[1], 0, "containers of the second run");
+    }
     for platform in &asked {
         assert!(
             second

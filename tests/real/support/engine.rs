@@ -4,7 +4,7 @@
 //! Removes what it makes, and touches nothing else: the engine may serve others too.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::platform::{Manager, Platform};
@@ -239,12 +239,22 @@ pub(crate) fn base_of(platform: Platform) -> String {
         })
         .collect();
     records.sort_by_key(|path| fs_err::metadata(path).and_then(|data| data.modified()).ok());
+    let read = |path: &PathBuf| -> serde_json::Value {
+        serde_json::from_slice(&fs_err::read(path).expect("it can be read")).expect("it is JSON")
+    };
+    // A stand-in is an image to Docker and a file to the sandbox.
+    let is_a_file = |record: &serde_json::Value| record["origin"]["archive"].is_object();
+    let is_an_image = |record: &serde_json::Value| record["origin"] == "engine";
     let newest = records
-        .last()
-        .unwrap_or_else(|| panic!("no base of {} was recorded", platform.id));
-    let record: serde_json::Value =
-        serde_json::from_slice(&fs_err::read(newest).expect("it can be read")).expect("it is JSON");
-    record["reference"]
+        .iter()
+        .rev()
+        .map(read)
+        .find(|record| match tested() {
+            Tested::Docker => !is_a_file(record),
+            Tested::Sandbox => !is_an_image(record),
+        });
+    let newest = newest.unwrap_or_else(|| panic!("no base of {} was recorded", platform.id));
+    newest["reference"]
         .as_str()
         .expect("it has a reference")
         .to_owned()
