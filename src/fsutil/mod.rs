@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 pub use self::abandoned::abandoned_folders;
 pub use self::lock::Lock;
-pub use self::tree::copy_tree;
+pub use self::tree::{copy_tree, remove_tree};
 
 /// Prefix of temporary names. What a killed run left behind carries it, until somebody makes another
 /// in the same folder.

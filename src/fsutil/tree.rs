@@ -103,6 +103,25 @@ fn attributes(path: &Path, place: &Path) -> rustix::io::Result<()> {
     Ok(())
 }
 
+/// How often the folder of a container is removed anew: its last process may just be ending.
+const REMOVALS: usize = 50;
+
+/// Removes a folder; one that is gone is no error.
+pub fn remove_tree(folder: &Path) -> Result<()> {
+    let mut left = REMOVALS;
+    loop {
+        left -= 1;
+        match fs::remove_dir_all(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && left > 0 => {
+                std::thread::yield_now();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

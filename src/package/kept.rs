@@ -24,7 +24,14 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil::Staged;
 
 use super::compress::Part;
-use super::payload::Piece;
+
+/// A compressed portion: the first bytes of a file.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) file: std::fs::File,
+    pub(super) length: u64,
+    pub(super) record: Record,
+}
 
 /// What is kept beside the compressed bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! any other into one without a name beside the package, which the kernel drops when the program
 //! ends, however it ends. The same portions give the same bytes, whether kept or not.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::Compression;
 
 use super::compress::{self, Cores, PartWriter};
-use super::kept::{Record, SegmentStore};
+use super::kept::{Piece, Record, SegmentStore};
 
 /// Writes a portion as the format has it; answers the checksum of each of its entries.
 pub(super) type WritePortion<'a> =
@@ -57,14 +56,6 @@ pub(super) struct Payload {
     pub(super) size: u64,
     /// Its length before it was compressed, in bytes.
     pub(super) plain_size: u64,
-}
-
-/// A compressed portion: the first bytes of a file.
-#[derive(Debug)]
-pub(super) struct Piece {
-    pub(super) file: File,
-    pub(super) length: u64,
-    pub(super) record: Record,
 }
 
 impl Payload {

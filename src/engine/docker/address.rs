@@ -1,15 +1,11 @@
-//! Which engine is meant: the command line, the environment, the configuration, Docker's contexts, the
-//! usual sockets, in this order, as Docker's own client has it.
+//! The address of an engine, and with whose certificates it is spoken to.
 //!
-//! Connects to nothing.
+//! Connects to nothing; `choice` says which one is meant.
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::Choice;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{ENGINE_SCHEMES, EngineKind};
-
-use super::context;
 
 /// Where an engine listens, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +20,7 @@ pub(in crate::engine) struct Address {
 
 impl Address {
     /// An address as somebody wrote it, with TLS where the environment wants it.
-    fn written(url: &str, source: &str) -> Result<Self> {
+    pub(super) fn written(url: &str, source: &str) -> Result<Self> {
         let url = url.trim_end_matches('/');
         if !ENGINE_SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Error::new(
@@ -98,39 +94,13 @@ impl Address {
     }
 }
 
-/// The engine that somebody names: `--host`, `DOCKER_HOST`, `DOCKER_CONTEXT`, `[engines]`, the
-/// current Docker context.
-pub(in crate::engine) fn named(choice: &Choice<'_>) -> Result<Option<Address>> {
-    if let Some(url) = choice.address.filter(|url| !url.is_empty()) {
-        return Address::written(url, "--host").map(Some);
-    }
-    if let Some(url) = set("DOCKER_HOST") {
-        return Address::written(&url, "DOCKER_HOST").map(Some);
-    }
-    let folder = docker_folder();
-    let find = |name: &str, source: &str| context::find(folder.as_deref(), name, source);
-    if let Some(name) = set("DOCKER_CONTEXT") {
-        return find(&name, "DOCKER_CONTEXT");
-    }
-    match &choice.configured {
-        Some(configured) if configured.value.contains("://") => {
-            Address::written(configured.value, &configured.place).map(Some)
-        }
-        Some(configured) => find(configured.value, &configured.place),
-        None => match folder.as_deref().map(context::current).transpose()? {
-            Some(Some(name)) => find(&name, "currentContext"),
-            _ => Ok(None),
-        },
-    }
-}
-
 /// A variable that is set to something.
-fn set(name: &str) -> Option<String> {
+pub(super) fn set(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The folder of Docker's client.
-fn docker_folder() -> Option<PathBuf> {
+pub(super) fn docker_folder() -> Option<PathBuf> {
     let home = || Some(directories::BaseDirs::new()?.home_dir().join(".docker"));
     set("DOCKER_CONFIG").map_or_else(home, |folder| Some(Path::new(&folder).to_owned()))
 }

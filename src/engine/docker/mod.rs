@@ -4,6 +4,7 @@
 //! alphabet, uploads that count as silence, exit codes that come as errors, names that differ.
 
 mod address;
+mod choice;
 mod connect;
 mod container;
 mod context;
@@ -33,7 +34,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, ImageRef};
 
 use self::address::Address;
-pub(super) use self::address::named;
+pub(super) use self::choice::named;
 use self::container::{Input, network_mode};
 use self::failure::{absent, failed, is_not_found, is_spurious_end};
 use self::tunnel::Tunnel;

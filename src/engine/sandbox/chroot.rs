@@ -9,8 +9,8 @@ use std::path::Path;
 use fs_err as fs;
 use rustix::fs::{CWD, FileType, Mode};
 
-use super::helper::failed;
-use super::root::{DEVICE_LINKS, DEVICES, NAMES, folder, text_of_names};
+use super::defaults::{DEVICE_LINKS, DEVICES, NAMES, folder, text_of_names};
+use super::failure::failed;
 use super::task::Task;
 use crate::error::{Error, Result};
 use crate::fsutil;

@@ -6,7 +6,7 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::helper::failed;
+use super::failure::failed;
 use crate::error::Result;
 
 /// From now on this process is the parent of those that lose theirs.

@@ -18,18 +18,13 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::mapping::MAPPING;
-use super::task::{self, Action, Answer, Task, receive, send};
+use super::defaults::HOST_NAME;
+use super::failure::failed;
+use super::task::{self, Action, Answer, INSIDE, MAPPING, OUTSIDE, Task, receive, send};
 use super::way::Way;
-use super::{chroot, descendants, files, loopback, mapping, rights, root, store, user};
+use super::{chroot, descendants, files, loopback, mapping, rights, root, user};
 use crate::error::{Error, Kind, Result};
-
-/// The word that makes this program the helper outside.
-pub(super) const OUTSIDE: &str = "sandbox-helper-outside";
-/// The word that makes it the helper inside.
-pub(super) const INSIDE: &str = "sandbox-helper-inside";
-/// What the machine is called inside.
-pub(super) const HOST_NAME: &str = "omnibuild";
+use crate::fsutil;
 
 /// Acts as the helper that this word names; `None` when it names none.
 pub(super) fn act(word: &str) -> Option<ExitCode> {
@@ -154,7 +149,7 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
         Action::Fill => chroot::fill(task).map(|()| None),
         Action::Remove(folders) => {
             for folder in folders {
-                store::remove_tree(&task.store.join(folder))?;
+                fsutil::remove_tree(&task.store.join(folder))?;
             }
             Ok(None)
         }
@@ -209,14 +204,4 @@ fn run(command: &task::Command) -> Result<Answer> {
         message: format!("{program}: {why}"),
         status,
     })
-}
-
-/// The kernel refused what the sandbox needs.
-pub(super) fn failed(what: &str, error: impl Into<std::io::Error>) -> Error {
-    let error = error.into();
-    let kind = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Space,
-        _ => Kind::Engine,
-    };
-    Error::new(kind, format!("the sandbox can't {what}: {error}"))
 }

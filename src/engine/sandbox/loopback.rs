@@ -2,7 +2,7 @@
 
 use rustix::net::{AddressFamily, SendFlags, SocketType, send, socket};
 
-use super::helper::failed;
+use super::failure::failed;
 use crate::error::Result;
 
 /// The message of rtnetlink(7) that sets `IFF_UP` of the first interface, which is loopback.

@@ -12,13 +12,11 @@ use std::process::{Command, Stdio};
 use nix::sched::{CloneFlags, unshare};
 use serde::{Deserialize, Serialize};
 
-use super::helper::failed;
-use super::task::{Answer, error, receive, send};
+use super::failure::failed;
+use super::task::{Answer, MAPPING, error, receive, send};
 use super::{PATH, user};
 use crate::error::{Error, Kind, Result};
 
-/// The word that makes this program the helper that writes maps.
-pub(super) const MAPPING: &str = "sandbox-helper-mapping";
 /// So many numbers has an image of its own besides root's: the highest is that of `nobody`.
 const NEEDED: u32 = 65_534;
 /// Of Ubuntu: whether only programs with a profile may use a namespace that they made.

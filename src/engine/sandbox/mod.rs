@@ -7,8 +7,10 @@
 
 mod build;
 mod chroot;
+mod defaults;
 mod descendants;
 mod dockerfile;
+mod failure;
 mod files;
 mod helper;
 mod loopback;
@@ -105,7 +107,10 @@ async fn strongest(folder: &Path) -> Result<(Store, Option<String>)> {
     for way in Way::strongest_first(root).iter().copied() {
         let store = Store::new(folder, way);
         let probe = async {
-            way.suits()?;
+            match way {
+                Way::UserNamespace => mapping::suits()?,
+                Way::Namespaces | Way::Trees => {}
+            }
             store.make()?;
             store.probe().await
         };
@@ -151,7 +156,7 @@ fn environment<const N: usize>(parts: [&BTreeMap<String, String>; N]) -> Vec<(St
     let each = [
         ("PATH", PATH),
         ("HOME", "/root"),
-        ("HOSTNAME", helper::HOST_NAME),
+        ("HOSTNAME", defaults::HOST_NAME),
     ];
     let each = each.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut all = BTreeMap::from(each);

@@ -11,8 +11,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
-use super::helper::OUTSIDE;
-use super::task::{Answer, Task, error, frame, receive};
+use super::task::{Answer, OUTSIDE, Task, error, frame, receive};
 use crate::engine::Output;
 use crate::engine::lines::Lines;
 use crate::error::{Error, Kind, Result};

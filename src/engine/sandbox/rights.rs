@@ -8,7 +8,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
 
-use super::helper::failed;
+use super::failure::failed;
 use crate::error::Result;
 
 /// What package managers and builds need.

@@ -15,22 +15,12 @@ use rustix::mount::{
 };
 
 use super::chroot;
-use super::helper::{HOST_NAME, failed};
+use super::defaults::{DEVICE_LINKS, DEVICES, NAMES, folder, text_of_names};
+use super::failure::failed;
 use super::task::Task;
 use super::way::Way;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
-/// What commands may rely on, with the machine's own behind it.
-pub(super) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-pub(super) const DEVICE_LINKS: [(&str, &str); 5] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-];
-/// The files that name hosts.
-pub(super) const NAMES: [&str; 2] = ["hosts", "resolv.conf"];
 /// What the kernel shows of the whole machine, and what changes it.
 const HIDDEN: [&str; 4] = ["kcore", "keys", "timer_list", "sched_debug"];
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
@@ -187,19 +177,6 @@ fn names(network: bool) -> Result<()> {
     Ok(())
 }
 
-/// What is in one of [`NAMES`], read of the machine's.
-pub(super) fn text_of_names(name: &str, network: bool) -> String {
-    let path = Path::new("/etc").join(name);
-    let of_machine = network.then(|| fs::read_to_string(path).ok());
-    let of_machine = of_machine.flatten().unwrap_or_default();
-    if name != NAMES[0] {
-        return of_machine;
-    }
-    format!(
-        "127.0.0.1 localhost {HOST_NAME}\n::1 localhost ip6-localhost ip6-loopback\n{of_machine}"
-    )
-}
-
 /// `/proc` of the own processes and, where the machine lets it, `/sys`; nothing in them can be changed
 /// that is everybody's.
 fn kernel() -> Result<()> {
@@ -236,22 +213,6 @@ fn kernel() -> Result<()> {
         .map_err(|error| failed("hide `/sys/firmware`", error))?;
     }
     Ok(())
-}
-
-/// A folder of the root, made when it is missing.
-pub(super) fn folder(name: &'static str) -> Result<&'static Path> {
-    let path = Path::new(name);
-    match fs::symlink_metadata(path) {
-        Ok(data) if data.is_dir() => Ok(path),
-        Ok(_) => Err(Error::new(
-            Kind::Engine,
-            format!("`/{name}` of the image is not a folder"),
-        )),
-        Err(_) => {
-            fs::create_dir(path)?;
-            Ok(path)
-        }
-    }
 }
 
 /// A device of the machine, in a new file.

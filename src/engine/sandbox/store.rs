@@ -30,8 +30,6 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
 
 const SCHEMA: u32 = 1;
-/// How often the folder of a container is removed anew: its last process may just be ending.
-const REMOVALS: usize = 50;
 
 /// What a task's folder has in it.
 const PARTS: [&str; 3] = ["upper", "work", "root"];
@@ -242,7 +240,7 @@ impl Store {
         let parts: Vec<PathBuf> = parts.iter().map(|part| folder.join(part)).collect();
         match self.way {
             Way::Namespaces | Way::Trees => {
-                let work = move || parts.iter().try_for_each(|part| remove_tree(part));
+                let work = move || parts.iter().try_for_each(|part| fsutil::remove_tree(part));
                 tokio::task::spawn_blocking(work)
                     .await
                     .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
@@ -352,7 +350,7 @@ impl Store {
         let _lock = locked.map_err(|error| Error::io("lock", &folder, &error))?;
         // The record last: without it nobody would know whose the rest is.
         self.clear(&folder, &PARTS).await?;
-        remove_tree(&folder)
+        fsutil::remove_tree(&folder)
     }
 
     /// Every container with its labels.
@@ -385,22 +383,6 @@ fn prepare(folder: &Path) -> Result<()> {
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
-}
-
-/// Removes a folder; one that is gone is no error.
-pub(super) fn remove_tree(folder: &Path) -> Result<()> {
-    let mut left = REMOVALS;
-    loop {
-        left -= 1;
-        match fs::remove_dir_all(folder) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty && left > 0 => {
-                std::thread::yield_now();
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// A name with its tag, as others would complete it.

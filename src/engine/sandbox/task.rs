@@ -12,6 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::way::Way;
 use crate::error::{Error, Kind, Result};
 
+/// The word that makes this program the helper outside.
+pub(super) const OUTSIDE: &str = "sandbox-helper-outside";
+/// The word that makes it the helper inside.
+pub(super) const INSIDE: &str = "sandbox-helper-inside";
+/// The word that makes this program the helper that writes maps.
+pub(super) const MAPPING: &str = "sandbox-helper-mapping";
+
 /// Something to do in the root file system of a container or of a layer that is being made.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {

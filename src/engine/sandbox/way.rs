@@ -4,9 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mapping;
-use crate::error::Result;
-
 /// How a task gets its root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Way {
@@ -59,14 +56,6 @@ impl Way {
             // Owners and the marks of overlays are others.
             Self::UserNamespace => "user-layers",
             Self::Trees => "trees",
-        }
-    }
-
-    /// What it needs that can be told before it is tried.
-    pub(super) fn suits(self) -> Result<()> {
-        match self {
-            Self::UserNamespace => mapping::suits(),
-            Self::Namespaces | Self::Trees => Ok(()),
         }
     }
 }
