@@ -9,6 +9,12 @@ pub fn single_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A count with its noun, whose plural has an `s`: `1 wheel`, `2 wheels`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 /// A size in bytes such as `5G`, in the units that this program prints (powers of 1000).
 pub fn size(text: &str) -> Option<u64> {
     let units = [

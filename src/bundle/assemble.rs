@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::report::{StageHandle, Unit};
 use crate::steps::step_script;
+use crate::text::counted;
 use crate::wheel::WheelContents;
 use crate::wheels::{Wheel, WheelStore};
 
@@ -271,7 +272,10 @@ async fn make(
     if missing.is_empty() {
         return Ok(());
     }
-    stage.message(&format!("compiling {} wheels to byte code", missing.len()));
+    stage.message(&format!(
+        "compiling {} to byte code",
+        counted(missing.len(), "wheel")
+    ));
     let interpreter = Arc::new(builder.interpreter.clone());
     let prefix = request.prefix.clone();
     let (opened, sources) = in_background({

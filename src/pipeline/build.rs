@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::{self, Plan, PlatformPlan};
 use crate::report::{Outcome, Reporter, Summary, SummaryRow};
+use crate::text::counted;
 
 use super::platform::{Done, PlatformBuild};
 use super::{Project, Run, forecast, verify};
@@ -185,9 +186,9 @@ async fn run_planned(
         Some(first) => Err(Error::new(
             first.kind(),
             format!(
-                "{} of {} platforms failed",
+                "{} of {} failed",
                 failed.len(),
-                plan.platforms.len()
+                counted(plan.platforms.len(), "platform")
             ),
         )
         .hint("`omnibuild --failed` builds only those again")),

@@ -18,6 +18,7 @@ use crate::package::assemble;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::{self, PackageContent, Plan, PlatformPlan, Target};
 use crate::report::Reporter;
+use crate::text::counted;
 use crate::wheels::{WheelStore, resolve};
 
 use super::Project;
@@ -264,7 +265,7 @@ fn wheels(
             add(
                 "wheels",
                 "reuse",
-                format!("{} wheels, made {made}", set.wheels.len()),
+                format!("{}, made {made}", counted(set.wheels.len(), "wheel")),
             );
         }
         Err(damage) => add("wheels", "rebuild", damage),

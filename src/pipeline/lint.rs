@@ -21,6 +21,7 @@ use crate::plan::{BasePlan, NetworkPlan};
 use crate::platform::Arch;
 use crate::report::{Outcome, Reporter, Stage, listing, one_line};
 use crate::state::State;
+use crate::text::counted;
 
 use super::build::stop_signal;
 use super::{Project, Run, cache_folder, host_architecture, secret_of, wheel_folder};
@@ -277,8 +278,8 @@ async fn look(
         )
         .await?;
         stage.finished(&format!(
-            "{} packages looked at",
-            folders.values().flatten().count()
+            "{} looked at",
+            counted(folders.values().flatten().count(), "package")
         ));
         Ok(lines)
     };
@@ -382,10 +383,10 @@ fn text(judged: &Judged, folders: &Folders) -> String {
     }
     let overridden: usize = judged.overridden.iter().map(|it| it.count).sum();
     parts.push(format!(
-        "{} packages: {} findings; {overridden} overridden by {} reasons (--json has them)",
-        folders.values().flatten().count(),
-        judged.findings.len(),
-        judged.overridden.len(),
+        "{}: {}; {overridden} overridden by {} (--json has them)",
+        counted(folders.values().flatten().count(), "package"),
+        counted(judged.findings.len(), "finding"),
+        counted(judged.overridden.len(), "reason"),
     ));
     parts.join("\n\n")
 }

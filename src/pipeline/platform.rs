@@ -18,6 +18,7 @@ use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
 use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
 use crate::state::BuildRecord;
+use crate::text::counted;
 use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
@@ -217,7 +218,7 @@ impl PlatformBuild<'_> {
         reused.retain(|name| name != "wheels");
         let ensured = resolve::ensure(context, &stage, plan, builder).await?;
         WheelStore::new(context.caches.wheels()).touch(&plan.id, &ensured.set);
-        let text = format!("{} wheels", ensured.set.wheels.len());
+        let text = counted(ensured.set.wheels.len(), "wheel");
         match ensured.made {
             None => {
                 reused.push("wheels".to_owned());
@@ -259,7 +260,11 @@ impl PlatformBuild<'_> {
                     .await?
             }
         };
-        stage.finished(&format!("{} layers, {} made", made.layers.len(), made.made));
+        stage.finished(&format!(
+            "{}, {} made",
+            counted(made.layers.len(), "layer"),
+            made.made
+        ));
         Ok(made)
     }
 
@@ -367,8 +372,8 @@ impl PlatformBuild<'_> {
         }
         let bytes: u64 = packages.iter().map(|package| package.artifact.size).sum();
         stage.finished(&format!(
-            "{} packages, {}{ending}",
-            packages.len(),
+            "{}, {}{ending}",
+            counted(packages.len(), "package"),
             crate::report::human_size(bytes)
         ));
         Ok(packages)

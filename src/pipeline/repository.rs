@@ -14,6 +14,7 @@ use crate::package::read;
 use crate::plan::PlatformPlan;
 use crate::report::{Outcome, Reporter, Stage, StageHandle};
 use crate::repository::{self, Wanted};
+use crate::text::counted;
 
 use super::build::{make_plan, stop_signal};
 use super::platform::PlatformBuild;
@@ -77,7 +78,11 @@ pub(super) async fn look(
         }
         files.push(file);
     }
-    stage.message(&format!("{} packages of {}", files.len(), fetched.version));
+    stage.message(&format!(
+        "{} of {}",
+        counted(files.len(), "package"),
+        fetched.version
+    ));
     Ok(Some(Found {
         files,
         from: format!("{from}, version {}", fetched.version),

@@ -15,6 +15,7 @@ use crate::plan::requirements::without_credentials;
 use crate::plan::roots::Root;
 use crate::plan::{Indexes, PlatformPlan, SetRequest};
 use crate::report::StageHandle;
+use crate::text::counted;
 use crate::wheel::Policy;
 
 use super::candidate::{Candidate, Source, choose};
@@ -135,7 +136,10 @@ async fn ensure_key(
     if let Some(remote) = context.remote
         && let Some(set) = remote.get_set(&store, &plan.id, &key.digest).await
     {
-        let text = format!("{} wheels: from the remote cache", set.wheels.len());
+        let text = format!(
+            "{}: from the remote cache",
+            counted(set.wheels.len(), "wheel")
+        );
         context.report.note(&text);
         return Ok(Ensured { set, made: None });
     }

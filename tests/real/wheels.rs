@@ -279,7 +279,7 @@ fn locks_of_other_tools_are_exported_by_them() {
         .expect("uv runs");
     assert!(status.success());
     let run = project.run(&["--sysbase", platform.id]).succeeded();
-    run.said(&["1 wheels"]);
+    run.said(&["1 wheel"]);
 
     let project = Project::of(&[
         ("pyproject.toml", POETRY_PROJECT),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::report::human_size;
+use crate::text::counted;
 use crate::wheels::store::{Limits, Pruned};
 
 use super::Cache;
@@ -23,10 +24,10 @@ pub(super) async fn verify(cache: &Cache<'_>) -> Result<()> {
         cache.reporter.warn(None, text, None);
     }
     let text = format!(
-        "{} wheels, {} read, {} sets: {} damaged, {} incomplete",
-        found.wheels,
+        "{}, {} read, {}: {} damaged, {} incomplete",
+        counted(found.wheels, "wheel"),
         human_size(found.bytes),
-        found.sets,
+        counted(found.sets, "set"),
         found.damaged.len(),
         found.incomplete.len()
     );
@@ -73,12 +74,12 @@ fn print(cache: &Cache<'_>, command: &str, pruned: &Pruned) -> Result<()> {
         "removed"
     };
     let text = format!(
-        "{verb} {} sets, {} wheels, {}; {} sets, {} wheels, {} stay",
-        pruned.sets,
-        pruned.wheels,
+        "{verb} {}, {}, {}; {}, {}, {} stay",
+        counted(pruned.sets, "set"),
+        counted(pruned.wheels, "wheel"),
         human_size(pruned.bytes),
-        pruned.sets_left,
-        pruned.wheels_left,
+        counted(pruned.sets_left, "set"),
+        counted(pruned.wheels_left, "wheel"),
         human_size(pruned.bytes_left)
     );
     cache.reporter.print_result(command, &text, pruned)

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
 use crate::report::human_size;
+use crate::text::counted;
 use crate::wheels::store::Transferred;
 
 use super::Cache;
@@ -50,9 +51,9 @@ pub(super) async fn import(cache: &Cache<'_>, file: &Path) -> Result<()> {
 
 fn print(cache: &Cache<'_>, command: &str, verb: &str, what: &Transferred) -> Result<()> {
     let text = format!(
-        "{verb} {} sets, {} wheels, {}",
-        what.sets,
-        what.wheels,
+        "{verb} {}, {}, {}",
+        counted(what.sets, "set"),
+        counted(what.wheels, "wheel"),
         human_size(what.bytes)
     );
     cache.reporter.print_result(command, &text, what)

@@ -150,7 +150,7 @@ fn limits_decide_what_stays() {
     drop(project.run(&["cache", "prune", "--older", "30d"]).success());
     assert_whole(&store, 1, 2, "nothing is that old");
     let text = project.run(&["cache", "clear"]).success();
-    assert!(text.starts_with("removed 1 sets, 2 wheels"), "{text}");
+    assert!(text.starts_with("removed 1 set, 2 wheels"), "{text}");
     assert_whole(&store, 0, 0, "cleared");
 }
 
@@ -200,7 +200,7 @@ fn an_import_takes_only_the_platforms_that_are_named() {
     let path = from.root().join("all.tar");
     let words = ["cache", "import", path.to_str().unwrap(), "-s", "noble"];
     let text = to.run(&words).success();
-    assert!(text.starts_with("put in 1 sets, 2 wheels"), "{text}");
+    assert!(text.starts_with("put in 1 set, 2 wheels"), "{text}");
     let sets = WheelStore::new(&wheels_of(&to)).survey().unwrap().sets;
     assert_eq!(sets.len(), 1);
     assert_eq!(sets[0].platform.as_str(), "ubuntu-24.04");
