@@ -229,6 +229,8 @@ pub struct Choice<'a> {
 pub struct Connected {
     /// The engine.
     pub engine: Arc<dyn Engine>,
+    /// Where it is: what tells its containers from those of another one.
+    pub address: String,
     /// Why it is this one, where that was not asked for, or why it works less well than it could.
     pub why: Option<String>,
 }
@@ -236,10 +238,13 @@ pub struct Connected {
 /// Connects to an engine. Without a wish it is the Docker or Podman that is named or listens here, and
 /// where none is named and none answers, the sandbox.
 pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
-    let plain = |engine: Arc<dyn Engine>| Connected { engine, why: None };
     let daemon = async |named| {
         let docker = docker::Docker::connect(choice.kind, named, choice.arch).await?;
-        Ok::<_, Error>(plain(Arc::new(docker)))
+        Ok::<_, Error>(Connected {
+            address: docker.address().to_owned(),
+            engine: Arc::new(docker),
+            why: None,
+        })
     };
     let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
     let folder = folder.map_or_else(|| choice.store.to_owned(), Into::into);
@@ -248,6 +253,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
         EngineKind::Sandbox => {
             let sandbox = sandbox::Sandbox::open(&folder).await?;
             Ok(Connected {
+                address: folder.display().to_string(),
                 why: sandbox.weakness(),
                 engine: Arc::new(sandbox),
             })
@@ -262,6 +268,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             };
             match sandbox::Sandbox::open(&folder).await {
                 Ok(sandbox) => Ok(Connected {
+                    address: folder.display().to_string(),
                     why: Some(format!(
                         "building in the sandbox, as {}: {}",
                         absent.message(),

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::cli::Common;
 use crate::config::{EngineKind, Engines, RemoteConfig};
 use crate::context::Caches;
+use crate::digest::Digest;
 use crate::engine::{self, Configured, Engine, Session};
 use crate::error::Result;
 use crate::platform::Arch;
@@ -80,7 +81,10 @@ impl Run {
                     self.reporter.note(None, why);
                 }
                 let engine = connected.engine;
-                let session = Session::begin(&self.caches.sessions())?;
+                // What one engine has says nothing of the sessions that left containers on another.
+                let place = Digest::of(&connected.address);
+                let place = self.caches.sessions().join(place.short());
+                let session = Session::begin(&place)?;
                 session.sweep_dead(engine.as_ref()).await?;
                 Ok((engine, session))
             })

@@ -84,6 +84,11 @@ impl Docker {
         Ok(this)
     }
 
+    /// Where it listens.
+    pub(in crate::engine) fn address(&self) -> &str {
+        &self.address.url
+    }
+
     /// Refuses an engine whose containers have another architecture than the packages.
     async fn must_make(&self, wanted: Arch) -> Result<()> {
         let makes = self.about().await?.arch;
