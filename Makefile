@@ -60,6 +60,7 @@ bench: prerequisites build
 	@benches/compare.py $(BENCH)
 	@benches/wheels.py
 	@benches/packing.py
+	@benches/engines.py
 	$(CARGO) bench --bench store
 
 clean:
