@@ -87,12 +87,16 @@ struct Place {
 }
 
 fn place(bases: &Path, plan: &BasePlan) -> Place {
-    let decides = KeyBuilder::new("base", 1)
-        .field("image", plan.image.as_str())
-        .field("bootstrap", format!("{:?}", plan.bootstrap))
-        .field("mirror", plan.mirror.as_deref().unwrap_or_default())
-        .field("rootfs", format!("{:?}", plan.rootfs))
-        .finish();
+    let key = KeyBuilder::new("base", 1);
+    // Nothing else decides what is in a file.
+    let key = match &plan.rootfs {
+        Some(file) => key.field("rootfs", file.display().to_string()),
+        None => key
+            .field("image", plan.image.as_str())
+            .field("bootstrap", format!("{:?}", plan.bootstrap))
+            .field("mirror", plan.mirror.as_deref().unwrap_or_default()),
+    };
+    let decides = key.finish();
     let name = format!(
         "{}-{}-{}",
         plan.platform,

@@ -253,7 +253,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
         EngineKind::Sandbox => {
             let sandbox = sandbox::Sandbox::open(&folder).await?;
             Ok(Connected {
-                address: folder.display().to_string(),
+                address: sandbox.address(),
                 why: sandbox.weakness(),
                 engine: Arc::new(sandbox),
             })
@@ -268,7 +268,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             };
             match sandbox::Sandbox::open(&folder).await {
                 Ok(sandbox) => Ok(Connected {
-                    address: folder.display().to_string(),
+                    address: sandbox.address(),
                     why: Some(format!(
                         "building in the sandbox, as {}: {}",
                         absent.message(),

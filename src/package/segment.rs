@@ -181,8 +181,12 @@ fn grouped<'a>(
     let total: u64 = small.iter().map(|(_, segment)| segment.size).sum();
     let share = total.div_ceil(total.div_ceil(shared).max(1)).max(1);
     let alone = alone.into_iter().flat_map(|(layer, segment)| {
-        let size = if layer.requested { CUT } else { u64::MAX / 2 };
-        segment.sorted().cut(size)
+        let segment = segment.sorted();
+        if layer.requested {
+            segment.cut(CUT)
+        } else {
+            vec![segment]
+        }
     });
     let mut groups = Vec::new();
     let mut group = Segment::of_layers();

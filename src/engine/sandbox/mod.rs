@@ -75,6 +75,11 @@ impl Sandbox {
         })
     }
 
+    /// Where its images and containers are, whatever folder it is called from.
+    pub(super) fn address(&self) -> String {
+        self.store.folder().display().to_string()
+    }
+
     /// How it works here, why in no way that keeps more apart, and what this one doesn't.
     pub(super) fn describe(&self) -> String {
         let way = self.store.way();
@@ -174,14 +179,11 @@ impl Engine for Sandbox {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 api_version: None,
                 arch: Arch::from_any_name(std::env::consts::ARCH),
-                address: self.store.folder().display().to_string(),
+                address: self.address(),
                 limits: Some(self.store.way().limits()),
                 variables: vec![
                     ("OMNIBUILD_ENGINE", "sandbox".to_owned()),
-                    (
-                        "OMNIBUILD_SANDBOX_DIR",
-                        self.store.folder().display().to_string(),
-                    ),
+                    ("OMNIBUILD_SANDBOX_DIR", self.address()),
                 ],
             })
         }
