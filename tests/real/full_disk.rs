@@ -118,8 +118,7 @@ fn a_disk_that_fills_up_keeps_the_earlier_packages() {
 #[test]
 fn a_full_disk_for_temporary_files() {
     let (project, disk) = (sample(), SmallDisk::mount("64k"));
-    // The sample alone is kept in the caches.
-    project.write("src/mytool/data/another.json", "{}\n");
+    project.write_news();
     let mut command = project.program(&["--sysbase", platform::first_asked().id]);
     command.env("TMPDIR", disk.path());
     is_full(program::run(command), &project);

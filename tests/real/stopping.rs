@@ -89,9 +89,7 @@ fn nothing_outlives_a_run_that_is_killed_at_any_stage() {
     let platform = platform::first_asked();
     platform::warm(platform);
     let project = Project::copy_of("mytool");
-    // The sample alone is kept in the caches.
-    let mark = format!("{{\"mark\": {}}}\n", std::process::id());
-    project.write("src/mytool/data/another.json", &mark);
+    project.write_news();
     project.commit();
     let words = ["--sysbase", platform.id, "--verify", "--json"];
     for stage in ["base", "image", "wheels", "bundle", "package", "verify"] {
@@ -199,7 +197,7 @@ fn an_engine_that_is_full_or_killed_is_told_and_the_next_run_works() {
 
     // No room for the base image.
     let sample = Project::copy_of("mytool");
-    sample.write("src/mytool/data/another.json", "{}\n");
+    sample.write_news();
     program::run(on_it(&sample)).ended_with(7).said(&[
         "no space left on device",
         "make room where the engine keeps its images",
@@ -219,7 +217,7 @@ fn an_engine_that_is_full_or_killed_is_told_and_the_next_run_works() {
     daemon.start_again();
     program::run(next).ended_with(11);
     let left = daemon.has();
-    assert!(left.lines().all(|line| line.contains(':')), "{left}");
+    assert!(left.iter().all(|name| name.contains(':')), "{left:?}");
 }
 
 /// A run that is in the middle of building the project's wheel.

@@ -3,6 +3,7 @@
 //!
 //! Its containers have no network but the machine's: it changes no rule of the machine's firewall.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -86,11 +87,14 @@ impl Daemon {
             .expect("docker can be run")
     }
 
-    /// The names of its images and the ids of its containers.
-    pub(crate) fn has(&self) -> String {
+    /// The names of its images and the ids of its containers, in order: it lists images made in
+    /// the same second in any order.
+    pub(crate) fn has(&self) -> BTreeSet<String> {
         let images = self.client(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
         let containers = self.client(&["ps", "--all", "--quiet"]);
-        String::from_utf8_lossy(&[images.stdout, containers.stdout].concat()).into_owned()
+        let said = [images.stdout, containers.stdout].concat();
+        let said = String::from_utf8(said).expect("text");
+        said.lines().map(str::to_owned).collect()
     }
 
     /// Ends it as a crash would; its containers go on.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use super::platform::{self, Platform};
 use super::program::{self, Ran, Running};
@@ -73,6 +74,14 @@ impl Project {
         let path = self.root().join(name);
         fs_err::create_dir_all(path.parent().expect("it is in the project")).expect("a folder");
         fs_err::write(path, text).expect("the project can be written");
+    }
+
+    /// Writes a data file into the package `mytool` that no test and no earlier run has written, so
+    /// that no cache has the application with it.
+    pub(crate) fn write_news(&self) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+        let news = format!("{{\"news\": \"{} {now:?}\"}}\n", self.root().display());
+        self.write("src/mytool/data/news.json", &news);
     }
 
     /// Puts `new` in place of `old`, which must be there, in a file.
