@@ -1,5 +1,5 @@
 //! Builds an image from a Dockerfile: one layer for each `RUN` and `COPY`, kept under a key of all
-//! that decides it.
+//! that decides it; where layers are whole trees, one for all of them.
 //!
 //! A layer that is there is not made again, whoever asked for it first.
 
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::dockerfile::{Instruction, Step, expand, parse, refused};
-use super::store::{Record, Store};
+use super::store::{Change, Record, Store};
 use super::task::{Action, Command};
 use super::{environment, shares_network};
 use crate::archive::{self, ArchiveWriter};
@@ -36,6 +36,19 @@ struct Building<'a> {
     /// Arguments that were declared so far.
     args: BTreeMap<String, String>,
     image: Option<Record>,
+    /// How many of the image's layers are there.
+    made: usize,
+    /// What makes the others.
+    pending: Vec<Pending>,
+}
+
+/// A step that is to be made.
+struct Pending {
+    line: usize,
+    text: String,
+    change: Change,
+    /// What the change unpacks, for as long as it takes.
+    archive: Option<tempfile::TempPath>,
 }
 
 /// Builds an image and keeps it under the name that was asked for.
@@ -54,6 +67,8 @@ pub(super) async fn build(
         context: folder.path(),
         args: BTreeMap::new(),
         image: None,
+        made: 0,
+        pending: Vec::new(),
     };
     for (number, step) in steps.iter().enumerate() {
         output(&format!(
@@ -64,6 +79,7 @@ pub(super) async fn build(
         ));
         building.step(step, output).await?;
     }
+    building.make(output).await?;
     let mut image = building.image.ok_or_else(|| {
         refused(
             steps.last().map_or(1, |step| step.line),
@@ -95,6 +111,7 @@ impl Building<'_> {
                 })?;
                 // Arguments before it are for it alone.
                 self.args.clear();
+                self.made = image.layers.len();
                 self.image = Some(image);
             }
             Instruction::Arg(name, default) => {
@@ -159,7 +176,8 @@ impl Building<'_> {
             cwd: image.cwd.clone(),
             user: image.user.clone(),
         });
-        self.layer(step, key, network, action, output).await
+        let change = Change { network, action };
+        self.layer(step, key, change, None, output).await
     }
 
     async fn copy(
@@ -189,7 +207,11 @@ impl Building<'_> {
             archive: archive.to_path_buf(),
             folder: "/".to_owned(),
         };
-        self.layer(step, key, false, action, output).await
+        let change = Change {
+            network: false,
+            action,
+        };
+        self.layer(step, key, change, Some(archive), output).await
     }
 
     /// The files that are copied, by where they go.
@@ -225,30 +247,61 @@ impl Building<'_> {
         Ok(entries)
     }
 
-    /// Makes a layer, unless it is there, and puts it onto the image.
+    /// Puts a layer onto the image, and makes it, unless it is there or can wait.
     async fn layer(
         &mut self,
         step: &Step,
         key: Digest,
-        network: bool,
-        action: Action,
+        change: Change,
+        archive: Option<tempfile::TempPath>,
         output: Output<'_>,
     ) -> Result<()> {
-        let below = self.image(step)?.layers.clone();
-        if self.store.has_layer(&key) {
+        let is_there = self.store.has_layer(&key);
+        let image = self.image_mut(step)?;
+        image.layers.push(key);
+        if is_there {
+            self.made = image.layers.len();
+            // A whole tree has all that was done before.
+            self.pending.clear();
             output(" ---> Using cache");
-        } else {
-            let made = self.store.make_layer(&key, &below, network, action, output);
-            let status = made.await?;
-            if status != 0 {
-                let (line, text) = (step.line, &step.text);
-                return Err(Error::new(
-                    Kind::Build,
-                    format!("Dockerfile:{line}: `{text}` ended with status {status}"),
-                ));
-            }
+            return Ok(());
         }
-        self.image_mut(step)?.layers.push(key);
+        self.pending.push(Pending {
+            line: step.line,
+            text: step.text.clone(),
+            change,
+            archive,
+        });
+        if self.store.way().keeps_whole_trees() {
+            return Ok(());
+        }
+        self.make(output).await
+    }
+
+    /// Makes the topmost layer, of all that is pending.
+    async fn make(&mut self, output: Output<'_>) -> Result<()> {
+        let Some(image) = &self.image else {
+            return Ok(());
+        };
+        let (Some(key), false) = (image.layers.last(), self.pending.is_empty()) else {
+            return Ok(());
+        };
+        let below = &image.layers[..self.made];
+        let (mut steps, mut changes, mut archives) = (Vec::new(), Vec::new(), Vec::new());
+        for pending in self.pending.drain(..) {
+            steps.push((pending.line, pending.text));
+            changes.push(pending.change);
+            archives.push(pending.archive);
+        }
+        let made = self.store.make_layer(key, below, changes, output).await?;
+        if let Some((number, status)) = made {
+            let (line, text) = &steps[number];
+            return Err(Error::new(
+                Kind::Build,
+                format!("Dockerfile:{line}: `{text}` ended with status {status}"),
+            ));
+        }
+        self.made = image.layers.len();
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::FutureExt;
 
-use self::store::{ContainerRecord, Record, Store};
+use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
 use super::session::{self, MACHINE_LABEL};
@@ -230,7 +230,11 @@ impl Engine for Sandbox {
                     archive: std::path::absolute(root)?,
                     folder: "/".to_owned(),
                 };
-                let made = self.store.make_layer(&layer, &[], false, action, &|_| {});
+                let change = Change {
+                    network: false,
+                    action,
+                };
+                let made = self.store.make_layer(&layer, &[], vec![change], &|_| {});
                 made.await
                     .map_err(|error| error.context(format!("can't import `{tag}`")))?;
             }

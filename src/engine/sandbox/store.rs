@@ -3,7 +3,7 @@
 //! ```text
 //! layers/<key>/upper/        what a step changed, as the kernel's overlay keeps it; never written again
 //! user-layers/<key>/upper/   the same of a user who is not root, whose numbers of owners are others
-//! trees/<key>/upper/         the whole root after a step, where the machine allows no overlay
+//! trees/<key>/upper/         the whole root of an image, where the machine allows no overlay
 //! images/<digest>.json       which layers, environment, labels
 //! names/<name>               the digest of the image that has the name
 //! containers/<id>/lock       held by the helper that works in it
@@ -92,6 +92,14 @@ pub(super) struct ContainerRecord {
     pub(super) network: bool,
 }
 
+/// One of the changes that make a layer.
+pub(super) struct Change {
+    /// Whether it has the machine's network.
+    pub(super) network: bool,
+    /// What is done.
+    pub(super) action: Action,
+}
+
 /// The folder of images and containers.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
@@ -149,15 +157,15 @@ impl Store {
         self.folder.join("images").join(format!("{id}.json"))
     }
 
-    /// The image with this name or id, if all its layers are there.
+    /// The image with this name or id, if the layers that make its root are there.
     pub(super) fn find(&self, reference: &str) -> Option<Record> {
         let id = fs::read_to_string(self.named(reference)).ok();
         let id = id.unwrap_or_else(|| reference.to_owned());
         // A reference that is no id may not leave the folder.
         let id: Digest = id.trim().parse().ok()?;
         let record: Record = fsutil::read_json(&self.record(id.as_str()))?;
-        let whole =
-            record.schema == SCHEMA && record.layers.iter().all(|layer| self.has_layer(layer));
+        let needed = self.needed(&record.layers);
+        let whole = record.schema == SCHEMA && needed.iter().all(|layer| self.has_layer(layer));
         whole.then_some(record)
     }
 
@@ -174,45 +182,79 @@ impl Store {
         self.layers().join(key.as_str()).join("upper").is_dir()
     }
 
-    /// The trees of layers, relative to the store.
+    /// Those of an image's layers that a root is made of.
+    fn needed<'l>(&self, layers: &'l [Digest]) -> &'l [Digest] {
+        let unneeded = if self.way.keeps_whole_trees() {
+            layers.len().saturating_sub(1)
+        } else {
+            0
+        };
+        &layers[unneeded..]
+    }
+
+    /// The trees of those, relative to the store.
     fn trees(&self, layers: &[Digest]) -> Vec<PathBuf> {
         let folder = Path::new(self.way.layers());
         let tree = |key: &Digest| folder.join(key.as_str()).join("upper");
-        layers.iter().map(tree).collect()
+        self.needed(layers).iter().map(tree).collect()
     }
 
-    /// Makes the layer of an action upon others and keeps it when the action succeeds; answers the
-    /// status of its command.
+    /// Makes the layer of some changes upon others and keeps it when all succeed; answers the number of
+    /// the first that did not, and its status.
     pub(super) async fn make_layer(
         &self,
         key: &Digest,
         below: &[Digest],
-        network: bool,
-        action: Action,
+        changes: Vec<Change>,
         output: Output<'_>,
-    ) -> Result<i64> {
+    ) -> Result<Option<(usize, i64)>> {
         let staged = StagedFolder::create(&self.layers())?;
         prepare(staged.path())?;
-        let mut task = Task {
-            store: self.folder.clone(),
-            lock: None,
-            way: self.way,
-            below: self.trees(below),
-            folder: self.relative(staged.path())?,
-            network,
-            action: Action::Fill,
-        };
-        self.fill(&task).await?;
-        task.action = action;
-        let status = perform(&task, output).await;
-        if !matches!(status, Ok(0)) {
+        let folder = self.relative(staged.path())?;
+        let made = self.change(&folder, below, changes, output).await;
+        if !matches!(made, Ok(None)) {
             let cleared = self.clear(staged.path(), &PARTS).await;
-            return status.and_then(|status| cleared.map(|()| status));
+            return made.and_then(|failed| cleared.map(|()| failed));
         }
         self.clear(staged.path(), &["work", "root"]).await?;
         let place = self.layers().join(key.as_str());
         tokio::task::block_in_place(|| staged.commit(&place))?;
-        Ok(0)
+        Ok(None)
+    }
+
+    async fn change(
+        &self,
+        folder: &Path,
+        below: &[Digest],
+        changes: Vec<Change>,
+        output: Output<'_>,
+    ) -> Result<Option<(usize, i64)>> {
+        let task = |action| self.task(folder.to_owned(), self.trees(below), action);
+        self.fill(&task(Action::Fill)).await?;
+        for (number, change) in changes.into_iter().enumerate() {
+            let task = Task {
+                network: change.network,
+                ..task(change.action)
+            };
+            let status = perform(&task, output).await?;
+            if status != 0 {
+                return Ok(Some((number, status)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Something to do in a folder of the store, without a network and with nobody else there.
+    fn task(&self, folder: PathBuf, below: Vec<PathBuf>, action: Action) -> Task {
+        Task {
+            store: self.folder.clone(),
+            lock: None,
+            way: self.way,
+            below,
+            folder,
+            network: false,
+            action,
+        }
     }
 
     /// Makes a root and says what the machine has against it.
@@ -221,15 +263,8 @@ impl Store {
         prepare(staged.path())?;
         fs::create_dir(staged.path().join("below"))?;
         let folder = self.relative(staged.path())?;
-        let task = Task {
-            store: self.folder.clone(),
-            lock: None,
-            way: self.way,
-            below: vec![folder.join("below")],
-            folder,
-            network: false,
-            action: Action::Probe,
-        };
+        let below = vec![folder.join("below")];
+        let task = self.task(folder, below, Action::Probe);
         let probed = perform(&task, &|_| {}).await;
         let cleared = self.clear(staged.path(), &PARTS).await;
         probed.and(cleared)
@@ -247,15 +282,8 @@ impl Store {
             }
             Way::UserNamespace => {
                 let parts = parts.iter().map(|part| self.relative(part));
-                let task = Task {
-                    store: self.folder.clone(),
-                    lock: None,
-                    way: self.way,
-                    below: Vec::new(),
-                    folder: self.relative(folder)?,
-                    network: false,
-                    action: Action::Remove(parts.collect::<Result<_>>()?),
-                };
+                let remove = Action::Remove(parts.collect::<Result<_>>()?);
+                let task = self.task(self.relative(folder)?, Vec::new(), remove);
                 perform(&task, &|_| {}).await.map(|_| ())
             }
         }
@@ -299,15 +327,8 @@ impl Store {
         fs::write(staged.path().join("lock"), "")?;
         let json = serde_json::to_vec(record).map_err(std::io::Error::from)?;
         fs::write(staged.path().join("container.json"), json)?;
-        let task = Task {
-            store: self.folder.clone(),
-            lock: None,
-            way: self.way,
-            below: self.trees(&record.image.layers),
-            folder: self.relative(staged.path())?,
-            network: false,
-            action: Action::Fill,
-        };
+        let below = self.trees(&record.image.layers);
+        let task = self.task(self.relative(staged.path())?, below, Action::Fill);
         self.fill(&task).await?;
         staged.put(&self.container(id))
     }
@@ -323,14 +344,11 @@ impl Store {
         let record = self.folder.join(&folder).join("container.json");
         let record: ContainerRecord = fsutil::read_json(&record)
             .ok_or_else(|| Error::new(Kind::Engine, format!("there is no container `{id}`")))?;
+        let below = self.trees(&record.image.layers);
         let task = Task {
-            store: self.folder.clone(),
             lock: Some(folder.join("lock")),
-            way: self.way,
-            below: self.trees(&record.image.layers),
-            folder,
             network: record.network,
-            action: action(&record),
+            ..self.task(folder, below, action(&record))
         };
         perform(&task, output).await
     }
@@ -420,6 +438,22 @@ mod tests {
         }
         for reference in ["tool", "registry:5000/tool:other", "../images/x", ""] {
             assert!(store.find(reference).is_none(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_whole_trees_needs_its_topmost_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::of_layer(Digest::of("base"), &BTreeMap::new());
+        record.layers.push(Digest::of("top"));
+        for (way, is_whole) in [(Way::Trees, true), (Way::Namespaces, false)] {
+            let store = Store::new(folder.path(), way);
+            store.keep(&record, "tool").unwrap();
+            let top = store.layers().join(Digest::of("top").as_str());
+            fs::create_dir_all(top.join("upper")).unwrap();
+            assert_eq!(store.find("tool").is_some(), is_whole, "{way:?}");
+            let trees = if is_whole { 1 } else { 2 };
+            assert_eq!(store.trees(&record.layers).len(), trees, "{way:?}");
         }
     }
 

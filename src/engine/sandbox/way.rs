@@ -11,7 +11,7 @@ pub(super) enum Way {
     Namespaces,
     /// The same in a user namespace, with the numbers that subuid(5) gives: as anybody.
     UserNamespace,
-    /// A whole tree for each layer and container, with chroot(2): as root, in a container too.
+    /// A whole tree for each image and container, with chroot(2): as root, in a container too.
     Trees,
 }
 
@@ -46,6 +46,14 @@ impl Way {
                  its processes, which root in a stage may end; there is no `/proc`; no system call \
                  is filtered, and memory and processes have no limit of their own"
             }
+        }
+    }
+
+    /// Whether an image is one whole tree, and not changes upon changes.
+    pub(super) fn keeps_whole_trees(self) -> bool {
+        match self {
+            Self::Namespaces | Self::UserNamespace => false,
+            Self::Trees => true,
         }
     }
 
