@@ -139,7 +139,8 @@
 //!    its session's label, and what a dead session left is swept by the next.
 //! 7. No secret is in a word of a command, a container's environment, an image layer or a log. Not
 //!    held yet for proxy variables, see the cross-cutting concerns.
-//!    (`credentials_of_an_index_are_in_the_file_only`, `a_secret_is_in_no_output_and_no_log`,
+//!    (`secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said`,
+//!    `credentials_of_an_index_are_in_the_file_only`, `a_secret_is_in_no_output_and_no_log`,
 //!    `canonical_lines_hold_no_credentials_and_place_relative_folders`)
 //! 8. No archive and no package is held in memory: what is as large as its user makes it streams
 //!    through files. (`benches/compare.py` shows the peak)

@@ -13,6 +13,7 @@
 mod support {
     //! What the tests share.
 
+    pub(crate) mod bucket;
     pub(crate) mod certificates;
     pub(crate) mod daemon;
     pub(crate) mod disk;
@@ -21,12 +22,15 @@ mod support {
     pub(crate) mod index;
     pub(crate) mod keys;
     pub(crate) mod login;
+    pub(crate) mod onlooker;
     pub(crate) mod place;
     pub(crate) mod platform;
     pub(crate) mod program;
     pub(crate) mod project;
+    pub(crate) mod proxy;
     pub(crate) mod record;
     pub(crate) mod sandbox;
+    pub(crate) mod search;
     pub(crate) mod site;
     pub(crate) mod tap;
 }
@@ -48,6 +52,7 @@ mod rebuild;
 mod repository;
 mod sample;
 mod sandbox;
+mod secrets;
 mod several;
 mod shared;
 mod signed;

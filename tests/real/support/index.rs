@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use super::program;
 use super::site::Site;
 
 /// An index that answers until the tests end.
@@ -30,6 +31,60 @@ impl Index {
             let page = format!("<a href=\"/files/{name}-1.0.tar.gz\">{name}-1.0.tar.gz</a>");
             Some(("text/html", page.into_bytes()))
         }))
+    }
+
+    /// An index of all wheels that the tests' cache has, for those who say this in `Authorization`;
+    /// beside them these distributions of version 1.0.
+    pub(crate) fn of_kept_wheels(
+        authorization: &str,
+        distributions: &[(&str, &[(&str, &str)])],
+    ) -> Self {
+        let mut files = BTreeMap::new();
+        for entry in walkdir::WalkDir::new(program::cache().join("wheels/v1/wheels")) {
+            let path = entry.expect("it can be read").into_path();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if path.extension().is_some_and(|it| it == "whl") {
+                files.insert(name, path);
+            }
+        }
+        let archives: BTreeMap<String, Vec<u8>> = distributions
+            .iter()
+            .map(|(name, files)| {
+                (
+                    format!("{name}-1.0.tar.gz"),
+                    source_distribution(name, files),
+                )
+            })
+            .collect();
+        Self(Site::guarded(authorization.to_owned(), move |path| {
+            let name = path.trim_matches('/').rsplit('/').next()?;
+            if let Some(archive) = archives.get(name) {
+                return Some(("application/gzip", archive.clone()));
+            }
+            if let Some(path) = files.get(name) {
+                return Some(("application/zip", fs_err::read(path).ok()?));
+            }
+            let own = |file: &&String| {
+                let (start, _) = file.split_once('-').unwrap_or_default();
+                start.to_lowercase().replace(['_', '.'], "-") == name
+            };
+            let lines: Vec<String> = files
+                .keys()
+                .chain(archives.keys())
+                .filter(own)
+                .map(|file| format!("<a href=\"/files/{file}\">{file}</a>\n"))
+                .collect();
+            (!lines.is_empty()).then(|| ("text/html", lines.concat().into_bytes()))
+        }))
+    }
+
+    /// Its address, with what stands in front of the host.
+    pub(crate) fn address(&self, user: &str) -> String {
+        format!("http://{user}{}/simple/", self.0.authority())
     }
 
     /// The line of a configuration that names it, beside the public index.

@@ -8,6 +8,12 @@ const SIGNS: [&str; 3] = ["rsa2048", "sign", "never"];
 
 /// Makes the keys, and files of them beside the keyring: `secret.asc`, `public.asc`.
 pub(crate) fn make(home: &Path) {
+    make_with_passphrase(home, "");
+}
+
+/// The same with a passphrase; without one they have none.
+pub(crate) fn make_with_passphrase(home: &Path, passphrase: &str) {
+    let gpg = |home: &Path, words: &[&str]| ask(home, passphrase, words);
     gpg(
         home,
         &[
@@ -35,13 +41,17 @@ pub(crate) fn make(home: &Path) {
 
 /// Runs gpg in the folder of its keys; answers what it printed. It starts an agent: see [`stop`].
 pub(crate) fn gpg(home: &Path, words: &[&str]) -> String {
+    ask(home, "", words)
+}
+
+fn ask(home: &Path, passphrase: &str, words: &[&str]) -> String {
     let mut command = Command::new("gpg");
     command
         .arg("--homedir")
         .arg(home)
-        .args(["--batch", "--quiet"]);
+        .args(["--batch", "--quiet", "--pinentry-mode", "loopback"]);
     command
-        .args(["--passphrase", ""])
+        .args(["--passphrase", passphrase])
         .args(words)
         .current_dir(home);
     let output = command.output().expect("gpg is one of the prerequisites");

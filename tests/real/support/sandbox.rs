@@ -51,18 +51,23 @@ pub(crate) fn processes_below(name: &str) -> Vec<String> {
 
 /// The trees of an image, the topmost first.
 fn trees(image: &str) -> Vec<PathBuf> {
+    self::image(image).1
+}
+
+/// What an image says of itself, and its trees, the topmost first.
+pub(crate) fn image(image: &str) -> (String, Vec<PathBuf>) {
     let name = image.replace('/', "%2F");
     let id = fs_err::read_to_string(store().join("names").join(name));
     let id = id.unwrap_or_else(|error| panic!("the sandbox has no image `{image}`: {error}"));
     let record = store().join("images").join(format!("{id}.json"));
-    let record = fs_err::read(record).expect("an image has a record");
-    let record: serde_json::Value = serde_json::from_slice(&record).expect("it is JSON");
+    let text = fs_err::read_to_string(record).expect("an image has a record");
+    let record: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     let layers = record["layers"].as_array().expect("it has layers");
     let tree = |layer: &serde_json::Value| {
         let layer = layer.as_str().expect("a layer is a digest");
         store().join("layers").join(layer).join("upper")
     };
-    layers.iter().rev().map(tree).collect()
+    (text, layers.iter().rev().map(tree).collect())
 }
 
 /// A root file system with an image below, unmounted at the end of its scope.

@@ -1,0 +1,355 @@
+//! Secrets that a user has about, planted all at once: none is in anything that a run makes, keeps or
+//! says, however it is packed or written there. And the same search finds what is planted on purpose.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::support::bucket::Bucket;
+use crate::support::engine::{self, Tested};
+use crate::support::index::{self, Index};
+use crate::support::keys;
+use crate::support::onlooker::{Onlooker, Seen, unfold};
+use crate::support::platform::{self, Platform};
+use crate::support::program::{self, Ran, Running};
+use crate::support::project::Project;
+use crate::support::proxy::Proxy;
+use crate::support::search::{Search, base64, percent_encoded};
+
+/// What a build sees around it, in hexadecimal digits, as no masking knows them: the environment, but
+/// for what it has to be told of the network, the command lines of all processes, and the files of the
+/// program.
+const LOOK: &str = r"
+import os as _os, sys as _sys
+def _look(proxies):
+    seen = ['%s=%s' % it for it in _os.environ.items() if proxies or not it[0].lower().endswith('_proxy')]
+    for place in _os.listdir('/proc'):
+        try:
+            seen.append(open('/proc/%s/cmdline' % place).read())
+        except (IOError, OSError):
+            pass
+    text = '\n'.join(seen).encode().hex()
+    for at in range(0, len(text), 1000):
+        print('seen:', text[at:at + 1000 + 64])
+    try:
+        print('files:', ' '.join(sorted(_os.listdir('/omnibuild'))))
+    except OSError as error:
+        print('files:', error)
+    _sys.stdout.flush()
+";
+
+/// A user with secrets, a project, and caches that hold nothing but base images.
+struct Scene {
+    search: Arc<Search>,
+    platform: Platform,
+    project: Project,
+    folder: tempfile::TempDir,
+    version: String,
+}
+
+impl Scene {
+    fn set(platform: Platform) -> Self {
+        platform::warm(platform);
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
+        let project = Project::copy_of("mytool");
+        let folder = tempfile::Builder::new()
+            .prefix("omnibuild-secrets-")
+            .tempdir();
+        let this = Self {
+            search: Arc::new(Search::begin()),
+            platform,
+            project,
+            folder: folder.expect("a temporary folder can be made"),
+            version: format!("9.{}.{}", now.as_secs(), std::process::id()),
+        };
+        // A layer of this run's own that something was fetched for.
+        let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+        let shipped = images.join(platform.id).join("Dockerfile");
+        let shipped = fs_err::read_to_string(shipped).expect("it is there");
+        let own = format!(
+            "RUN echo {} >/made-by-a-test\nARG BUILD_DEPENDS=",
+            this.version
+        );
+        let dockerfile = shipped.replace("ARG BUILD_DEPENDS=", &own);
+        assert_ne!(dockerfile, shipped);
+        let place = format!("images/{}/Dockerfile", platform.id);
+        this.project.write(&place, &dockerfile);
+        let head = "[tool.omnibuild]\nbuild-depends = { debian = [\"netbase\"] }\n";
+        let deps = "requirements = [\"private.txt\"]\n";
+        this.project.replace(
+            "pyproject.toml",
+            "[tool.omnibuild]\n",
+            &format!("{head}{deps}"),
+        );
+        this.project.replace(
+            "setup.py",
+            "\nsetup",
+            &format!("\n{LOOK}\n_look(True)\nsetup"),
+        );
+        for entry in fs_err::read_dir(program::cache().join("v1/bases")).expect("there are bases") {
+            let from = entry.expect("it can be read").path();
+            let name = from
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if name.starts_with(&format!("{}-", platform.id))
+                && from.extension().is_some_and(|it| it == "json")
+            {
+                this.copy(&from, &format!("cache/v1/bases/{name}"));
+            }
+        }
+        for entry in fs_err::read_dir(program::cache().join("v1/tools")).expect("there are tools") {
+            let from = entry.expect("it can be read").path();
+            let name = from
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            this.copy(&from, &format!("cache/v1/tools/{name}"));
+        }
+        this
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn copy(&self, from: &Path, name: &str) {
+        let place = self.path(name);
+        fs_err::create_dir_all(place.parent().expect("it is below")).expect("a folder");
+        fs_err::copy(from, place).expect("a copy");
+    }
+
+    /// Writes a file that nobody else may read.
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let place = self.path(name);
+        fs_err::create_dir_all(place.parent().expect("it is below")).expect("a folder");
+        fs_err::write(&place, text).expect("a file");
+        let rights = std::fs::Permissions::from_mode(0o600);
+        fs_err::set_permissions(&place, rights).expect("it is ours");
+        place
+    }
+
+    /// The program in the project, with the user's folders.
+    fn program(&self) -> Command {
+        let id = self.platform.id;
+        let words = ["--sysbase", id, "--tag", &self.version, "-vvv", "--verify"];
+        let mut command = self.project.program(&words);
+        command
+            .env("OMNIBUILD_CACHE_DIR", self.path("cache"))
+            .env("HOME", self.path("home"));
+        if engine::tested() == Tested::Sandbox {
+            let store = crate::support::sandbox::store();
+            command.env("OMNIBUILD_SANDBOX_DIR", store);
+        }
+        command
+    }
+
+    fn run(&self, command: Command) -> (Ran, Seen) {
+        let running = Running::start(command);
+        let onlooker = Onlooker::begin(Arc::clone(&self.search), running.id());
+        let ran = running.finish();
+        (ran, onlooker.end())
+    }
+
+    /// Where the mark is of all that the run made, kept or said.
+    fn finds(&self, ran: &Ran) -> Vec<String> {
+        fs_err::write(self.path("stdout"), &ran.stdout).expect("a file");
+        fs_err::write(self.path("stderr"), &ran.stderr).expect("a file");
+        let image = |version: &str| format!("omnibuild/mytool:{}-{version}", self.platform.id);
+        let folder = self.path("image");
+        fs_err::create_dir(&folder).expect("a folder");
+        let mut roots = unfold(&image(&self.version), &image("1.4.2"), &folder);
+        roots.extend(["cache", "stdout", "stderr"].map(|name| self.path(name)));
+        roots.extend([".omnibuild", "packages"].map(|name| self.project.root().join(name)));
+        let roots: Vec<&Path> = roots.iter().map(AsRef::as_ref).collect();
+        self.search.find(&roots)
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if engine::tested() == Tested::Docker {
+            let name = format!("omnibuild/mytool:{}-{}", self.platform.id, self.version);
+            let format = "{{range .RepoTags}}{{.}} {{end}}";
+            let names = engine::client(&["image", "inspect", "--format", format, &name]);
+            for name in String::from_utf8_lossy(&names.stdout).split_whitespace() {
+                engine::client(&["image", "rm", name]);
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
+    let scene = Scene::set(platform::first_asked());
+    let secret = |name: &str| scene.search.secret(name);
+    let basic = |user: &str, secret: &str| {
+        format!("Basic {}", base64(format!("{user}:{secret}").as_bytes()))
+    };
+
+    // 1: a token in the address of an index.
+    let token = secret("token");
+    let setup = format!(
+        "{LOOK}\n_look(False)\nfrom setuptools import setup\nsetup(name='inhouse', version='1.0')\n"
+    );
+    let index = Index::of_kept_wheels(
+        &basic("__token__", &token),
+        &[("inhouse", &[("setup.py", &setup)])],
+    );
+    scene.project.write("private.txt", "inhouse==1.0\n");
+    // 2: the key of the remote cache.
+    let bucket = Bucket::serve();
+    // 3: the password of the proxy.
+    let password = secret("proxy");
+    let proxy = Proxy::start(basic("jane", &password));
+    // 4: the passphrase of the key that signs.
+    let home = scene.path("gnupg");
+    fs_err::create_dir(&home).expect("a folder");
+    let passphrase = secret("passphrase");
+    keys::make_with_passphrase(&home, &passphrase);
+    let passphrase = scene.write("passphrase", &format!("{passphrase}\n"));
+    // 5: where the project came from.
+    let origin = format!(
+        "https://jane:{}@git.example/mytool.git",
+        percent_encoded(&secret("origin"))
+    );
+    let added = Command::new("git")
+        .current_dir(scene.project.root())
+        .args(["remote", "add", "origin", &origin])
+        .status();
+    assert!(added.is_ok_and(|status| status.success()));
+    // 6: a registry.
+    let registry = base64(format!("jane:{}", secret("registry")).as_bytes());
+    let auths = format!("{{\"auths\": {{\"registry.example\": {{\"auth\": \"{registry}\"}}}}}}");
+    scene.write("home/.docker/config.json", &auths);
+    scene.project.commit();
+
+    let mut command = scene.program();
+    index::Index::reach_from(&mut command);
+    let address = format!(
+        "http://jane:{}@{}",
+        percent_encoded(&password),
+        proxy.authority()
+    );
+    for name in program::PROXIES
+        .iter()
+        .filter(|name| !name.to_lowercase().starts_with("no"))
+    {
+        command.env(name, &address);
+    }
+    command
+        .env(
+            "PIP_INDEX_URL",
+            index.address(&format!("__token__:{}@", percent_encoded(&token))),
+        )
+        .env("OMNIBUILD_CACHE_REMOTE", "s3://cache/team")
+        .env("AWS_ENDPOINT_URL", bucket.address())
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_ACCESS_KEY_ID", "tester")
+        .env("AWS_SECRET_ACCESS_KEY", secret("bucket"))
+        .env("OMNIBUILD_SIGNING_KEY_FILE", home.join("secret.asc"))
+        .env("OMNIBUILD_SIGNING_PASSPHRASE_FILE", &passphrase)
+        .env("DOCKER_CONFIG", scene.path("home/.docker"))
+        // 7: whatever else is in the environment.
+        .env("DEPLOY_TOKEN", secret("environment"));
+    let (ran, mut seen) = scene.run(command);
+    let ran = ran.succeeded().said(&["3 packages", "verify: installed"]);
+
+    // Each was needed, or at least could be read.
+    let (objects, signed) = bucket.seen();
+    assert!(
+        !objects.is_empty() && signed > 0,
+        "the remote cache was not used"
+    );
+    assert!(proxy.used() > 0, "the proxy was not used");
+    assert!(seen.environments > 0, "no process in a container was seen");
+    assert!(seen.descriptions > 0, "no container was seen");
+    let log = scene.project.log(scene.platform.id);
+    assert!(log.matches("seen: ").count() > 1, "{log}");
+    let files: Vec<_> = log
+        .lines()
+        .filter_map(|line| line.split_once("files: "))
+        .collect();
+    assert!(files.len() >= 2, "{log}");
+
+    let mut found = scene.finds(&ran);
+    for (path, object) in &objects {
+        if scene.search.is_in(object) || scene.search.is_in(path.as_bytes()) {
+            found.push(format!("the remote cache: {path}"));
+        }
+    }
+    // What fetches has to be told the way.
+    seen.found
+        .retain(|place| !place.contains("_proxy=") && !place.contains("_PROXY="));
+    found.extend(seen.found);
+    assert!(
+        found.is_empty(),
+        "secrets were found:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn the_search_finds_what_is_planted_in_each_kind_of_place() {
+    let scene = Scene::set(platform::first_asked());
+    let mark = scene.search.secret("planted");
+    // In the package, in Base64 behind a text that moves it; in a file that is compressed itself.
+    let hidden = base64(format!("jane:{mark}").as_bytes());
+    scene
+        .project
+        .write("src/mytool/data/hidden.json", &format!("\"{hidden}\"\n"));
+    scene.project.write("private.txt", "idna\n");
+    let place = format!("images/{}/Dockerfile", scene.platform.id);
+    let planted = format!(
+        "ENV PLANTED={mark}\nLABEL planted={mark}\nRUN echo {hidden} | gzip -c >/planted.gz\nARG BUILD_DEPENDS="
+    );
+    scene
+        .project
+        .replace(&place, "ARG BUILD_DEPENDS=", &planted);
+    let running = format!(
+        "import subprocess\nsubprocess.check_call(['sh', '-c', 'sleep 0.5 #{mark}'], env=dict(_os.environ, PLANTED='{mark}'))\n\
+         print('printed {mark}')\nsetup"
+    );
+    scene
+        .project
+        .replace("setup.py", "_look(True)\nsetup", &running);
+    scene.project.replace(
+        "pyproject.toml",
+        "Acme Operations\"",
+        &format!(
+            "Acme {}\"",
+            scene.search.secret("x").replace(['/', '+', '%', '='], "")
+        ),
+    );
+    scene.project.commit();
+    let (ran, seen) = scene.run(scene.program());
+    let ran = ran.succeeded();
+    let mut found = scene.finds(&ran);
+    found.extend(seen.found);
+    for place in [
+        // The package, its bill of materials, and what was kept for the next.
+        "packages/",
+        "content > ./opt/mytool",
+        "deb.cdx.json",
+        "/cache/v1/layers/",
+        "/cache/wheels/",
+        ".omnibuild/logs/",
+        "stderr",
+        // The image.
+        "description",
+        "planted.gz",
+        // While it ran.
+        "the command line",
+        "the environment of",
+    ] {
+        assert!(
+            found.iter().any(|found| found.contains(place)),
+            "nothing was found in `{place}`:\n{}",
+            found.join("\n")
+        );
+    }
+}
