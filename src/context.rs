@@ -120,6 +120,7 @@ impl Context<'_> {
             env: BTreeMap::new(),
             labels: self.session.labels(),
             limits: self.limits,
+            content: None,
         }
     }
 
@@ -144,6 +145,7 @@ impl Context<'_> {
             env,
             labels: self.session.labels(),
             limits: self.limits,
+            content: None,
         }
     }
 

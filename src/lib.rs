@@ -104,10 +104,10 @@
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error, text |
 //!
-//! Six arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
+//! Five arrows stand beside the table: `cli` makes [`config::Overrides`]; a command is given what
 //! `cli` parsed, as plain data; `main` asks [`engine::act_as_helper`] first, since the sandbox's helper
-//! processes are this program, and [`memory`], which may start it anew; `context` hands out the remote cache ([`wheels::Remote`]); and `wheels`
-//! knows the layer, since the project's own wheel is built in an environment made of layers.
+//! processes are this program, and [`memory`], which may start it anew; and `context` hands out the
+//! remote cache ([`wheels::Remote`]).
 //! `tests/it/tidy/imports.rs` is the same table, held against every `use`.
 //!
 //! Inside a folder the child imports the parent's trait, and the parent names the child in one

@@ -122,6 +122,11 @@ impl Layer {
         })
     }
 
+    /// The digest of everything in it: paths, modes, contents, time.
+    pub fn digest(&self) -> &Digest {
+        &self.identity.digest
+    }
+
     /// What it holds.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

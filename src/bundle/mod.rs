@@ -4,6 +4,7 @@
 //! made from, the interpreter's ABI and the prefix, so it is made once and kept.
 
 pub mod assemble;
+pub mod content;
 pub mod distribution;
 pub mod install;
 mod items;

@@ -19,6 +19,10 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         Kind::Config,
         format!("{}{place}: {message}", path.display()),
     );
+    if text.parse::<toml::Table>().is_err() {
+        // The parser notices where it can't go on.
+        return explained.hint("a quote or a bracket before this place may not be closed");
+    }
     match suggestion(&message) {
         Some(word) => explained.hint(format!("did you mean `{word}`?")),
         None => match form(&message) {
@@ -146,6 +150,14 @@ mod tests {
         let error = error.unwrap_err();
         assert!(error.message().ends_with("expected a list"), "{error}");
         assert!(error.hints()[0].contains("brackets"), "{:?}", error.hints());
+    }
+
+    #[test]
+    fn what_is_no_toml_may_have_its_fault_before() {
+        let error = parse::<Table>(Path::new("x.toml"), "name = \"x\nversion = \"1\"\n");
+        let error = error.unwrap_err();
+        assert!(error.message().starts_with("x.toml:1:"), "{error}");
+        assert!(error.hints()[0].contains("closed"), "{:?}", error.hints());
     }
 
     #[test]

@@ -14,8 +14,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind, ImageRef};
 use crate::report::PlatformReporter;
@@ -108,6 +110,24 @@ pub struct ContainerSpec<'a> {
     pub labels: BTreeMap<String, String>,
     /// What it may take.
     pub limits: Limits,
+    /// What it has over its image.
+    pub content: Option<Content<'a>>,
+}
+
+/// Files that a container has from its start, below folders that its image has not. An engine that
+/// can keeps them unpacked for the next container that has the same.
+#[derive(Clone)]
+pub struct Content<'a> {
+    /// The digest of all that decides them.
+    pub key: Digest,
+    /// Makes a tar archive of them, where the engine needs it.
+    pub archive: &'a (dyn Fn() -> Result<tempfile::TempPath> + Send + Sync),
+}
+
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Content").field(&self.key).finish()
+    }
 }
 
 /// A command to run in a container: words, never a shell string.
@@ -183,6 +203,11 @@ pub trait Engine: Send + Sync {
     fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image>;
     /// Gives an image another name.
     fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()>;
+    /// Unpacks content for containers to come, whose specification names it, and answers whether it
+    /// did: an engine that does not gets it uploaded to each. Use [`with_container`].
+    fn keep<'a>(&'a self, _content: &'a Content<'a>) -> Call<'a, bool> {
+        async { Ok(false) }.boxed()
+    }
     /// Creates and starts a container; answers its id. Use [`with_container`].
     fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String>;
     /// Unpacks a tar archive into a folder of a container.
@@ -356,9 +381,20 @@ pub async fn with_container<T>(
     spec: &ContainerSpec<'_>,
     work: impl AsyncFnOnce(&Container<'_>) -> Result<T>,
 ) -> Result<T> {
+    let missing = match &spec.content {
+        Some(content) => (!engine.keep(content).await?).then_some(content),
+        None => None,
+    };
     let id = engine.start(spec).await?;
     let container = Container { engine, report, id };
-    let result = work(&container).await;
+    let work = async {
+        if let Some(content) = missing {
+            let archive = tokio::task::block_in_place(content.archive)?;
+            container.upload("/", &archive).await?;
+        }
+        work(&container).await
+    };
+    let result = work.await;
     let removed = engine.remove(&container.id).await;
     let value = result?;
     removed?;

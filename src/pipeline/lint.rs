@@ -163,6 +163,11 @@ fn last_built(project: &Project, common: &Common) -> Result<Folders> {
 fn named(files: &[PathBuf], table: &PlatformTable) -> Result<Folders> {
     let mut by_place: BTreeMap<(PathBuf, String), BTreeSet<PathBuf>> = BTreeMap::new();
     for file in files {
+        if !file.exists() {
+            let text = format!("there is no file `{}`", file.display());
+            return Err(Error::new(Kind::Missing, text)
+                .hint("name package files; without any, those of the last build are looked at"));
+        }
         let format = format_of(file)?;
         if file.extension().and_then(|end| end.to_str()) != Some(format.to_string().as_str()) {
             let text = format!("`{}` is a {format} package by another name", file.display());

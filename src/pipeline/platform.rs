@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::base::{self, BaseImage};
 use crate::bundle::store::LayerStore;
-use crate::bundle::{self, Bundle, assemble};
+use crate::bundle::{self, Bundle, assemble, content};
 use crate::cli::{BuildOptions, VerifyOptions};
 use crate::context::{Context, in_background};
-use crate::engine::{Container, with_container};
+use crate::engine::{Container, ContainerSpec, Content, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::image::{self, BuilderImage};
 use crate::package::{self, Built, SegmentStore};
@@ -314,27 +314,24 @@ impl PlatformBuild<'_> {
                 wheels: environment.wheels,
                 application: None,
             };
+            let layers = assemble::layers(context, stage, builder, &environment, None).await?;
+            let archive = || content::archive(&layers);
             let work = async |container: &Container<'_>| {
-                let layers =
-                    assemble::layers(context, stage, builder, &environment, Some(container))
-                        .await?;
-                let built = application::build(
-                    context,
-                    container,
-                    plan,
-                    application,
-                    builder,
-                    key,
-                    &layers,
-                );
-                let built = built.await?;
+                let built =
+                    application::build(context, container, plan, application, builder, key).await?;
                 drop(lock);
                 match built {
                     application::Built::Wheel(set) => Ok(Ok(next(set, Some(container)).await?)),
                     application::Built::Wants(more) => Ok(Err(more)),
                 }
             };
-            let spec = context.offline(&builder.tag);
+            let spec = ContainerSpec {
+                content: Some(Content {
+                    key: content::key(&layers),
+                    archive: &archive,
+                }),
+                ..context.offline(&builder.tag)
+            };
             match with_container(context.engine, context.report, &spec, work).await? {
                 Ok(value) => return Ok(value),
                 Err(more) => {

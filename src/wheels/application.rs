@@ -4,7 +4,6 @@
 //! a tar stream and one wheel comes out.
 
 use crate::archive::{self, ArchiveWriter};
-use crate::bundle::Layer;
 use crate::context::Context;
 use crate::digest::Key;
 use crate::engine::{Container, Exec};
@@ -49,7 +48,7 @@ pub fn key(plan: &ApplicationPlan, builder: &Key, abi: &str, environment: &Wheel
     key.finish()
 }
 
-/// Builds the wheel in a container whose build environment consists of these layers.
+/// Builds the wheel in a container that has the build environment.
 pub async fn build(
     context: &Context<'_>,
     container: &Container<'_>,
@@ -57,9 +56,8 @@ pub async fn build(
     plan: &ApplicationPlan,
     builder: &BuilderImage,
     key: Key,
-    environment: &[Layer],
 ) -> Result<Built> {
-    container.upload("/", &upload(plan, environment)?).await?;
+    container.upload("/", &upload(plan)?).await?;
     let site = builder.interpreter.site_packages(BUILD_PREFIX);
     let mut exec = Exec::new([
         builder.interpreter.executable.as_str(),
@@ -137,7 +135,7 @@ pub async fn build(
     )?))
 }
 
-fn upload(plan: &ApplicationPlan, environment: &[Layer]) -> Result<tempfile::TempPath> {
+fn upload(plan: &ApplicationPlan) -> Result<tempfile::TempPath> {
     let mut archive = ArchiveWriter::new(plan.epoch)?;
     archive.folder("omnibuild")?;
     archive.folder(&OUTPUT[1..])?;
@@ -164,9 +162,6 @@ fn upload(plan: &ApplicationPlan, environment: &[Layer]) -> Result<tempfile::Tem
             Some(target) => archive.link(&name, target)?,
             None => archive.file(&name, mode, &plan.source.root.join(&file.path))?,
         }
-    }
-    for layer in environment {
-        layer.write_tar(&mut |_| true, plan.epoch, archive.builder())?;
     }
     archive.finish()
 }

@@ -205,6 +205,8 @@ fn named_packages_are_looked_at_in_any_folder() {
         names.filter(|name| name.starts_with("project")).collect()
     };
     assert_eq!(project_tree(project.tree()), project_tree(before));
+    let said = project.run(&["lint", "nowhere.deb"]).failure(9).message;
+    assert!(said.contains("there is no file `nowhere.deb`"), "{said}");
     // Those of the last build are a project's.
     let outcome = project.run(&["lint"]);
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);

@@ -3,6 +3,7 @@
 use crate::support::engine::{self, Tested, base_of};
 use crate::support::platform;
 use crate::support::project::Project;
+use crate::support::sandbox;
 
 /// What Docker gives by default, as the kernel writes it.
 const CAPABILITIES: &str = "CapBnd:\t00000000a80425fb";
@@ -65,4 +66,27 @@ fn a_step_of_the_sandbox_sees_itself_alone() {
     assert!(processes.split(' ').count() < 4, "{processes}");
     let left = engine::containers_that_run(&format!("sleep 4321{mark}"));
     assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn a_build_environment_is_unpacked_once() {
+    if engine::tested() != Tested::Sandbox {
+        engine::not_about("the sandbox");
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let setuptools = "upper/omnibuild/build/lib/python3.11/site-packages/setuptools/__init__.py";
+    for _ in 0..2 {
+        let project = Project::copy_of("mytool");
+        project.write_news();
+        project.commit();
+        project.run(&["--sysbase", platform.id]).succeeded();
+        let layers = fs_err::read_dir(sandbox::store().join("layers")).expect("it has layers");
+        let layers = layers.map(|layer| layer.expect("a layer").path());
+        let having: Vec<_> = layers
+            .filter(|layer| layer.join(setuptools).exists())
+            .collect();
+        assert_eq!(having.len(), 1, "{having:?}");
+    }
 }

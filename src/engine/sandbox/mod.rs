@@ -24,7 +24,7 @@ mod user;
 mod way;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,7 +34,7 @@ use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
 use super::session::{self, MACHINE_LABEL};
-use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Network, Output};
+use super::{About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, Image, Network, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, ImageRef};
@@ -92,6 +92,19 @@ impl Sandbox {
     pub(super) fn weakness(&self) -> Option<String> {
         let weakness = || format!("the sandbox works {}", self.describe());
         self.refused.is_some().then(weakness)
+    }
+
+    /// Makes a layer of the files in an archive.
+    async fn layer_of(&self, key: &Digest, archive: PathBuf) -> Result<()> {
+        let change = Change {
+            network: false,
+            action: Action::Unpack {
+                archive,
+                folder: "/".to_owned(),
+            },
+        };
+        let made = self.store.make_layer(key, &[], vec![change], &|_| {});
+        made.await.map(|_| ())
     }
 
     fn find(&self, reference: &str) -> Result<Record> {
@@ -226,17 +239,8 @@ impl Engine for Sandbox {
                 .await
                 .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
             if !self.store.has_layer(&layer) {
-                let action = Action::Unpack {
-                    archive: std::path::absolute(root)?,
-                    folder: "/".to_owned(),
-                };
-                let change = Change {
-                    network: false,
-                    action,
-                };
-                let made = self.store.make_layer(&layer, &[], vec![change], &|_| {});
-                made.await
-                    .map_err(|error| error.context(format!("can't import `{tag}`")))?;
+                let made = self.layer_of(&layer, std::path::absolute(root)?).await;
+                made.map_err(|error| error.context(format!("can't import `{tag}`")))?;
             }
             self.store.keep(&Record::of_layer(layer, labels), tag)
         }
@@ -260,10 +264,31 @@ impl Engine for Sandbox {
         .boxed()
     }
 
+    fn keep<'a>(&'a self, content: &'a Content<'a>) -> Call<'a, bool> {
+        async move {
+            if self.store.way().keeps_whole_trees() {
+                return Ok(false);
+            }
+            if !self.store.has_layer(&content.key) {
+                let archive = tokio::task::block_in_place(content.archive)?;
+                let made = self.layer_of(&content.key, archive.to_path_buf()).await;
+                made.map_err(|error| error.context("can't unpack what a container is given"))?;
+            }
+            Ok(true)
+        }
+        .boxed()
+    }
+
     fn start<'a>(&'a self, spec: &'a ContainerSpec<'a>) -> Call<'a, String> {
         async move {
+            let mut image = self.find(spec.image)?;
+            if let Some(content) = &spec.content
+                && !self.store.way().keeps_whole_trees()
+            {
+                image.layers.push(content.key.clone());
+            }
             let record = ContainerRecord {
-                image: self.find(spec.image)?,
+                image,
                 env: spec.env.clone(),
                 labels: spec.labels.clone(),
                 network: shares_network(&spec.network)?,

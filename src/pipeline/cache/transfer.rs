@@ -40,6 +40,11 @@ pub(super) async fn export(cache: &Cache<'_>, file: &Path) -> Result<()> {
 /// Puts what a file holds into the cache.
 pub(super) async fn import(cache: &Cache<'_>, file: &Path) -> Result<()> {
     let platforms = cache.named()?;
+    if !file.exists() {
+        let text = format!("there is no file `{}`", file.display());
+        return Err(Error::new(Kind::Missing, text)
+            .hint("`omnibuild cache export FILE` writes one, where the wheels are"));
+    }
     if cache.common.dry_run {
         let would = cache.store.would_import(file, &platforms)?;
         return print(cache, "cache-import", "would put in", &would);

@@ -376,7 +376,8 @@ impl WheelStore {
                 self.root.display()
             )),
             Kind::Missing => error.hint(format!(
-                "`{}` was removed while it was used; run the command again",
+                "`{}` can't be made, or was removed while it was used: run the command again, or name \
+                 another folder with `--wheel-dir`",
                 self.root.display()
             )),
             _ => error,

@@ -204,6 +204,12 @@ fn an_import_takes_only_the_platforms_that_are_named() {
     let sets = WheelStore::new(&wheels_of(&to)).survey().unwrap().sets;
     assert_eq!(sets.len(), 1);
     assert_eq!(sets[0].platform.as_str(), "ubuntu-24.04");
+    let said = to
+        .run(&["cache", "import", "nowhere.tar"])
+        .failure(9)
+        .hints
+        .concat();
+    assert!(said.contains("`omnibuild cache export FILE`"), "{said}");
     drop(
         to.run(&["cache", "import", "all.tar", "-s", "nonesuch"])
             .failure(8),

@@ -50,7 +50,7 @@ const EDGE: [&str; 2] = ["cli", "main"];
 
 /// Arrows against the table that were decided, with the reason. One that is not needed any more
 /// fails the test.
-const DECIDED: [(&str, &str, &str); 6] = [
+const DECIDED: [(&str, &str, &str); 5] = [
     (
         "cli",
         "config",
@@ -75,11 +75,6 @@ const DECIDED: [(&str, &str, &str); 6] = [
         "pipeline",
         "cli",
         "a command is given what was parsed, as plain data",
-    ),
-    (
-        "wheels",
-        "bundle",
-        "the project's own wheel is built in an environment made of layers (types only)",
     ),
 ];
 
@@ -148,7 +143,7 @@ fn decided(from: &str, to: &str, path: &[String]) -> bool {
     let listed = DECIDED
         .iter()
         .any(|(one, other, _)| *one == from && *other == to);
-    listed && (!["wheels", "context"].contains(&from) || is_type(path))
+    listed && (from != "context" || is_type(path))
 }
 
 fn may_name(from: &str, to: &str, path: &[String]) -> bool {
