@@ -29,6 +29,7 @@ pub use self::package::{PackageConfig, PerFamily};
 pub use self::places::Places;
 pub use self::platforms::{Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, PyProject};
+pub use self::pyproject::ProjectTable;
 pub use self::repository::{RepositoryConfig, Signed};
 pub use self::rules::{IgnoredVulnerability, LicenseRules, Rules, StatedLicense};
 pub use self::signing::{SigningConfig, SigningOverrides};

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::project::PyProject;
-
 /// `[project]` of pyproject.toml (PEP 621); other tools' keys are left to them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,14 +51,11 @@ pub struct BuildSystem {
     pub backend_path: Option<Vec<String>>,
 }
 
-impl PyProject {
-    /// Every requirement in it: the project's, its extras' and its build's.
+impl ProjectTable {
+    /// Every requirement in it: the project's and its extras'.
     pub fn requirements(&self) -> impl Iterator<Item = &str> {
-        let project = self.project.iter().flat_map(|project| {
-            let extras = project.optional_dependencies.values().flatten();
-            project.dependencies.iter().flatten().chain(extras)
-        });
-        let build = self.build_system.iter().flat_map(|build| &build.requires);
-        project.chain(build.flatten()).map(String::as_str)
+        let extras = self.optional_dependencies.values().flatten();
+        let own = self.dependencies.iter().flatten();
+        own.chain(extras).map(String::as_str)
     }
 }

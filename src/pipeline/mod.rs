@@ -24,7 +24,7 @@ mod vulnerabilities;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Command, Common, Environment};
-use crate::config::{Config, PlatformTable};
+use crate::config::{Config, PlatformTable, ProjectTable};
 use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
@@ -68,9 +68,16 @@ impl Project {
         sets.flat_map(RequirementSet::addresses)
             .filter_map(secret_of)
             .for_each(|secret| reporter.redact(secret));
-        config
-            .pyproject
-            .requirements()
+        let pyproject = &config.pyproject;
+        let built_with = pyproject
+            .build_system
+            .iter()
+            .flat_map(|build| &build.requires);
+        pyproject
+            .project
+            .iter()
+            .flat_map(ProjectTable::requirements)
+            .chain(built_with.flatten().map(String::as_str))
             .flat_map(requirements::addresses)
             .filter_map(secret_of)
             .for_each(|secret| reporter.redact(secret));

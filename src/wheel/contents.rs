@@ -48,6 +48,10 @@ pub struct Member {
     pub executable: bool,
 }
 
+fn names(members: &[Member]) -> impl Iterator<Item = &str> {
+    members.iter().map(|member| member.name.as_str())
+}
+
 /// A checked wheel.
 #[derive(Debug)]
 pub struct WheelContents {
@@ -133,7 +137,7 @@ impl WheelContents {
             })?,
             None => EntryPoints::default(),
         };
-        if let Some(member) = layout::interpreter_in(&members) {
+        if let Some(member) = layout::interpreter_in(names(&members)) {
             return Err(check.refuse(member, "would replace the interpreter", SUSPECT));
         }
         if let Some((name, _)) = entry_points.iter().find(|(name, _)| is_interpreter(name)) {
@@ -296,7 +300,7 @@ impl Check<'_> {
             });
         }
         members.sort_by(|one, other| one.name.cmp(&other.name));
-        match layout::misplaced(&members) {
+        match layout::misplaced(names(&members)) {
             Some((member, what)) => Err(self.refuse(member, what, SUSPECT)),
             None => Ok(members),
         }

@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 
 use crate::tree::is_plain_path;
 
-use super::contents::Member;
-
 /// Commands that a virtualenv has of its own, but for their version.
 const INTERPRETERS: [&str; 3] = ["python", "pythonw", "pypy"];
 /// The parts of a `.data` folder (the schemes of `sysconfig` that installers know).
@@ -36,8 +34,8 @@ pub(super) fn bad_name(name: &str) -> Option<&'static str> {
 }
 
 /// The first member that is below a file, or in a part of `.data` that nobody knows, and which.
-pub(super) fn misplaced(members: &[Member]) -> Option<(&str, String)> {
-    let names: BTreeSet<&str> = members.iter().map(|member| member.name.as_str()).collect();
+pub(super) fn misplaced<'n>(members: impl Iterator<Item = &'n str>) -> Option<(&'n str, String)> {
+    let names: BTreeSet<&str> = members.collect();
     names.iter().find_map(|name| {
         let mut parents = name.match_indices('/').map(|(slash, _)| &name[..slash]);
         if let Some(file) = parents.find(|parent| names.contains(parent)) {
@@ -53,9 +51,8 @@ pub(super) fn misplaced(members: &[Member]) -> Option<(&str, String)> {
 }
 
 /// A member that would go where the virtualenv has its interpreter.
-pub(super) fn interpreter_in(members: &[Member]) -> Option<&str> {
-    let names = members.iter().map(|member| member.name.as_str());
-    names.into_iter().find(|name| {
+pub(super) fn interpreter_in<'n>(mut members: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    members.find(|name| {
         let rest = in_data(name).map_or("", |(_, rest)| rest);
         let command = rest
             .strip_prefix("scripts/")
