@@ -1,6 +1,6 @@
 # make demo      ship the sample project for Debian 12 and look at the packages
 # make test      fast tests, then real ones for debian-12 and rocky-9 (on the RPM stand-in), with Docker,
-#                and the main job once more without it, in the sandbox
+#                and the main job once more with Podman, and without both, in the sandbox
 # make test-all  the same for every platform
 # make lint      formatting and lints, warnings are errors
 # make bench     compare with a plain script (BENCH: its options, see benches/compare.py --help)
@@ -16,7 +16,11 @@ unexport PIP_FIND_LINKS
 # What `make test` asks of the sandbox; `make test-all` asks it everything.
 SANDBOX_TESTS = sample kinds stopping sandbox
 
-.PHONY: all build demo test test-fast test-all lint bench clean prerequisites prerequisites-demo
+# The same of Podman.
+PODMAN_TESTS = sample_on ctrl_c outlives left_is_removed full_or_killed isolation podman
+
+.PHONY: all build demo test test-fast test-all lint bench clean
+.PHONY: prerequisites prerequisites-demo prerequisites-podman
 
 all: build
 
@@ -29,26 +33,33 @@ prerequisites:
 prerequisites-demo:
 	@.ci/prerequisites demo
 
+prerequisites-podman:
+	@.ci/prerequisites podman
+
 demo: prerequisites-demo build
 	@.ci/demo
 
 test-fast:
 	$(CARGO) test
 
-test: prerequisites test-fast
+test: prerequisites prerequisites-podman test-fast
 	$(CARGO) test --features real-engine --lib -- large_tests::five_gib
 	tests/standin/image el9
 	OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 $(CARGO) test --features real-engine --test real
 	tests/standin/image --rootfs el9
+	OMNIBUILD_TEST_ENGINE=podman OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
+		$(CARGO) test --features real-engine --test real -- $(PODMAN_TESTS)
 	OMNIBUILD_TEST_ENGINE=sandbox OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real -- $(SANDBOX_TESTS)
 
-test-all: prerequisites test-fast
+test-all: prerequisites prerequisites-podman test-fast
 	tests/standin/image el9
 	tests/standin/image el7
 	$(CARGO) test --features real-engine --lib -- base:: large_tests
 	PIP_INDEX_URL=$${PIP_INDEX_URL:-$$(tests/standin/index)} OMNIBUILD_TEST_PLATFORMS=all $(CARGO) test --features real-engine --test real
 	tests/standin/image --rootfs el9
+	OMNIBUILD_TEST_ENGINE=podman OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
+		$(CARGO) test --features real-engine --test real
 	OMNIBUILD_TEST_ENGINE=sandbox OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real
 

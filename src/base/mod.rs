@@ -60,7 +60,7 @@ impl BaseImage {
     pub fn describe(&self) -> String {
         match &self.origin {
             Origin::Registry => format!("`{}`, from its registry", self.reference),
-            Origin::Engine => format!("`{}`, which only the engine has", self.reference),
+            Origin::Engine => format!("`{}`, as the engine has it", self.reference),
             Origin::Archive { file, .. } => {
                 format!("from `{}` ({})", file.display(), self.identity.short())
             }

@@ -292,15 +292,19 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
                 Err(error) => error,
             };
             match sandbox::Sandbox::open(&folder).await {
-                Ok(sandbox) => Ok(Connected {
-                    address: sandbox.address(),
-                    why: Some(format!(
-                        "building in the sandbox, as {}: {}",
-                        absent.message(),
-                        sandbox.describe()
-                    )),
-                    engine: Arc::new(sandbox),
-                }),
+                Ok(sandbox) => {
+                    let podman = docker::podman_at_rest().map(|text| format!("; {text}"));
+                    Ok(Connected {
+                        address: sandbox.address(),
+                        why: Some(format!(
+                            "building in the sandbox, as {}: {}{}",
+                            absent.message(),
+                            sandbox.describe(),
+                            podman.unwrap_or_default()
+                        )),
+                        engine: Arc::new(sandbox),
+                    })
+                }
                 Err(error) => {
                     let absent = absent.hint(error.message());
                     Err(error.hints().iter().cloned().fold(absent, Error::hint))

@@ -95,7 +95,7 @@ fn no_packet_leaves_a_build_without_a_network() {
     }
     let interfaces = log.lines().find_map(|line| line.split_once("interfaces: "));
     assert_eq!(interfaces.map(|(_, names)| names.trim()), Some("lo"));
-    if engine::is_docker() {
+    if engine::is_service() {
         // chown to kill, as capabilities(7) numbers them.
         let bounds = "CapBnd:\t00000000000000fb";
         assert!(log.contains(bounds), "{log}");
@@ -116,7 +116,7 @@ def build_wheel(directory, settings=None, metadata=None):
         threading.Thread(target=lock.wait, daemon=True).start()
     print('it has them all')
 ";
-    if !engine::is_docker() {
+    if !engine::is_service() {
         return;
     }
     let platform = platform::first_asked();

@@ -5,8 +5,9 @@
 //! wheels are kept in `OMNIBUILD_CACHE_DIR`, else in `omnibuild-tests` in the user's cache folder,
 //! so that later runs are quick; projects live in temporary folders.
 //!
-//! On what is said by `OMNIBUILD_TEST_ENGINE`: `docker`, when it is not set, or `sandbox`, which needs
-//! root. Tests of the daemon's own ways then do nothing, and say so.
+//! On what is said by `OMNIBUILD_TEST_ENGINE`: `docker`, when it is not set, `podman`, at `CONTAINER_HOST`
+//! or a service that the tests start, or `sandbox`; the last two need root. Tests of another engine's own
+//! ways then do nothing, and say so.
 //!
 //! May not use the crate: only the program, the engine's own client, and files.
 
@@ -25,6 +26,7 @@ mod support {
     pub(crate) mod onlooker;
     pub(crate) mod place;
     pub(crate) mod platform;
+    pub(crate) mod podman;
     pub(crate) mod program;
     pub(crate) mod project;
     pub(crate) mod proxy;

@@ -17,7 +17,7 @@ fn nothing_changed_starts_no_container() {
     project.commit();
 
     // Of the sandbox nobody tells who made which container.
-    let watch = engine::is_docker().then(Watch::begin);
+    let watch = engine::is_service().then(Watch::begin);
     let first = project.run(&["--sysbase", &list]).succeeded();
     let made = contents(&project);
     let second = project.run(&["--sysbase", &list]).succeeded();

@@ -151,6 +151,7 @@ fn sample_on(id: &'static str) {
     record::ran(&Row {
         engine: match engine::tested() {
             Tested::Docker => "Docker",
+            Tested::Podman => "Podman",
             Tested::Sandbox => "sandbox, by namespaces",
         },
         who: "root",

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::daemon::Daemon;
 use crate::support::disk::SmallDisk;
-use crate::support::engine::{self, base_of, containers_of};
+use crate::support::engine::{self, Tested, base_of, containers_of};
 use crate::support::platform;
 use crate::support::program::{self, Running};
 use crate::support::project::Project;
@@ -129,7 +129,7 @@ fn ends(process: u32, what: &str) {
 #[test]
 fn ctrl_c_while_a_container_is_being_made_leaves_none() {
     // The sandbox makes one at once: there is no meanwhile.
-    if !engine::is_docker() {
+    if !engine::is_service() {
         return;
     }
     let platform = platform::first_asked();
@@ -160,27 +160,44 @@ fn ctrl_c_stops_the_building_of_an_image() {
     project.write("platforms.toml", &(platform::table() + &table));
     // The engine labels the container of a build step with nothing of ours, so it is known by what
     // it runs.
-    let mark = format!("sleep 1234{}", std::process::id());
+    let process = std::process::id();
+    let endless = format!("sleep 1234{process}");
+    let marks = match engine::tested() {
+        Tested::Docker | Tested::Sandbox => vec![endless],
+        // It lets a step that runs come to its end, and begins no other.
+        Tested::Podman => vec![format!("sleep 5.{process}"), endless],
+    };
+    let steps = marks.join("\nRUN ");
+    let dockerfile = "images/endless-1/Dockerfile";
     project.write(
-        "images/endless-1/Dockerfile",
-        &format!("ARG BASE\nFROM ${{BASE}}\nRUN {mark}\n"),
+        dockerfile,
+        &format!("ARG BASE\nFROM ${{BASE}}\nRUN {steps}\n"),
     );
     let mut running = project.start(&["--sysbase", "endless-1"]);
-    let runs = || engine::containers_that_run(&mark);
-    until(&mut running, || !runs().is_empty());
+    until(&mut running, || {
+        !engine::containers_that_run(&marks[0]).is_empty()
+    });
     signal(&running, Signal::INT);
     running.finish().ended_with(130);
     // The engine ends the build when it sees that nobody listens.
     let begun = Instant::now();
-    while !runs().is_empty() {
+    let runs = || {
+        let all = marks.iter();
+        all.flat_map(|mark| engine::containers_that_run(mark))
+            .next()
+    };
+    while runs().is_some() {
         assert!(begun.elapsed() < LIMIT, "the build goes on");
         std::thread::sleep(Duration::from_millis(100));
     }
+    project.write(dockerfile, "ARG BASE\nFROM ${BASE}\nRUN exit 3\n");
+    project.run(&["--sysbase", "endless-1"]).ended_with(4);
+    assert_eq!(runs(), None);
 }
 
 #[test]
 fn an_engine_that_is_full_or_killed_is_told_and_the_next_run_works() {
-    if !engine::is_docker() {
+    if !engine::is_service() {
         return;
     }
     let platform = platform::first_asked();

@@ -70,27 +70,30 @@ impl Address {
         }
     }
 
-    /// The socket of an engine that nobody names.
-    pub(super) fn usual(kind: EngineKind) -> Self {
-        let of_user = set("XDG_RUNTIME_DIR").map(PathBuf::from);
+    /// The sockets of engines that nobody names, Docker's before Podman's: the first that there is, or
+    /// the most usual one; and the others that there are.
+    pub(super) fn usual(kind: EngineKind) -> (Self, Vec<Self>) {
+        let of_user = set("XDG_RUNTIME_DIR").map_or_else(
+            || Path::new("/run/user").join(rustix::process::getuid().as_raw().to_string()),
+            PathBuf::from,
+        );
         let mut sockets = Vec::new();
         if kind != EngineKind::Podman {
             sockets.push(PathBuf::from("/var/run/docker.sock"));
-            sockets.extend(of_user.as_ref().map(|folder| folder.join("docker.sock")));
+            sockets.push(of_user.join("docker.sock"));
         }
         if kind != EngineKind::Docker {
-            sockets.extend(of_user.map(|folder| folder.join("podman/podman.sock")));
             sockets.push(PathBuf::from("/run/podman/podman.sock"));
+            sockets.push(of_user.join("podman/podman.sock"));
         }
-        let socket = sockets
-            .iter()
-            .find(|socket| socket.exists())
-            .unwrap_or(&sockets[0]);
-        Self {
+        let address = |socket: &PathBuf| Self {
             url: format!("unix://{}", socket.display()),
             source: None,
             certificates: None,
-        }
+        };
+        let mut there = sockets.iter().filter(|socket| socket.exists()).map(address);
+        let first = there.next().unwrap_or_else(|| address(&sockets[0]));
+        (first, there.collect())
     }
 }
 

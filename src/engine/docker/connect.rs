@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::errors::Error as ClientError;
+use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
@@ -12,6 +13,7 @@ use crate::platform::{Arch, EngineKind};
 use super::Docker;
 use super::address::Address;
 use super::failure::absent;
+use super::make::Make;
 use super::tls::Certificates;
 use super::tunnel::Tunnel;
 
@@ -25,13 +27,31 @@ const FIRST_ANSWER_LIMIT_ELSEWHERE: Duration = Duration::from_secs(20);
 const OLDEST_API: (usize, usize) = (1, 41);
 
 impl Docker {
-    /// Connects to an engine, or to the one that listens at the usual place.
+    /// Connects to an engine, or to the first that answers at the usual places.
     pub(in crate::engine) async fn connect(
         kind: EngineKind,
         named: Option<Address>,
         arch: Arch,
     ) -> Result<Self> {
-        let address = named.unwrap_or_else(|| Address::usual(kind));
+        let (first, others) = match named {
+            Some(address) => (address, Vec::new()),
+            None => Address::usual(kind),
+        };
+        let mut absent = match Self::at(first, kind, arch).await {
+            Ok(this) => return Ok(this),
+            Err(error) => error,
+        };
+        for address in others {
+            match Self::at(address, kind, arch).await {
+                Ok(this) => return Ok(this),
+                Err(error) => absent = absent.hint(error.message()),
+            }
+        }
+        Err(absent)
+    }
+
+    /// Connects to the engine at an address.
+    async fn at(address: Address, kind: EngineKind, arch: Arch) -> Result<Self> {
         let limit = if address.is_local() {
             FIRST_ANSWER_LIMIT
         } else {
@@ -73,10 +93,14 @@ impl Docker {
         let this = Self {
             client,
             address,
+            version: OnceCell::new(),
             creating: Arc::default(),
             inputs: Mutex::default(),
             _tunnel: tunnel,
         };
+        if kind == EngineKind::Podman {
+            this.must_be_podman().await?;
+        }
         // An engine of this machine makes what this machine runs.
         if !this.address.is_local() {
             this.must_make(arch).await?;
@@ -87,6 +111,24 @@ impl Docker {
     /// Where it listens.
     pub(in crate::engine) fn address(&self) -> &str {
         &self.address.url
+    }
+
+    /// Refuses another engine where Podman is asked for.
+    async fn must_be_podman(&self) -> Result<()> {
+        if self.make().await? == Make::Podman {
+            return Ok(());
+        }
+        let about = self.about().await?;
+        Err(Error::new(
+            Kind::Engine,
+            format!(
+                "the engine at {} is {} {}, and Podman is asked for",
+                self.address.described(),
+                about.name,
+                about.version
+            ),
+        )
+        .hint("name Podman's with --host or CONTAINER_HOST, or take this one: `--engine docker`"))
     }
 
     /// Refuses an engine whose containers have another architecture than the packages.

@@ -5,6 +5,7 @@ use bollard::errors::Error as ClientError;
 use crate::error::{Error, Kind};
 
 use super::address::Address;
+use super::make::podman_at_rest;
 
 /// Nobody answers.
 pub(super) fn absent(address: &Address, error: &ClientError) -> Error {
@@ -21,7 +22,11 @@ pub(super) fn absent(address: &Address, error: &ClientError) -> Error {
     let absent = Error::new(Kind::Engine, message);
     let absent = match advice_on_tls(address, &why) {
         Some(advice) => return absent.hint(advice),
-        None if address.is_local() => absent.hint("start the engine (`systemctl start docker`, or `dockerd` as root), or install one (`apt-get install docker.io`)"),
+        None if address.is_local() => match podman_at_rest() {
+            Some(advice) if address.source.is_none() => absent.hint(advice),
+            _ => absent,
+        }
+        .hint("start the engine (`systemctl start docker`, or `dockerd` as root), or install one (`apt-get install docker.io`)"),
         None => absent.hint(format!(
             "`docker --host {} version` asks it too: is it started, does it listen there, may one get there from here?",
             address.url
@@ -84,7 +89,7 @@ pub(super) fn failed(what: &str, error: &ClientError) -> Error {
     let kind = if full { Kind::Space } else { Kind::Engine };
     let failed = Error::new(kind, format!("the engine can't {what}: {}", text.trim()));
     if full {
-        return failed.hint("make room where the engine keeps its images (`docker system df`, `docker system prune`)");
+        return failed.hint("make room where the engine keeps its images (`docker system df`, `docker system prune`; Podman has the same)");
     }
     failed
 }
@@ -97,6 +102,15 @@ pub(super) fn is_not_found(error: &ClientError) -> bool {
             status_code: 404,
             ..
         }
+    )
+}
+
+/// Podman found a container running, and could not kill it any more (its `define.ErrCtrStateInvalid`).
+pub(super) fn is_ending(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::DockerResponseServerError { status_code: 500, message }
+            if message.contains("container state improper")
     )
 }
 

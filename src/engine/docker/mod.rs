@@ -9,6 +9,7 @@ mod connect;
 mod container;
 mod context;
 mod failure;
+mod make;
 mod tls;
 mod tunnel;
 
@@ -21,6 +22,7 @@ use bollard::auth::DockerCredentials;
 use bollard::container::LogOutput;
 use bollard::errors::Error as ClientError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::SystemVersion;
 use bollard::query_parameters::{
     AttachContainerOptions, BuildImageOptions, CreateContainerOptions, CreateImageOptions,
     DownloadFromContainerOptions, ListContainersOptions, RemoveContainerOptions,
@@ -28,7 +30,7 @@ use bollard::query_parameters::{
 };
 use futures::{FutureExt, StreamExt};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::RwLock;
+use tokio::sync::{OnceCell, RwLock};
 
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, ImageRef};
@@ -36,7 +38,9 @@ use crate::platform::{Arch, ImageRef};
 use self::address::Address;
 pub(super) use self::choice::named;
 use self::container::{Input, network_mode};
-use self::failure::{absent, failed, is_not_found, is_spurious_end};
+use self::failure::{absent, failed, is_ending, is_not_found, is_spurious_end};
+use self::make::Make;
+pub(super) use self::make::podman_at_rest;
 use self::tunnel::Tunnel;
 use super::lines::Lines;
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Output};
@@ -48,6 +52,8 @@ const CREATION_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct Docker {
     client: bollard::Docker,
     address: Address,
+    /// What it says of itself, once it was asked.
+    version: OnceCell<SystemVersion>,
     /// Held for reading while the engine makes a container: one that is made for a stage that was
     /// stopped meanwhile is waited for before containers are listed, or a sweep would miss it.
     creating: Arc<RwLock<()>>,
@@ -60,6 +66,18 @@ pub(super) struct Docker {
 impl Docker {
     fn inputs(&self) -> MutexGuard<'_, HashMap<String, Input>> {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it says of itself.
+    async fn version(&self) -> Result<&SystemVersion> {
+        let ask = async || self.client.version().await;
+        let version = self.version.get_or_try_init(ask).await;
+        version.map_err(|error| absent(&self.address, &error))
+    }
+
+    /// Who made it.
+    async fn make(&self) -> Result<Make> {
+        Ok(Make::of(self.version().await?))
     }
 
     /// Starts a container whose input is held until it is removed.
@@ -101,21 +119,10 @@ async fn file_body(
 impl Engine for Docker {
     fn about(&self) -> Call<'_, About> {
         async {
-            let version = self
-                .client
-                .version()
-                .await
-                .map_err(|e| absent(&self.address, &e))?;
-            let name = version
-                .components
-                .unwrap_or_default()
-                .into_iter()
-                .map(|component| component.name)
-                .find(|name| name.contains("Podman"))
-                .unwrap_or_else(|| "Docker Engine".to_owned());
+            let version = self.version().await?;
             Ok(About {
-                name,
-                version: version.version.unwrap_or_default(),
+                name: Make::of(version).name().to_owned(),
+                version: version.version.clone().unwrap_or_default(),
                 api_version: Some(self.client.client_version().to_string()),
                 arch: version.arch.as_deref().and_then(Arch::from_any_name),
                 address: self.address.url.clone(),
@@ -128,24 +135,27 @@ impl Engine for Docker {
 
     fn image<'a>(&'a self, reference: &'a str) -> Call<'a, Option<Image>> {
         async move {
-            match self.client.inspect_image(reference).await {
-                Ok(image) => Ok(Some(Image {
-                    id: image.id.unwrap_or_default(),
-                    registry_digests: image.repo_digests.unwrap_or_default(),
-                    layers: image
-                        .root_fs
-                        .and_then(|root| root.layers)
-                        .unwrap_or_default(),
-                    labels: image
-                        .config
-                        .and_then(|config| config.labels)
-                        .unwrap_or_default()
-                        .into_iter()
-                        .collect(),
-                })),
-                Err(error) if is_not_found(&error) => Ok(None),
-                Err(error) => Err(failed(&format!("look at the image `{reference}`"), &error)),
+            let image = match self.client.inspect_image(reference).await {
+                Ok(image) => image,
+                Err(error) if is_not_found(&error) => return Ok(None),
+                Err(error) => {
+                    return Err(failed(&format!("look at the image `{reference}`"), &error));
+                }
+            };
+            let mut digests = image.repo_digests.unwrap_or_default();
+            if !digests.is_empty() && !self.make().await?.digests_are_of_registries() {
+                digests.clear();
             }
+            let config = image.config.unwrap_or_default();
+            Ok(Some(Image {
+                id: image.id.unwrap_or_default(),
+                registry_digests: digests,
+                layers: image
+                    .root_fs
+                    .and_then(|root| root.layers)
+                    .unwrap_or_default(),
+                labels: config.labels.unwrap_or_default().into_iter().collect(),
+            }))
         }
         .boxed()
     }
@@ -378,9 +388,16 @@ impl Engine for Docker {
                 v: true,
                 ..RemoveContainerOptions::default()
             };
-            let input = self.inputs().remove(id);
-            drop(input);
-            match self.client.remove_container(id, Some(options)).await {
+            let mut removed = self
+                .client
+                .remove_container(id, Some(options.clone()))
+                .await;
+            if removed.as_ref().is_err_and(is_ending) {
+                removed = self.client.remove_container(id, Some(options)).await;
+            }
+            // Not earlier: a container ends with its input, and one that ends is hard to remove.
+            drop(self.inputs().remove(id));
+            match removed {
                 // The last: another sweep is at it.
                 Ok(())
                 | Err(ClientError::DockerResponseServerError {

@@ -1,5 +1,6 @@
-//! A second Docker engine of a test's own, that may be killed, filled up and reached by other ways
-//! than a socket. It shares nothing with the machine's engine but the program.
+//! A second engine of a test's own, Docker or Podman as is tested, that may be killed, filled up and, if
+//! it is Docker, reached by other ways than a socket. It shares nothing with the machine's engine but the
+//! program.
 //!
 //! Its containers have no network but the machine's: it changes no rule of the machine's firewall.
 
@@ -9,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::engine::{Tested, tested};
+use super::podman;
+
 /// Longer than it takes to start or stop on a machine under load.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -16,7 +20,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(crate) struct Daemon {
     folder: tempfile::TempDir,
     data: PathBuf,
-    bridge: String,
+    /// The bridge of Docker's.
+    bridge: Option<String>,
     more: Vec<String>,
     child: Option<Child>,
 }
@@ -35,20 +40,23 @@ impl Daemon {
     }
 
     fn at(folder: tempfile::TempDir, data: PathBuf, more: &[String]) -> Self {
-        // A name of an interface has fifteen characters at most.
-        let number = free_port();
-        let bridge = format!("omnibuild{number}");
-        tool("ip", &["link", "add", &bridge, "type", "bridge"]);
         let mut this = Self {
             folder,
             data,
-            bridge,
+            bridge: None,
             more: more.to_vec(),
             child: None,
         };
-        // Of TEST-NET-2, which nobody has (RFC 5737).
-        let address = format!("198.51.100.{}/30", number % 63 * 4 + 1);
-        tool("ip", &["address", "add", &address, "dev", &this.bridge]);
+        if tested() == Tested::Docker {
+            // A name of an interface has fifteen characters at most.
+            let number = free_port();
+            let bridge = format!("omnibuild{number}");
+            tool("ip", &["link", "add", &bridge, "type", "bridge"]);
+            // Of TEST-NET-2, which nobody has (RFC 5737).
+            let address = format!("198.51.100.{}/30", number % 63 * 4 + 1);
+            tool("ip", &["address", "add", &address, "dev", &bridge]);
+            this.bridge = Some(bridge);
+        }
         this.start_again();
         this
     }
@@ -57,18 +65,26 @@ impl Daemon {
     pub(crate) fn start_again(&mut self) {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let log = fs_err::File::create(self.folder.path().join("log")).expect("a log");
-        let child = Command::new("dockerd")
-            .args(["--iptables=false", "--ip6tables=false", "--ip-masq=false"])
-            .args(["--bridge", &self.bridge])
-            .arg("--data-root")
-            .arg(&self.data)
-            .args(["--exec-root", &path("run"), "--pidfile", &path("pid")])
-            .args(["--host", &self.address()])
-            .args(&self.more)
+        let mut command = if let Some(bridge) = &self.bridge {
+            let mut command = Command::new("dockerd");
+            command
+                .args(["--iptables=false", "--ip6tables=false", "--ip-masq=false"])
+                .args(["--bridge", bridge])
+                .arg("--data-root")
+                .arg(&self.data)
+                .args(["--exec-root", &path("run"), "--pidfile", &path("pid")])
+                .args(["--host", &self.address()])
+                .args(&self.more);
+            command
+        } else {
+            let folder = self.folder.path();
+            podman::service(folder, &self.data, &folder.join("socket"), 0)
+        };
+        let child = command
             .stdout(Stdio::null())
             .stderr(log.into_file())
             .spawn()
-            .unwrap_or_else(|error| panic!("these tests start an engine of their own: `dockerd`: {error}\nhint: run `.ci/prerequisites` as root"));
+            .unwrap_or_else(|error| panic!("these tests start an engine of their own: {error}\nhint: run `.ci/prerequisites` as root"));
         self.child = Some(child);
         self.wait(|this| this.client(&["version"]).status.success());
     }
@@ -80,11 +96,17 @@ impl Daemon {
 
     /// Runs its client, which may fail.
     pub(crate) fn client(&self, words: &[&str]) -> Output {
-        Command::new("docker")
-            .args(["--host", &self.address()])
-            .args(words)
-            .output()
-            .expect("docker can be run")
+        let address = self.address();
+        let mut command = match tested() {
+            Tested::Podman => podman::client(&address),
+            Tested::Docker | Tested::Sandbox => {
+                let mut command = Command::new("docker");
+                command.args(["--host", &address]);
+                command
+            }
+        };
+        let output = command.args(words).output();
+        output.expect("the engine's client can be run")
     }
 
     /// The names of its images and the ids of its containers, in order: it lists images made in
@@ -107,7 +129,7 @@ impl Daemon {
         fs_err::remove_file(number).ok();
     }
 
-    /// What runs for it: `containerd` and the parents of its containers name its folder.
+    /// What runs for it: `containerd`, or `conmon`, and the parents of its containers name its folder.
     fn processes(&self) -> Vec<rustix::process::Pid> {
         let folder = self.folder.path().display().to_string();
         let entries = fs_err::read_dir("/proc").expect("a Linux");
@@ -115,7 +137,9 @@ impl Daemon {
             let number = entry.file_name().to_str()?.parse().ok()?;
             let line = fs_err::read(entry.path().join("cmdline")).ok()?;
             let line = String::from_utf8_lossy(&line);
-            let runs = line.starts_with("containerd") || line.starts_with("/usr/bin/containerd");
+            let program = line.split('\0').next().unwrap_or_default();
+            let name = program.rsplit('/').next().unwrap_or_default();
+            let runs = name.starts_with("containerd") || name == "conmon";
             (runs && line.contains(&folder)).then_some(number)
         });
         numbers.filter_map(rustix::process::Pid::from_raw).collect()
@@ -166,10 +190,10 @@ impl Drop for Daemon {
             rustix::process::kill_process(process, rustix::process::Signal::KILL).ok();
         }
         self.clean_up();
-        Command::new("ip")
-            .args(["link", "delete", &self.bridge])
-            .status()
-            .ok();
+        if let Some(bridge) = &self.bridge {
+            let words = ["link", "delete", bridge];
+            Command::new("ip").args(words).status().ok();
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The engine through its own client, `docker`, or where the sandbox is tested through `chroot`: clean
-//! containers, and what happened to those of the program.
+//! The engine through its own client, `docker` or `podman`, or where the sandbox is tested through
+//! `chroot`: clean containers, and what happened to those of the program.
 //!
 //! Removes what it makes, and touches nothing else: the engine may serve others too.
 
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::platform::{Manager, Platform};
+use super::podman;
 use super::program;
 use super::sandbox::{self, Root};
 
@@ -20,6 +21,7 @@ const TEST_LABEL: &str = "org.omnibuild.test=real";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tested {
     Docker,
+    Podman,
     Sandbox,
 }
 
@@ -28,6 +30,7 @@ impl Tested {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",
+            Self::Podman => "podman",
             Self::Sandbox => "sandbox",
         }
     }
@@ -38,6 +41,7 @@ pub(crate) fn tested() -> Tested {
     let name = std::env::var("OMNIBUILD_TEST_ENGINE").unwrap_or_default();
     match name.as_str() {
         "" | "docker" => Tested::Docker,
+        "podman" => Tested::Podman,
         "sandbox" => Tested::Sandbox,
         other => panic!("OMNIBUILD_TEST_ENGINE: there is no engine `{other}`"),
     }
@@ -52,6 +56,15 @@ pub(crate) fn is_docker() -> bool {
     docker
 }
 
+/// Whether an engine with a service is tested; otherwise says that this is about those alone.
+pub(crate) fn is_service() -> bool {
+    let service = tested() != Tested::Sandbox;
+    if !service {
+        not_about("Docker and Podman");
+    }
+    service
+}
+
 /// Says that a test is about another engine than the one that is tested.
 #[expect(clippy::print_stdout, reason = "a test that does nothing says so")]
 pub(crate) fn not_about(engine: &str) {
@@ -63,13 +76,13 @@ pub(crate) fn must_answer() {
     if tested() == Tested::Sandbox {
         return;
     }
-    let answer = Command::new("docker")
+    let answer = command()
         .args(["version", "--format", "{{.Server.Version}}"])
         .output();
     let why = match answer {
         Ok(output) if output.status.success() => return,
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => format!("can't run `docker`: {error}"),
+        Err(error) => format!("can't run its client: {error}"),
     };
     panic!(
         "these tests need a container engine: {why}\nhint: run `.ci/prerequisites`, or set DOCKER_HOST"
@@ -85,12 +98,19 @@ pub(crate) fn must_have(image: &str, advice: &str) {
     );
 }
 
+/// The engine's client.
+pub(crate) fn command() -> Command {
+    match tested() {
+        Tested::Docker => Command::new("docker"),
+        Tested::Podman => podman::client(podman::address()),
+        Tested::Sandbox => panic!("the sandbox has no client"),
+    }
+}
+
 /// Runs the client; its answer may be a failure.
 pub(crate) fn client(words: &[&str]) -> Output {
-    Command::new("docker")
-        .args(words)
-        .output()
-        .expect("docker can be run")
+    let output = command().args(words).output();
+    output.expect("the engine's client can be run")
 }
 
 /// Runs the client, which must succeed; answers what it printed.
@@ -98,11 +118,22 @@ pub(crate) fn ask(words: &[&str]) -> String {
     let output = client(words);
     assert!(
         output.status.success(),
-        "docker {}: {}",
+        "{} {}: {}",
+        tested().name(),
         words.join(" "),
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Removes a container at once.
+pub(crate) fn remove(id: &str) {
+    // Podman asks it to end and waits for ten seconds otherwise.
+    let at_once: &[&str] = match tested() {
+        Tested::Podman => &["--time=0"],
+        Tested::Docker | Tested::Sandbox => &[],
+    };
+    client(&[&["rm", "--force", "--volumes"], at_once, &[id]].concat());
 }
 
 /// The containers of the program with this process id that there are now.
@@ -112,7 +143,11 @@ pub(crate) fn containers_of(process: u32) -> Vec<String> {
         names.retain(|name| name.starts_with(&format!("{process}-")));
         return names;
     }
-    let format = format!("{{{{.ID}}}} {{{{.Label \"{SESSION_LABEL}\"}}}}");
+    let label = match tested() {
+        Tested::Docker => ".Label",
+        Tested::Podman | Tested::Sandbox => "index .Labels",
+    };
+    let format = format!("{{{{.ID}}}} {{{{{label} \"{SESSION_LABEL}\"}}}}");
     let filter = format!("label={SESSION_LABEL}");
     let list = ask(&["ps", "--all", "--filter", &filter, "--format", &format]);
     let lines = list.lines().filter_map(|line| line.split_once(' '));
@@ -135,7 +170,8 @@ pub(crate) fn running_of(process: u32) -> Vec<String> {
 
 /// The containers whose command has this text in it.
 pub(crate) fn containers_that_run(text: &str) -> Vec<String> {
-    if tested() == Tested::Sandbox {
+    // What Podman runs to build an image is in no list of its containers.
+    if tested() != Tested::Docker {
         return sandbox::processes_that_run(text);
     }
     let list = ask(&[
@@ -163,7 +199,13 @@ impl Watch {
             .duration_since(std::time::UNIX_EPOCH)
             .expect("it is after 1970")
             .as_secs();
-        let client = Command::new("docker")
+        // Podman's events have no actors.
+        let attributes = match tested() {
+            Tested::Docker => ".Actor.Attributes",
+            Tested::Podman => ".Attributes",
+            Tested::Sandbox => panic!("the sandbox tells nobody"),
+        };
+        let client = command()
             .args([
                 "events",
                 "--since",
@@ -171,14 +213,13 @@ impl Watch {
                 "--filter",
                 "event=create",
             ])
-            .args(["--filter", &format!("label={SESSION_LABEL}")])
             .args([
                 "--format",
-                &format!("{{{{index .Actor.Attributes \"{SESSION_LABEL}\"}}}}"),
+                &format!("{{{{index {attributes} \"{SESSION_LABEL}\"}}}}"),
             ])
             .stdout(Stdio::piped())
             .spawn()
-            .expect("docker can be run");
+            .expect("the engine's client can be run");
         Self { client }
     }
 
@@ -242,7 +283,7 @@ pub(crate) fn base_of(platform: Platform) -> String {
     let read = |path: &PathBuf| -> serde_json::Value {
         serde_json::from_slice(&fs_err::read(path).expect("it can be read")).expect("it is JSON")
     };
-    // A stand-in is an image to Docker and a file to the sandbox.
+    // A stand-in is an image to Docker and a file to the others.
     let is_a_file = |record: &serde_json::Value| record["origin"]["archive"].is_object();
     let is_an_image = |record: &serde_json::Value| record["origin"] == "engine";
     let newest = records
@@ -251,7 +292,7 @@ pub(crate) fn base_of(platform: Platform) -> String {
         .map(read)
         .find(|record| match tested() {
             Tested::Docker => !is_a_file(record),
-            Tested::Sandbox => !is_an_image(record),
+            Tested::Podman | Tested::Sandbox => !is_an_image(record),
         });
     let newest = newest.unwrap_or_else(|| panic!("no base of {} was recorded", platform.id));
     newest["reference"]
@@ -268,8 +309,8 @@ pub(crate) struct Container {
 
 /// What it is.
 enum Place {
-    /// Docker's, by its id.
-    Docker(String),
+    /// Docker's or Podman's, by its id.
+    Service(String),
     /// A mounted root.
     Root(Root),
 }
@@ -281,7 +322,10 @@ impl Container {
             let place = Place::Root(Root::mount(image));
             return Self { place, manager }.prepared();
         }
-        let mut words = vec!["run", "--detach", "--init", "--label", TEST_LABEL];
+        let mut words = vec!["run", "--detach", "--label", TEST_LABEL];
+        if tested() == Tested::Docker {
+            words.push("--init");
+        }
         for name in program::PROXIES {
             words.extend(["--env", name]);
         }
@@ -290,7 +334,7 @@ impl Container {
             words.extend(["--network", &network]);
         }
         words.extend(["--entrypoint", "/bin/sleep", image, "infinity"]);
-        let place = Place::Docker(ask(&words));
+        let place = Place::Service(ask(&words));
         Self { place, manager }.prepared()
     }
 
@@ -306,10 +350,11 @@ impl Container {
 
     /// Copies a file into the container.
     pub(crate) fn put(&self, file: &Path, place: &str) {
-        let source = file.to_str().expect("paths of tests are UTF-8");
+        let source = fs_err::canonicalize(file).expect("it is there");
+        let source = source.to_str().expect("paths of tests are UTF-8");
         match &self.place {
-            Place::Docker(id) => {
-                ask(&["cp", "--follow-link", source, &format!("{id}:{place}")]);
+            Place::Service(id) => {
+                ask(&["cp", source, &format!("{id}:{place}")]);
             }
             Place::Root(root) => {
                 fs_err::copy(file, root.path(place)).expect("it can be copied");
@@ -320,7 +365,7 @@ impl Container {
     /// Runs a command, which may fail; answers whether it succeeded, and all it printed.
     pub(crate) fn try_run(&self, command: &[&str]) -> (bool, String) {
         let output = match &self.place {
-            Place::Docker(id) => {
+            Place::Service(id) => {
                 let head = ["exec", "--env", "DEBIAN_FRONTEND=noninteractive", id];
                 client(&[&head, command].concat())
             }
@@ -441,8 +486,8 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if let Place::Docker(id) = &self.place {
-            client(&["rm", "--force", "--volumes", id]);
+        if let Place::Service(id) = &self.place {
+            remove(id);
         }
     }
 }

@@ -91,8 +91,8 @@ fn look_on(search: &Search, process: u32, ended: &Receiver<()>) -> Seen {
             _ => Vec::new(),
         };
         for id in containers {
-            // As Docker describes it, it does not change.
-            let known = tested() == Tested::Docker && !known.insert(id.clone());
+            // As a service describes it, it does not change.
+            let known = tested() != Tested::Sandbox && !known.insert(id.clone());
             let Some(text) = Some(id).filter(|_| !known).and_then(|id| describe(&id)) else {
                 continue;
             };
@@ -117,7 +117,7 @@ fn namespace(process: &Path) -> String {
 /// All that the engine knows of a container; `None` when that is gone.
 fn describe(id: &str) -> Option<String> {
     match tested() {
-        Tested::Docker => {
+        Tested::Docker | Tested::Podman => {
             let output = client(&["inspect", id]);
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             output.status.success().then_some(text)
@@ -135,7 +135,7 @@ fn describe(id: &str) -> Option<String> {
 /// was made: folders, the first of which is given.
 pub(crate) fn unfold(image: &str, other: &str, folder: &Path) -> Vec<PathBuf> {
     match tested() {
-        Tested::Docker => {
+        Tested::Docker | Tested::Podman => {
             let history = ask(&["history", "--no-trunc", image]);
             fs_err::write(folder.join("history"), history).expect("a file");
             let description = ask(&["image", "inspect", image]);

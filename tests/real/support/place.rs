@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::engine::{ask, client};
+use super::engine::{self, ask, remove};
 use super::platform::Platform;
 use super::program::{self, PROXIES, Ran};
 use super::project::Project;
@@ -112,7 +112,7 @@ impl InContainer {
 
     /// Runs a command as root.
     pub(crate) fn command(&self, words: &[&str]) -> Ran {
-        let mut command = Command::new("docker");
+        let mut command = engine::command();
         command
             .args(["exec", "--env=DEBIAN_FRONTEND=noninteractive", &self.id])
             .args(words)
@@ -136,7 +136,7 @@ impl Place for InContainer {
 
 impl Drop for InContainer {
     fn drop(&mut self) {
-        client(&["rm", "--force", "--volumes", &self.id]);
+        remove(&self.id);
     }
 }
 

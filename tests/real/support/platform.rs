@@ -104,7 +104,7 @@ pub(crate) fn asked() -> Vec<Platform> {
                     &format!("omnibuild-standin:{release}"),
                     &format!("make it: `tests/standin/image {release}`"),
                 ),
-                Tested::Sandbox => assert!(
+                Tested::Podman | Tested::Sandbox => assert!(
                     stand_in_archive(release).is_file(),
                     "there is no root filesystem of {release}\nhint: make it: `tests/standin/image --rootfs {release}`"
                 ),
@@ -181,14 +181,16 @@ pub(crate) fn table() -> String {
     let table = include_str!("../../standin/platforms.toml").to_owned();
     match engine::tested() {
         Tested::Docker => table,
-        Tested::Sandbox => ["el9", "el7"].into_iter().fold(table, |table, release| {
-            let image = format!("image = \"omnibuild-standin:{release}\"");
-            let file = stand_in_archive(release);
-            table.replace(
-                &image,
-                &format!("rootfs = {:?}", file.display().to_string()),
-            )
-        }),
+        Tested::Podman | Tested::Sandbox => {
+            ["el9", "el7"].into_iter().fold(table, |table, release| {
+                let image = format!("image = \"omnibuild-standin:{release}\"");
+                let file = stand_in_archive(release);
+                table.replace(
+                    &image,
+                    &format!("rootfs = {:?}", file.display().to_string()),
+                )
+            })
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use super::engine::{Tested, tested};
+use super::podman;
+
 /// Variables that say how to reach the network.
 pub(crate) const PROXIES: [&str; 8] = [
     "http_proxy",
@@ -56,7 +59,7 @@ pub(crate) fn program(folder: &Path) -> Command {
         .current_dir(folder)
         .env_clear()
         .env("OMNIBUILD_CACHE_DIR", cache())
-        .env("OMNIBUILD_ENGINE", super::engine::tested().name())
+        .env("OMNIBUILD_ENGINE", tested().name())
         // Tests that want it say `--verify`; the others look for themselves.
         .env("OMNIBUILD_NO_VERIFY", "yes")
         .env("CI", "yes");
@@ -64,6 +67,9 @@ pub(crate) fn program(folder: &Path) -> Command {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
+    }
+    if tested() == Tested::Podman {
+        command.env("DOCKER_HOST", podman::address());
     }
     command
         .stdin(Stdio::null())

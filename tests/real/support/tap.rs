@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use super::engine::{Tested, tested};
+use super::podman;
+
 /// Longer than anything takes on a machine under load.
 const LIMIT: Duration = Duration::from_mins(3);
 /// What a request that makes a container begins with, behind the version of the interface.
@@ -104,6 +107,9 @@ fn join(mut program: UnixStream, mut engine: UnixStream, holding: &Sender<Held>)
 
 /// The engine's socket.
 pub(crate) fn engine_socket() -> PathBuf {
+    if tested() == Tested::Podman {
+        return podman::socket();
+    }
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     let host = if host.is_empty() {
         "unix:///var/run/docker.sock"
