@@ -45,7 +45,7 @@
 //! # Entry points
 //!
 //! `main.rs` parses and calls [`pipeline::execute`], which has one function for each command.
-//! [`pipeline::build`] is the one to read first: its `platform` is the list of stages above. To
+//! [`pipeline::build`] is the one to read first; `pipeline/platform.rs` is the list of stages above. To
 //! learn what a build will do, read [`plan::plan`]; to learn what containers are asked to do,
 //! [`engine::Engine`].
 //!

@@ -22,8 +22,8 @@ use crate::text::counted;
 use crate::wheels::{WheelStore, resolve};
 
 use super::Project;
-use super::build::{Known, known_metadata};
-use super::platform::up_to_date;
+use super::metadata::{Known, known_metadata};
+use super::stages::up_to_date;
 
 /// What one stage would do.
 #[derive(Debug, Clone, Serialize)]

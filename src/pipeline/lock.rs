@@ -14,7 +14,7 @@ use crate::report::{Outcome, Reporter};
 
 use super::Project;
 use super::build::run_platforms;
-use super::platform::Done;
+use super::stages::Done;
 
 /// Locks every platform that was asked for; the locks of others stay.
 pub async fn lock(

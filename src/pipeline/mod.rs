@@ -14,11 +14,14 @@ mod licenses;
 mod lint;
 pub mod lock;
 pub mod matrix;
+mod metadata;
 mod platform;
 mod rebuild;
 mod repository;
 mod run;
+mod stages;
 mod verify;
+mod versions;
 mod vulnerabilities;
 
 use std::path::{Path, PathBuf};

@@ -27,7 +27,7 @@ use crate::report::{Outcome, Stage, StageHandle};
 use crate::signing::SigningKey;
 use crate::steps::step_script;
 
-use super::platform::{Done, PlatformBuild, file_of, up_to_date};
+use super::stages::{Done, PlatformBuild, file_of, up_to_date};
 
 /// Always varied; the script says what else.
 const VARIED: &str =

@@ -15,8 +15,8 @@ use crate::state::BuildRecord;
 use crate::verify::{self, Verified};
 
 use super::Project;
-use super::platform::{Done, PlatformBuild, file_of, up_to_date};
 use super::repository;
+use super::stages::{Done, PlatformBuild, file_of, up_to_date};
 
 /// Whether a record says of the packages of a build that they passed what would be asked today.
 pub(super) fn is_verified(

@@ -19,7 +19,7 @@ use crate::package::read::{self, Difference, Package};
 use crate::report::Reporter;
 use crate::repository::Wanted;
 
-use super::repository;
+use super::versions;
 
 use self::gate::Gate;
 
@@ -81,7 +81,7 @@ pub(super) async fn diff(
     let mut fetched = if wanted.is_empty() {
         Vec::new().into_iter()
     } else {
-        let fetched = repository::versions(common, options, environment, reporter, &wanted);
+        let fetched = versions::fetch(common, options, environment, reporter, &wanted);
         fetched.await?.into_iter()
     };
     let mut files = |word: &str| match published(word).and_then(|_| fetched.next()) {
@@ -131,11 +131,11 @@ fn side(common: &Common, named: &str) -> Result<Vec<PathBuf>> {
         return Err(Error::new(Kind::Missing, format!("there is no file or folder `{named}`"))
             .hint("name two package files, two folders of packages, two versions in the project's `packages`, or `repository:VERSION`"));
     }
-    versions(common, named)
+    kept(common, named)
 }
 
 /// The packages of a version that are still in `packages/<platform>/`.
-fn versions(common: &Common, version: &str) -> Result<Vec<PathBuf>> {
+fn kept(common: &Common, version: &str) -> Result<Vec<PathBuf>> {
     let root = common.project.join("packages");
     let wanted = common.platforms();
     let mut files = Vec::new();

@@ -1,0 +1,77 @@
+//! The plan of a run, and the project's metadata that it takes.
+//!
+//! Decides nothing of the plan: [`crate::plan`] does.
+
+use crate::cli::{BuildOptions, Common};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::plan::metadata::ProjectMetadata;
+use crate::plan::{self, Plan};
+use crate::report::Reporter;
+
+use super::stages::PlatformBuild;
+use super::{Project, Run};
+
+/// The plan; a project whose backend decides its metadata is built on the first platform to learn
+/// it, and what was learned is recorded.
+pub(super) async fn make_plan(
+    common: &Common,
+    options: &BuildOptions,
+    project: &Project,
+    run: &Run,
+    reporter: &Reporter,
+) -> Result<Plan> {
+    let targets = project.targets(common, options.failed)?;
+    let metadata = match known_metadata(project) {
+        Known::Yes(metadata) => metadata,
+        Known::FromWheel(source) => {
+            let first = project.targets(common, options.failed)?.into_iter().next();
+            let first =
+                first.ok_or_else(|| Error::new(Kind::Config, "no platform was asked for"))?;
+            let guess = ProjectMetadata {
+                name: project
+                    .config
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| "project".to_owned()),
+                version: Some("0".to_owned()),
+                ..ProjectMetadata::default()
+            };
+            let plan = plan::plan(&project.config, &project.inputs, Some(&guess), vec![first])?;
+            let platform = &plan.platforms[0];
+            let log = project.state.log(&platform.id);
+            let report = reporter.platform(&platform.id, &log)?;
+            let build = PlatformBuild {
+                project,
+                run,
+                options,
+                report,
+            };
+            let metadata = build.learn_metadata(platform).await?;
+            project.state.put_metadata(&source, &metadata)?;
+            Some(metadata)
+        }
+    };
+    plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)
+}
+
+/// What is known of the project's metadata without building it.
+pub(super) enum Known {
+    /// All; `None` for a bare list of requirements.
+    Yes(Option<ProjectMetadata>),
+    /// Only the wheel of this source will tell.
+    FromWheel(Digest),
+}
+
+pub(super) fn known_metadata(project: &Project) -> Known {
+    let Some(source) = &project.inputs.source else {
+        return Known::Yes(None);
+    };
+    if let Some(metadata) = ProjectMetadata::from_pyproject(&project.config.pyproject) {
+        return Known::Yes(Some(metadata));
+    }
+    match project.state.metadata(&source.digest) {
+        Some(metadata) => Known::Yes(Some(metadata)),
+        None => Known::FromWheel(source.digest.clone()),
+    }
+}
