@@ -45,8 +45,8 @@ test-fast:
 test: prerequisites prerequisites-podman test-fast
 	$(CARGO) test --features real-engine --lib -- large_tests::five_gib
 	tests/standin/image el9
-	OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 $(CARGO) test --features real-engine --test real
 	tests/standin/image --rootfs el9
+	OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 $(CARGO) test --features real-engine --test real
 	OMNIBUILD_TEST_ENGINE=podman OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real -- $(PODMAN_TESTS)
 	OMNIBUILD_TEST_ENGINE=sandbox OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
@@ -55,9 +55,9 @@ test: prerequisites prerequisites-podman test-fast
 test-all: prerequisites prerequisites-podman test-fast
 	tests/standin/image el9
 	tests/standin/image el7
+	tests/standin/image --rootfs el9
 	$(CARGO) test --features real-engine --lib -- base:: large_tests
 	PIP_INDEX_URL=$${PIP_INDEX_URL:-$$(tests/standin/index)} OMNIBUILD_TEST_PLATFORMS=all $(CARGO) test --features real-engine --test real
-	tests/standin/image --rootfs el9
 	OMNIBUILD_TEST_ENGINE=podman OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real
 	OMNIBUILD_TEST_ENGINE=sandbox OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \

@@ -287,17 +287,20 @@ pub enum CacheCommand {
     Verify,
     /// Remove what is old or too much, the least recently used first; nothing that a build reads.
     ///
-    /// Without a limit only wheels that belong to no set, and what killed runs left. While builds use
-    /// the cache it removes nothing: exit code 16.
+    /// Without a limit only wheels that belong to no set, what of the sandbox belongs to no image, and
+    /// what killed runs left. While builds use the cache it removes nothing: exit code 16.
     Prune {
-        /// Remove sets that were not used for so long: 30d, 12h, 2w.
+        /// Remove sets, and images of the sandbox, that were not used for so long: 30d, 12h, 2w.
         #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
         older: Option<Duration>,
         /// Remove sets until the wheels take no more than so much: 5G, 500M.
         #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
         max_size: Option<u64>,
+        /// Remove images of the sandbox until they take no more than so much: 20G.
+        #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
+        max_images: Option<u64>,
     },
-    /// Remove everything; nothing while builds use it (exit code 16).
+    /// Remove everything, the sandbox's images too; nothing while builds use it (exit code 16).
     Clear,
     /// Write the sets of some platforms with their wheels into one file.
     ///
@@ -505,6 +508,7 @@ mod tests {
             (&["--jobs"], "`2`"),
             (&["cache", "prune", "--older"], "`30d`"),
             (&["cache", "prune", "--max-size"], "`5G`"),
+            (&["cache", "prune", "--max-images"], "`5G`"),
         ] {
             for value in ["", "-1", "-1d", "1.5", "many", huge] {
                 // Clap takes `-1d` for options where no unit is expected.

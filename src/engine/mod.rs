@@ -10,7 +10,7 @@ mod sandbox;
 pub mod session;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind, ImageRef};
 use crate::report::PlatformReporter;
 
+pub use self::sandbox::{ImageLimits, PrunedImages};
 pub use self::session::Session;
 
 /// Takes each line that a command or a build prints.
@@ -271,8 +272,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             why: None,
         })
     };
-    let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
-    let folder = folder.map_or_else(|| choice.store.to_owned(), Into::into);
+    let folder = sandbox_folder(choice.store);
     match choice.kind {
         EngineKind::Docker | EngineKind::Podman => daemon(docker::named(&choice)?).await,
         EngineKind::Sandbox => {
@@ -312,6 +312,25 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             }
         }
     }
+}
+
+/// Removes images of the sandbox that were not used for long or take too much, and what belongs to no
+/// image; says what that is. Without `remove` it changes nothing. `None` where there are none.
+///
+/// # Errors
+/// [`Kind::Busy`] while somebody uses them.
+pub async fn prune_images(
+    store: &Path,
+    limits: ImageLimits,
+    remove: bool,
+) -> Result<Option<PrunedImages>> {
+    sandbox::prune(&sandbox_folder(store), limits, remove).await
+}
+
+/// Where the sandbox's images are.
+fn sandbox_folder(store: &Path) -> PathBuf {
+    let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
+    folder.map_or_else(|| store.to_owned(), Into::into)
 }
 
 /// Acts as a helper process of an engine, when this first word of the command line starts one. To be

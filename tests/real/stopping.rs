@@ -2,25 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::support::daemon::Daemon;
 use crate::support::disk::SmallDisk;
 use crate::support::engine::{self, Tested, base_of, containers_of};
 use crate::support::platform;
-use crate::support::program::{self, Running};
+use crate::support::program::{self, LIMIT, Running};
 use crate::support::project::Project;
 use crate::support::sandbox;
 use crate::support::tap::Tap;
 
-/// Longer than a machine under load needs to get to the first container.
-const LIMIT: Duration = Duration::from_mins(3);
-
-/// How long something may outlive a program that was killed.
-const GONE: Duration = Duration::from_secs(10);
-
 /// Asks for nothing, so that the first container that stays is the one that runs it.
-const PYPROJECT: &str = "\
+pub(crate) const PYPROJECT: &str = "\
 [project]
 name = \"endless\"
 version = \"1.0\"
@@ -42,15 +36,18 @@ def build_wheel(directory, settings=None, metadata=None):
 ";
 
 /// One that ends at once.
-const REFUSING: &str = "\
+pub(crate) const REFUSING: &str = "\
 def build_wheel(directory, settings=None, metadata=None):
     raise SystemExit('it refuses')
 ";
 
+/// In the order in which a run comes to them.
+pub(crate) const STAGES: [&str; 6] = ["base", "image", "wheels", "bundle", "package", "verify"];
+
 #[test]
 fn ctrl_c_leaves_no_container_and_no_package() {
     let (project, running) = begin();
-    signal(&running, Signal::INT);
+    running.signal(Signal::INT);
     let run = running.finish().ended_with(130);
     assert_eq!(containers_of(run.process), Vec::<String>::new());
     nothing_in_place(&project);
@@ -59,7 +56,7 @@ fn ctrl_c_leaves_no_container_and_no_package() {
 #[test]
 fn the_polite_signal_of_a_supervisor_is_ctrl_c_too() {
     let (project, running) = begin();
-    signal(&running, Signal::TERM);
+    running.signal(Signal::TERM);
     let run = running.finish().ended_with(130);
     assert_eq!(containers_of(run.process), Vec::<String>::new());
     nothing_in_place(&project);
@@ -68,11 +65,11 @@ fn the_polite_signal_of_a_supervisor_is_ctrl_c_too() {
 #[test]
 fn what_a_killed_run_left_is_removed_by_the_next() {
     let (project, running) = begin();
-    signal(&running, Signal::KILL);
+    running.signal(Signal::KILL);
     let killed = running.finish();
     assert_eq!(killed.status.code(), None);
     assert_ne!(containers_of(killed.process), Vec::<String>::new());
-    ends(killed.process, "the project's wheel");
+    program::ends("the project's wheel", || engine::running_of(killed.process));
     nothing_in_place(&project);
 
     project.write("endless.py", REFUSING);
@@ -92,38 +89,23 @@ fn nothing_outlives_a_run_that_is_killed_at_any_stage() {
     project.write_news();
     project.commit();
     let words = ["--sysbase", platform.id, "--verify", "--json"];
-    for stage in ["base", "image", "wheels", "bundle", "package", "verify"] {
+    for stage in STAGES {
         let events = project.root().join("events.json");
         let mut command = project.program(&words);
         command.stdout(fs_err::File::create(&events).expect("a file").into_file());
         let mut running = Running::start(command);
         let begun = format!("\"stage\":\"{stage}\"");
-        until(&mut running, || {
-            fs_err::read_to_string(&events).is_ok_and(|text| text.contains(&begun))
-        });
-        signal(&running, Signal::KILL);
+        running.until(|| fs_err::read_to_string(&events).is_ok_and(|text| text.contains(&begun)));
+        running.signal(Signal::KILL);
         let killed = running.finish();
         assert_eq!(killed.status.code(), None, "{stage}: {}", killed.stderr);
-        ends(killed.process, stage);
+        program::ends(stage, || engine::running_of(killed.process));
     }
     fs_err::remove_file(project.root().join("events.json")).expect("it is there");
     let run = project.run(&words).succeeded();
     assert_eq!(containers_of(run.process), Vec::<String>::new());
     assert_eq!(sandbox::mounts(), Vec::<String>::new());
     assert_eq!(project.packages(platform.id).len(), 3);
-}
-
-/// Waits until nothing runs for a program that was killed.
-fn ends(process: u32, what: &str) {
-    let begun = Instant::now();
-    loop {
-        let alive = engine::running_of(process);
-        if alive.is_empty() {
-            return;
-        }
-        assert!(begun.elapsed() < GONE, "{what}: {alive:?} outlived it");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]
@@ -140,7 +122,7 @@ fn ctrl_c_while_a_container_is_being_made_leaves_none() {
     command.env("DOCKER_HOST", tap.address());
     let running = Running::start(command);
     let request = tap.next_create();
-    signal(&running, Signal::INT);
+    running.signal(Signal::INT);
     request.release();
     let run = running.finish().ended_with(130);
     assert_eq!(containers_of(run.process), Vec::<String>::new());
@@ -174,10 +156,8 @@ fn ctrl_c_stops_the_building_of_an_image() {
         &format!("ARG BASE\nFROM ${{BASE}}\nRUN {steps}\n"),
     );
     let mut running = project.start(&["--sysbase", "endless-1"]);
-    until(&mut running, || {
-        !engine::containers_that_run(&marks[0]).is_empty()
-    });
-    signal(&running, Signal::INT);
+    running.until(|| !engine::containers_that_run(&marks[0]).is_empty());
+    running.signal(Signal::INT);
     running.finish().ended_with(130);
     // The engine ends the build when it sees that nobody listens.
     let begun = Instant::now();
@@ -225,7 +205,7 @@ fn an_engine_that_is_full_or_killed_is_told_and_the_next_run_works() {
 
     let project = Project::of(&[("pyproject.toml", PYPROJECT), ("endless.py", ENDLESS)]);
     let mut running = Running::start(on_it(&project));
-    until(&mut running, || has_begun(&project, platform.id));
+    running.until(|| has_begun(&project, platform.id));
     project.write("endless.py", REFUSING);
     let next = on_it(&project);
     daemon.kill();
@@ -243,19 +223,9 @@ fn begin() -> (Project, Running) {
     platform::warm(platform);
     let project = Project::of(&[("pyproject.toml", PYPROJECT), ("endless.py", ENDLESS)]);
     let mut running = project.start(&["--sysbase", platform.id]);
-    until(&mut running, || has_begun(&project, platform.id));
+    running.until(|| has_begun(&project, platform.id));
     assert_ne!(containers_of(running.id()), Vec::<String>::new());
     (project, running)
-}
-
-/// Waits for something that happens while the program runs.
-fn until(running: &mut Running, happened: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !happened() {
-        assert!(!running.has_ended(), "the program ended by itself");
-        assert!(begun.elapsed() < LIMIT, "it does not get there");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 fn has_begun(project: &Project, platform: &str) -> bool {
@@ -263,11 +233,6 @@ fn has_begun(project: &Project, platform: &str) -> bool {
         .root()
         .join(format!(".omnibuild/logs/{platform}.log"));
     fs_err::read_to_string(log).is_ok_and(|text| text.contains("it has begun"))
-}
-
-fn signal(running: &Running, signal: Signal) {
-    let process = i32::try_from(running.id()).ok().and_then(Pid::from_raw);
-    kill_process(process.expect("a child has an id"), signal).expect("it can be signalled");
 }
 
 fn nothing_in_place(project: &Project) {

@@ -20,6 +20,7 @@ mod rights;
 mod root;
 mod store;
 mod task;
+mod unused;
 mod user;
 mod way;
 
@@ -37,7 +38,10 @@ use super::session::{self, MACHINE_LABEL};
 use super::{About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, Image, Network, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::fsutil::Lock;
 use crate::platform::{Arch, ImageRef};
+
+pub use self::unused::{ImageLimits, PrunedImages};
 
 /// Where programs are, unless an image says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -47,12 +51,22 @@ pub(super) fn act(word: &str) -> Option<ExitCode> {
     helper::act(word)
 }
 
+/// Removes images that nobody uses; `None` where there are none.
+pub(super) async fn prune(
+    folder: &Path,
+    limits: ImageLimits,
+    remove: bool,
+) -> Result<Option<PrunedImages>> {
+    unused::prune(folder, limits, remove).await
+}
+
 /// The sandbox with its store.
 pub(super) struct Sandbox {
     store: Store,
     /// Why it is no stronger one, where there are such.
     refused: Option<String>,
     started: AtomicU64,
+    _in_use: Lock,
 }
 
 impl Sandbox {
@@ -60,6 +74,7 @@ impl Sandbox {
     pub(super) async fn open(folder: &Path) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
         let (store, refused) = strongest(&folder).await?;
+        let in_use = unused::hold(&folder)?;
         store.sweep().await?;
         // Of before the machine's last start; no session's lock tells of those.
         let machine = session::machine();
@@ -72,6 +87,7 @@ impl Sandbox {
             store,
             refused,
             started: AtomicU64::new(0),
+            _in_use: in_use,
         })
     }
 

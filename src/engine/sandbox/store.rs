@@ -9,6 +9,7 @@
 //! containers/<id>/lock       held by the helper that works in it
 //! containers/<id>/container.json
 //! containers/<id>/upper, work, root
+//! lock                       shared by who uses the store, alone for who removes unused images
 //! ```
 //!
 //! A layer is committed when its step has succeeded, an image after its layers, a name after its image:
@@ -17,6 +18,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -32,7 +34,7 @@ use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
 const SCHEMA: u32 = 1;
 
 /// What a task's folder has in it.
-const PARTS: [&str; 3] = ["upper", "work", "root"];
+pub(super) const PARTS: [&str; 3] = ["upper", "work", "root"];
 
 /// What an image is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -164,9 +166,14 @@ impl Store {
         // A reference that is no id may not leave the folder.
         let id: Digest = id.trim().parse().ok()?;
         let record: Record = fsutil::read_json(&self.record(id.as_str()))?;
-        let needed = self.needed(&record.layers);
-        let whole = record.schema == SCHEMA && needed.iter().all(|layer| self.has_layer(layer));
-        whole.then_some(record)
+        let needed = self.way.needed(&record.layers);
+        if record.schema != SCHEMA || !needed.iter().all(|layer| self.has_layer(layer)) {
+            return None;
+        }
+        // Its time says when it was last of use. Where it can't be set, it is older than it looks.
+        let file = fs::File::open(self.record(id.as_str())).ok()?;
+        drop(file.set_modified(SystemTime::now()));
+        Some(record)
     }
 
     /// Keeps an image under a name.
@@ -182,21 +189,11 @@ impl Store {
         self.layers().join(key.as_str()).join("upper").is_dir()
     }
 
-    /// Those of an image's layers that a root is made of.
-    fn needed<'l>(&self, layers: &'l [Digest]) -> &'l [Digest] {
-        let unneeded = if self.way.keeps_whole_trees() {
-            layers.len().saturating_sub(1)
-        } else {
-            0
-        };
-        &layers[unneeded..]
-    }
-
-    /// The trees of those, relative to the store.
+    /// The trees of the layers that a root is made of, relative to the store.
     fn trees(&self, layers: &[Digest]) -> Vec<PathBuf> {
         let folder = Path::new(self.way.layers());
         let tree = |key: &Digest| folder.join(key.as_str()).join("upper");
-        self.needed(layers).iter().map(tree).collect()
+        self.way.needed(layers).iter().map(tree).collect()
     }
 
     /// Makes the layer of some changes upon others and keeps it when all succeed; answers the number of
@@ -271,7 +268,7 @@ impl Store {
     }
 
     /// Removes parts of a task's folder, by whoever may.
-    async fn clear(&self, folder: &Path, parts: &[&str]) -> Result<()> {
+    pub(super) async fn clear(&self, folder: &Path, parts: &[&str]) -> Result<()> {
         let parts: Vec<PathBuf> = parts.iter().map(|part| folder.join(part)).collect();
         match self.way {
             Way::Namespaces | Way::Trees => {

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
+
 /// How a task gets its root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Way {
@@ -16,6 +18,9 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// All that there are.
+    pub(super) const ALL: [Self; 3] = [Self::Namespaces, Self::UserNamespace, Self::Trees];
+
     /// Those that may work for root, or for others; the one that keeps most apart first.
     pub(super) fn strongest_first(root: bool) -> &'static [Self] {
         if root {
@@ -57,6 +62,16 @@ impl Way {
         }
     }
 
+    /// Those of an image's layers that a root is made of.
+    pub(super) fn needed(self, layers: &[Digest]) -> &[Digest] {
+        let unneeded = if self.keeps_whole_trees() {
+            layers.len().saturating_sub(1)
+        } else {
+            0
+        };
+        &layers[unneeded..]
+    }
+
     /// The folder of the store that has its layers: what a layer is differs.
     pub(super) fn layers(self) -> &'static str {
         match self {
@@ -70,12 +85,15 @@ impl Way {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn layers_of_one_way_are_no_layers_of_another() {
-        let all = [true, false].map(Way::strongest_first).concat();
-        let folders: std::collections::BTreeSet<_> = all.iter().map(|way| way.layers()).collect();
-        assert_eq!(folders.len(), all.len());
+        let of = |ways: &[Way]| ways.iter().map(|way| way.layers()).collect::<BTreeSet<_>>();
+        let tried = [true, false].map(Way::strongest_first).concat();
+        assert_eq!(of(&Way::ALL).len(), Way::ALL.len());
+        assert_eq!(of(&tried), of(&Way::ALL));
     }
 }

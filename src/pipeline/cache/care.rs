@@ -1,9 +1,10 @@
 //! `omnibuild cache verify`, `prune` and `clear`.
 //!
-//! Decides nothing about entries: the store does.
+//! Decides nothing about entries: the stores do.
 
-use std::time::Duration;
+use serde::Serialize;
 
+use crate::engine::{self, ImageLimits, PrunedImages};
 use crate::error::{Error, Kind, Result};
 use crate::report::human_size;
 use crate::text::counted;
@@ -42,45 +43,72 @@ pub(super) async fn verify(cache: &Cache<'_>) -> Result<()> {
     )
 }
 
+/// What of both was removed.
+#[derive(Serialize)]
+struct Both<'p> {
+    #[serde(flatten)]
+    wheels: &'p Pruned,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<PrunedImages>,
+}
+
 /// Removes what is beyond the limits.
-pub(super) fn prune(
-    cache: &Cache<'_>,
-    older: Option<Duration>,
-    max_size: Option<u64>,
-) -> Result<()> {
-    let limits = Limits { older, max_size };
+pub(super) async fn prune(cache: &Cache<'_>, limits: Limits, images: ImageLimits) -> Result<()> {
     let pruned = if cache.common.dry_run {
         cache.store.would_prune(limits)?
     } else {
         cache.store.prune(limits)?
     };
-    print(cache, "cache-prune", &pruned)
+    finish(cache, "cache-prune", &pruned, images).await
 }
 
 /// Removes everything.
-pub(super) fn clear(cache: &Cache<'_>) -> Result<()> {
+pub(super) async fn clear(cache: &Cache<'_>) -> Result<()> {
     let pruned = if cache.common.dry_run {
         cache.store.would_clear()?
     } else {
         cache.store.clear()?
     };
-    print(cache, "cache-clear", &pruned)
+    let none = ImageLimits {
+        older: None,
+        max_size: Some(0),
+    };
+    finish(cache, "cache-clear", &pruned, none).await
 }
 
-fn print(cache: &Cache<'_>, command: &str, pruned: &Pruned) -> Result<()> {
-    let verb = if cache.common.dry_run {
-        "would remove"
-    } else {
-        "removed"
+/// Removes the images of the sandbox that are beyond their limits, and says what went.
+async fn finish(
+    cache: &Cache<'_>,
+    command: &str,
+    wheels: &Pruned,
+    limits: ImageLimits,
+) -> Result<()> {
+    let dry = cache.common.dry_run;
+    let sandbox = match &cache.images {
+        Some(folder) => engine::prune_images(folder, limits, !dry).await?,
+        None => None,
     };
-    let text = format!(
+    let verb = if dry { "would remove" } else { "removed" };
+    let mut text = format!(
         "{verb} {}, {}, {}; {}, {}, {} stay",
-        counted(pruned.sets, "set"),
-        counted(pruned.wheels, "wheel"),
-        human_size(pruned.bytes),
-        counted(pruned.sets_left, "set"),
-        counted(pruned.wheels_left, "wheel"),
-        human_size(pruned.bytes_left)
+        counted(wheels.sets, "set"),
+        counted(wheels.wheels, "wheel"),
+        human_size(wheels.bytes),
+        counted(wheels.sets_left, "set"),
+        counted(wheels.wheels_left, "wheel"),
+        human_size(wheels.bytes_left)
     );
-    cache.reporter.print_result(command, &text, pruned)
+    if let Some(images) = &sandbox {
+        text += &format!(
+            "\nof the sandbox {verb} {}, {}, {}; {}, {}, {} stay",
+            counted(images.images, "image"),
+            counted(images.layers, "layer"),
+            human_size(images.bytes),
+            counted(images.images_left, "image"),
+            counted(images.layers_left, "layer"),
+            human_size(images.bytes_left)
+        );
+    }
+    let both = Both { wheels, sandbox };
+    cache.reporter.print_result(command, &text, &both)
 }

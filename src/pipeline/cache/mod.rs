@@ -1,20 +1,24 @@
-//! `omnibuild cache`: the wheels that are kept, listed, cared for, carried elsewhere.
+//! `omnibuild cache`: the wheels that are kept, listed, cared for, carried elsewhere; and the images of
+//! the sandbox, removed.
 //!
-//! Needs no engine, and but for `why` no project: only the folder that the wheels are in.
+//! Needs no engine, and but for `why` no project: only the folders that wheels and images are in.
 
 mod care;
 mod list;
 mod transfer;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use crate::cli::{BuildOptions, CacheCommand, Common, Environment};
 use crate::config::{AnyFolder, PlatformTable};
+use crate::context::Caches;
+use crate::engine::ImageLimits;
 use crate::error::Result;
 use crate::platform::PlatformId;
 use crate::report::Reporter;
 use crate::wheels::WheelStore;
-use crate::wheels::store::InUse;
+use crate::wheels::store::{InUse, Limits};
 
 use super::forecast;
 
@@ -31,8 +35,18 @@ pub async fn execute(
         CacheCommand::Ls => list::ls(&cache),
         CacheCommand::Du => list::du(&cache),
         CacheCommand::Verify => care::verify(&cache).await,
-        CacheCommand::Prune { older, max_size } => care::prune(&cache, older, max_size),
-        CacheCommand::Clear => care::clear(&cache),
+        CacheCommand::Prune {
+            older,
+            max_size,
+            max_images,
+        } => {
+            let images = ImageLimits {
+                older,
+                max_size: max_images,
+            };
+            care::prune(&cache, Limits { older, max_size }, images).await
+        }
+        CacheCommand::Clear => care::clear(&cache).await,
         CacheCommand::Export { file } => transfer::export(&cache, &file).await,
         CacheCommand::Import { file } => transfer::import(&cache, &file).await,
         CacheCommand::Why { platform } => {
@@ -48,6 +62,8 @@ pub async fn execute(
 /// The store, and how its commands were called.
 struct Cache<'a> {
     store: WheelStore,
+    /// Where the sandbox's images are; none where a cache has no place.
+    images: Option<PathBuf>,
     common: &'a Common,
     /// The platforms that the project's files list, when there are any.
     listed: Vec<String>,
@@ -63,6 +79,10 @@ impl<'a> Cache<'a> {
             None => super::wheel_folder(None, &common.project, &super::cache_folder(environment)?),
         };
         Ok(Self {
+            images: environment
+                .cache
+                .as_ref()
+                .map(|cache| Caches::new(cache, wheels.clone()).sandbox()),
             store: WheelStore::new(&wheels),
             common,
             listed: folder.platforms,

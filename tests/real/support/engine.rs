@@ -265,7 +265,12 @@ impl Drop for Watch {
 
 /// A platform's base image as the program recorded it.
 pub(crate) fn base_of(platform: Platform) -> String {
-    let folder = program::cache().join("v1/bases");
+    base_in(&program::cache(), platform, tested())
+}
+
+/// The same in another cache, of an engine.
+pub(crate) fn base_in(cache: &Path, platform: Platform, engine: Tested) -> String {
+    let folder = cache.join("v1/bases");
     let mut records: Vec<_> = fs_err::read_dir(&folder)
         .expect("the program made a base")
         .map(|entry| entry.expect("the folder can be read").path())
@@ -286,14 +291,10 @@ pub(crate) fn base_of(platform: Platform) -> String {
     // A stand-in is an image to Docker and a file to the others.
     let is_a_file = |record: &serde_json::Value| record["origin"]["archive"].is_object();
     let is_an_image = |record: &serde_json::Value| record["origin"] == "engine";
-    let newest = records
-        .iter()
-        .rev()
-        .map(read)
-        .find(|record| match tested() {
-            Tested::Docker => !is_a_file(record),
-            Tested::Podman | Tested::Sandbox => !is_an_image(record),
-        });
+    let newest = records.iter().rev().map(read).find(|record| match engine {
+        Tested::Docker => !is_a_file(record),
+        Tested::Podman | Tested::Sandbox => !is_an_image(record),
+    });
     let newest = newest.unwrap_or_else(|| panic!("no base of {} was recorded", platform.id));
     newest["reference"]
         .as_str()

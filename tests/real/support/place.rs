@@ -1,15 +1,18 @@
 //! Where else the program runs, without an engine that anybody set up: in a container that may nothing
 //! more than others, and as a user who is not root.
 //!
-//! Each place has a copy of a project and caches of its own, which hold the base image and nothing
+//! Each place has a copy of a project and caches of its own, which hold a user's base image and nothing
 //! else.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::engine::{self, ask, remove};
-use super::platform::Platform;
+use super::platform::{self, Platform};
 use super::program::{self, PROXIES, Ran};
 use super::project::Project;
 
@@ -19,12 +22,20 @@ const CERTIFICATES: &str = "/srv/ca-bundle.pem";
 /// What says how to reach the network, but for the certificates, which are a file.
 const NETWORK: [&str; 2] = ["OMNIBUILD_MIRROR", "PIP_INDEX_URL"];
 
-/// A folder with the project, the cache and the program.
-fn furnished(project: &Project, platform: Platform) -> tempfile::TempDir {
+/// How many users were made.
+static USERS: AtomicU32 = AtomicU32::new(0);
+
+/// A folder that everybody may look into.
+fn open_folder() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("omnibuild-place-");
     builder.permissions(std::fs::Permissions::from_mode(0o755));
-    let folder = builder.tempdir().expect("a temporary folder can be made");
+    builder.tempdir().expect("a temporary folder can be made")
+}
+
+/// A folder with the project and the program.
+fn furnished(project: &Project) -> tempfile::TempDir {
+    let folder = open_folder();
     let path = |name: &str| folder.path().join(name);
     let copied = Command::new("cp")
         .arg("--archive")
@@ -39,7 +50,13 @@ fn furnished(project: &Project, platform: Platform) -> tempfile::TempDir {
         }
     }
     fs_err::copy(env!("CARGO_BIN_EXE_omnibuild"), path("omnibuild")).expect("a copy");
-    let bases = path("cache/v1/bases");
+    fs_err::create_dir(path("cache")).expect("a folder");
+    folder
+}
+
+/// Puts the bases that were bootstrapped for a platform into a cache.
+fn bring_bases(cache: &Path, platform: Platform) {
+    let bases = cache.join("v1/bases");
     fs_err::create_dir_all(&bases).expect("a folder");
     let mut copied = 0;
     for entry in fs_err::read_dir(program::cache().join("v1/bases")).expect("there are bases") {
@@ -54,15 +71,36 @@ fn furnished(project: &Project, platform: Platform) -> tempfile::TempDir {
         }
     }
     assert!(copied > 1, "no base of {} was bootstrapped", platform.id);
-    folder
 }
 
 /// Where the program runs.
 pub(crate) trait Place {
-    /// Runs it in the copy of the project.
-    fn run(&self, words: &[&str]) -> Ran;
+    /// It in the copy of the project, to be completed and run.
+    fn program(&self, words: &[&str]) -> Command;
     /// The folder of that.
     fn project(&self) -> PathBuf;
+    /// All that runs there but what makes the place, by process id and command.
+    fn running(&self) -> Vec<(u32, String)>;
+
+    /// Runs it to its end.
+    fn run(&self, words: &[&str]) -> Ran {
+        program::run(self.program(words))
+    }
+
+    /// Where its caches are.
+    fn cache(&self) -> PathBuf {
+        self.project().with_file_name("cache")
+    }
+
+    /// Kills it, and it alone, as nobody can prevent.
+    fn kill(&self) {
+        let mark = "/omnibuild --engine ";
+        let all = self.running();
+        let mut own = all.iter().filter(|(_, command)| command.contains(mark));
+        let (process, _) = own.next().unwrap_or_else(|| panic!("it is not in {all:?}"));
+        let process = i32::try_from(*process).ok().and_then(Pid::from_raw);
+        kill_process(process.expect("an id"), Signal::KILL).expect("it can be signalled");
+    }
 }
 
 /// An unprivileged container, as Docker makes it without any option of security; removed at the end of
@@ -74,8 +112,8 @@ pub(crate) struct InContainer {
 
 impl InContainer {
     /// A container of an image of Debian, with a copy of the project.
-    pub(crate) fn start(image: &str, project: &Project, platform: Platform) -> Self {
-        let folder = furnished(project, platform);
+    pub(crate) fn start(image: &str, project: &Project) -> Self {
+        let folder = furnished(project);
         // A program that is no release reads the builders' files where they were.
         let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
         let images = images.display();
@@ -111,7 +149,11 @@ impl InContainer {
     }
 
     /// Runs a command as root.
-    pub(crate) fn command(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run_command(&self, words: &[&str]) -> Ran {
+        program::run(self.command(words))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = engine::command();
         command
             .args(["exec", "--env=DEBIAN_FRONTEND=noninteractive", &self.id])
@@ -119,18 +161,30 @@ impl InContainer {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        program::run(command)
+        command
     }
 }
 
 impl Place for InContainer {
-    fn run(&self, words: &[&str]) -> Ran {
+    fn program(&self, words: &[&str]) -> Command {
         let program = format!("{FOLDER}/omnibuild");
         self.command(&[&[program.as_str()], words].concat())
     }
 
     fn project(&self) -> PathBuf {
         self.folder.path().join("project")
+    }
+
+    fn running(&self) -> Vec<(u32, String)> {
+        let text = ask(&["top", &self.id, "-eo", "pid,args"]);
+        let lines = text.lines().skip(1);
+        let of_place = ["/sbin/docker-init", "/bin/sleep infinity"];
+        let processes = lines.filter_map(|line| line.trim().split_once(' '));
+        let processes = processes.map(|(id, command)| (id, command.trim()));
+        processes
+            .filter(|(_, command)| !of_place.iter().any(|own| command.starts_with(own)))
+            .map(|(id, command)| (id.parse().expect("a process id"), command.to_owned()))
+            .collect()
     }
 }
 
@@ -145,18 +199,32 @@ impl Drop for InContainer {
 pub(crate) struct AsUser {
     name: String,
     folder: tempfile::TempDir,
+    /// Files of root's that the user may read.
+    _given: tempfile::TempDir,
 }
 
 impl AsUser {
-    /// A new user, with a copy of the project.
+    /// A new user, with a copy of the project and the base of a platform: that which was bootstrapped, or
+    /// the stand-in's root file system.
     pub(crate) fn new(project: &Project, platform: Platform) -> Self {
         assert!(
             Path::new("/usr/bin/newuidmap").exists(),
             "newuidmap is not installed: run `.ci/prerequisites`"
         );
-        let name = format!("omnibuild-test-{}", std::process::id());
-        let folder = furnished(project, platform);
-        let this = Self { name, folder };
+        let number = USERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("omnibuild-test-{}-{number}", std::process::id());
+        let (folder, given) = (furnished(project), open_folder());
+        if platform.is_stand_in_of_a_file() {
+            let table = platform::table_of_files(given.path());
+            fs_err::write(folder.path().join("project/platforms.toml"), table).expect("a table");
+        } else {
+            bring_bases(&folder.path().join("cache"), platform);
+        }
+        let this = Self {
+            name,
+            folder,
+            _given: given,
+        };
         this.change("useradd", &["--create-home"]);
         for entry in walkdir::WalkDir::new(this.folder.path()) {
             let entry = entry.expect("the folder can be read");
@@ -177,25 +245,44 @@ impl AsUser {
         assert!(done, "{program} fails: run this test as root");
     }
 
+    /// The fields behind the user's name in a file of /etc, as numbers.
+    fn numbers(&self, file: &str) -> Option<Vec<u32>> {
+        let text = fs_err::read_to_string(Path::new("/etc").join(file)).expect("it can be read");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{}:", self.name)));
+        let numbers = line?.split(':').filter_map(|field| field.parse().ok());
+        Some(numbers.collect())
+    }
+
+    /// The numbers of the user's processes: the own one, and those of the range, while there is one.
+    fn ids(&self) -> Vec<std::ops::Range<u32>> {
+        let own = self.numbers("passwd").expect("the user is there")[0];
+        let range = self.numbers("subuid");
+        let range = range.map(|numbers| numbers[0]..numbers[0] + numbers[1]);
+        std::iter::once(own..own + 1).chain(range).collect()
+    }
+
     /// Takes the ranges away.
     pub(crate) fn lose_ranges(&self) {
         for (file, option) in [("subuid", "--del-subuids"), ("subgid", "--del-subgids")] {
-            let text = fs_err::read_to_string(Path::new("/etc").join(file)).expect("it has ranges");
-            let line = text.lines().find_map(|line| {
-                let (first, count) = line
-                    .strip_prefix(&format!("{}:", self.name))?
-                    .split_once(':')?;
-                Some((first.parse::<u32>().ok()?, count.parse::<u32>().ok()?))
-            });
-            let (first, count) = line.expect("useradd gives ranges");
-            let range = format!("{first}-{}", first + count - 1);
+            let numbers = self.numbers(file).expect("useradd gives ranges");
+            let range = format!("{}-{}", numbers[0], numbers[0] + numbers[1] - 1);
             self.change("usermod", &[option, &range]);
         }
+    }
+
+    /// Mounts below a folder of the user's that the machine sees.
+    pub(crate) fn mounts(&self) -> Vec<String> {
+        let table = fs_err::read_to_string("/proc/self/mountinfo").expect("a Linux");
+        let mark = self.folder.path().display().to_string();
+        let lines = table.lines().filter(|line| line.contains(&mark));
+        lines.map(str::to_owned).collect()
     }
 }
 
 impl Place for AsUser {
-    fn run(&self, words: &[&str]) -> Ran {
+    fn program(&self, words: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["reuid", "regid"].map(|what| format!("--{what}={}", self.name)))
@@ -217,11 +304,31 @@ impl Place for AsUser {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        program::run(command)
+        command
     }
 
     fn project(&self) -> PathBuf {
         self.folder.path().join("project")
+    }
+
+    fn running(&self) -> Vec<(u32, String)> {
+        let ids = self.ids();
+        let is_ours = |path: &Path| {
+            // Who sees the process, by number: the user's own, or one of the user's ranges.
+            let status = fs_err::read_to_string(path.join("status")).unwrap_or_default();
+            let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+            let user = user.and_then(|line| line.split_whitespace().next()?.parse::<u32>().ok());
+            user.is_some_and(|user| ids.iter().any(|range| range.contains(&user)))
+        };
+        let entries = fs_err::read_dir("/proc").expect("a Linux");
+        let paths = entries.flatten().map(|entry| entry.path());
+        let ours = paths.filter(|path| is_ours(path)).filter_map(|path| {
+            let id = path.file_name()?.to_str()?.parse().ok()?;
+            let command = fs_err::read(path.join("cmdline")).ok()?;
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            Some((id, command))
+        });
+        ours.collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //! so that a wrong value in the shipped table is seen.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engine::{self, Tested};
@@ -66,6 +66,14 @@ impl Platform {
             .unwrap_or_else(|| panic!("OMNIBUILD_TEST_PLATFORMS: there is no platform `{id}`"))
     }
 
+    /// Whether it is tested on a root filesystem of the tests' own; fails with advice when there is no
+    /// file with that.
+    pub(crate) fn is_stand_in_of_a_file(&self) -> bool {
+        let release = stand_in(self.id);
+        release.inspect(|release| must_have_archive(release));
+        release.is_some()
+    }
+
     /// The file name of a package for the machine's architecture, or for every one.
     pub(crate) fn file_name(&self, package: &str, version: &str, anywhere: bool) -> String {
         let machine = std::env::consts::ARCH;
@@ -104,10 +112,7 @@ pub(crate) fn asked() -> Vec<Platform> {
                     &format!("omnibuild-standin:{release}"),
                     &format!("make it: `tests/standin/image {release}`"),
                 ),
-                Tested::Podman | Tested::Sandbox => assert!(
-                    stand_in_archive(release).is_file(),
-                    "there is no root filesystem of {release}\nhint: make it: `tests/standin/image --rootfs {release}`"
-                ),
+                Tested::Podman | Tested::Sandbox => must_have_archive(release),
             }
         }
     }
@@ -171,6 +176,14 @@ fn stand_in(id: &str) -> Option<&'static str> {
     }
 }
 
+/// Fails with advice when there is no root filesystem of a stand-in.
+fn must_have_archive(release: &str) {
+    assert!(
+        stand_in_archive(release).is_file(),
+        "there is no root filesystem of {release}\nhint: make it: `tests/standin/image --rootfs {release}`"
+    );
+}
+
 /// Where `tests/standin/image --rootfs` puts a stand-in.
 fn stand_in_archive(release: &str) -> PathBuf {
     program::user_caches().join(format!("omnibuild-tests/standin-{release}.tar"))
@@ -181,17 +194,36 @@ pub(crate) fn table() -> String {
     let table = include_str!("../../standin/platforms.toml").to_owned();
     match engine::tested() {
         Tested::Docker => table,
-        Tested::Podman | Tested::Sandbox => {
-            ["el9", "el7"].into_iter().fold(table, |table, release| {
-                let image = format!("image = \"omnibuild-standin:{release}\"");
-                let file = stand_in_archive(release);
-                table.replace(
-                    &image,
-                    &format!("rootfs = {:?}", file.display().to_string()),
-                )
-            })
-        }
+        Tested::Podman | Tested::Sandbox => with_files(&table, stand_in_archive),
     }
+}
+
+/// The same with the files of the stand-ins that are there, in a folder: for those who may not look
+/// into the home folder that they are in.
+pub(crate) fn table_of_files(folder: &Path) -> String {
+    with_files(include_str!("../../standin/platforms.toml"), |release| {
+        let file = stand_in_archive(release);
+        let place = folder.join(release);
+        if file.is_file() {
+            let file = fs_err::canonicalize(file).expect("it is there");
+            drop(fs_err::remove_file(&place));
+            let linked = fs_err::hard_link(&file, &place);
+            linked
+                .or_else(|_| fs_err::copy(&file, &place).map(drop))
+                .expect("a copy");
+        }
+        place
+    })
+}
+
+fn with_files(table: &str, file: impl Fn(&str) -> PathBuf) -> String {
+    ["el9", "el7"]
+        .into_iter()
+        .fold(table.to_owned(), |table, release| {
+            let image = format!("image = \"omnibuild-standin:{release}\"");
+            let file = file(release).display().to_string();
+            table.replace(&image, &format!("rootfs = {file:?}"))
+        })
 }
 
 /// Makes sure, once for all tests, that the cache has the platform's base, builder and the sample

@@ -3,6 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longer than a machine under load needs to get to the first container.
+pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+
+/// How long something may outlive a program that was killed.
+const GONE: Duration = Duration::from_secs(10);
 
 use super::engine::{Tested, tested};
 use super::podman;
@@ -98,6 +107,22 @@ impl Running {
         child.try_wait().expect("it can be asked").is_some()
     }
 
+    /// Waits for something that happens while it runs.
+    pub(crate) fn until(&mut self, happened: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !happened() {
+            assert!(!self.has_ended(), "the program ended by itself");
+            assert!(begun.elapsed() < LIMIT, "it does not get there");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        kill_process(process.expect("a child has an id"), signal).expect("it can be signalled");
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ran {
         let child = self.0.take().expect("it was not waited for");
@@ -120,6 +145,19 @@ impl Drop for Running {
             child.kill().ok();
             child.wait().ok();
         }
+    }
+}
+
+/// Waits until nothing is left of a program that was killed.
+pub(crate) fn ends(what: &str, left: impl Fn() -> Vec<String>) {
+    let begun = Instant::now();
+    loop {
+        let alive = left();
+        if alive.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < GONE, "{what}: {alive:?} outlived it");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
