@@ -8,6 +8,7 @@ mod docker;
 mod lines;
 mod sandbox;
 pub mod session;
+mod starved;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use futures::future::BoxFuture;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind, ImageRef};
-use crate::report::PlatformReporter;
+use crate::report::{PlatformReporter, human_size};
 
 pub use self::sandbox::{ImageLimits, PrunedImages};
 pub use self::session::Session;
@@ -339,11 +340,16 @@ pub fn act_as_helper(word: &str) -> Option<ExitCode> {
     sandbox::act(word)
 }
 
+/// The status of a command that SIGKILL ended, as a shell has it.
+const KILLED: i64 = 128 + 9;
+
 /// A running container, inside [`with_container`].
 pub struct Container<'a> {
     engine: &'a dyn Engine,
     report: &'a PlatformReporter,
     id: String,
+    /// The memory that it may take, in bytes.
+    memory: Option<u64>,
 }
 
 impl Container<'_> {
@@ -359,7 +365,8 @@ impl Container<'_> {
         Ok(archive)
     }
 
-    /// Runs a command; a status other than 0 is an error of [`Kind::Build`] with the last lines.
+    /// Runs a command; a status other than 0 is an error of [`Kind::Build`] with the last lines, or of
+    /// [`Kind::Space`] where the container's memory was used up.
     pub async fn run(&self, exec: &Exec) -> Result<()> {
         self.watch(exec, &|_| {}).await
     }
@@ -376,10 +383,20 @@ impl Container<'_> {
             return Ok(());
         }
         let program = exec.argv.first().map_or("", String::as_str);
-        let failed = Error::new(
-            Kind::Build,
-            format!("`{program}` ended with status {status}"),
-        );
+        let ended = format!("`{program}` ended with status {status}");
+        let failed = match self.memory {
+            Some(memory) if starved::was_starved(self.engine, &self.id).await => Error::new(
+                Kind::Space,
+                format!(
+                    "{ended}: the {} of memory that `[build] memory` allows were used up, and the kernel killed who wanted more",
+                    human_size(memory)
+                ),
+            )
+            .hint("allow more, `memory` under `[build]` in the configuration, or build what takes less"),
+            None if status == KILLED => Error::new(Kind::Build, ended)
+                .hint("something killed it; where the machine is out of memory, the kernel's log says so"),
+            _ => Error::new(Kind::Build, ended),
+        };
         Err(failed.command(lines.failed(status)))
     }
 
@@ -409,7 +426,12 @@ pub async fn with_container<T>(
         None => None,
     };
     let id = engine.start(spec).await?;
-    let container = Container { engine, report, id };
+    let container = Container {
+        engine,
+        report,
+        id,
+        memory: spec.limits.memory,
+    };
     let work = async {
         if let Some(content) = missing {
             let archive = tokio::task::block_in_place(content.archive)?;

@@ -88,6 +88,10 @@ fn explain(error: Error, mut lines: Vec<String>) -> Error {
     let Some(command) = error.failed_command() else {
         return error;
     };
+    // The engine knows better than the output that there was not enough memory.
+    if error.kind() == Kind::Space {
+        return error;
+    }
     lines.extend(command.last_lines.iter().cloned());
     let find = |words: &str| lines.iter().find(|line| line.contains(words)).cloned();
     if find("No space left on device").is_some() {

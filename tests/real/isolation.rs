@@ -129,3 +129,35 @@ def build_wheel(directory, settings=None, metadata=None):
     assert!(log.contains("can't start new thread"), "{log}");
     assert!(!log.contains("it has them all"), "{log}");
 }
+
+#[test]
+fn a_build_that_wants_more_memory_than_it_may_take_is_told_which_key_says_so() {
+    const HEAD: &str = "\
+import subprocess, sys
+WANT = 'for part in [bytearray(1 << 24) for number in range(64)]: print(len(part))'
+def build_wheel(directory, settings=None, metadata=None):
+";
+    if !engine::is_service() {
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let limits = "\n[tool.omnibuild.build]\nmemory = \"100M\"\n";
+    let pyproject = PYPROJECT.replace("prying", "greedy") + limits;
+    // The backend itself is killed, and a compiler of its.
+    for want in [
+        "exec(WANT)",
+        "subprocess.run([sys.executable, '-c', WANT], check=True)",
+    ] {
+        let backend = format!("{HEAD}    {want}\n    print('it has it all')\n");
+        let project = Project::of(&[("pyproject.toml", &pyproject), ("greedy.py", &backend)]);
+        let run = project.run(&["--sysbase", platform.id]).ended_with(7);
+        run.said(&[
+            "the project's own wheel: `",
+            "the 100.0 MB of memory that `[build] memory` allows were used up",
+            "hint: allow more, `memory` under `[build]`",
+        ]);
+        let log = project.log(platform.id);
+        assert!(!log.contains("it has it all"), "{log}");
+    }
+}
