@@ -23,6 +23,8 @@ const CALL_LIMIT_SECONDS: u64 = 3600;
 const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// The same for another machine's.
 const FIRST_ANSWER_LIMIT_ELSEWHERE: Duration = Duration::from_secs(20);
+/// How long one that is busy may take to say who it is.
+const BUSY_LIMIT: Duration = Duration::from_mins(5);
 /// Engine 20.10, in Debian 11 and 12.
 const OLDEST_API: (usize, usize) = (1, 41);
 
@@ -67,18 +69,27 @@ impl Docker {
         let client = client(&address, tunnel.as_ref())?
             .with_timeout(Duration::from_secs(CALL_LIMIT_SECONDS))
             .with_request_modifier(fix_credentials_alphabet);
-        let client = tokio::time::timeout(limit, client.negotiate_version())
-            .await
-            .map_err(no_answer)?
-            .map_err(|error| {
-                let said = tunnel.as_ref().map(Tunnel::said).unwrap_or_default();
-                let absent = absent(&address, &error);
-                if said.is_empty() {
-                    absent
-                } else {
-                    absent.hint(format!("ssh said: {said}"))
-                }
-            })?;
+        let mut negotiating = Box::pin(client.clone().negotiate_version());
+        let negotiated = match tokio::time::timeout(limit, &mut negotiating).await {
+            Ok(negotiated) => negotiated,
+            // Podman looks at each of its containers before it says who it is, and waits for those that
+            // are at work.
+            Err(elapsed) => match tokio::time::timeout(limit, client.ping()).await {
+                Ok(Ok(_)) => tokio::time::timeout(BUSY_LIMIT, negotiating)
+                    .await
+                    .map_err(no_answer)?,
+                Ok(Err(_)) | Err(_) => return Err(no_answer(elapsed)),
+            },
+        };
+        let client = negotiated.map_err(|error| {
+            let said = tunnel.as_ref().map(Tunnel::said).unwrap_or_default();
+            let absent = absent(&address, &error);
+            if said.is_empty() {
+                absent
+            } else {
+                absent.hint(format!("ssh said: {said}"))
+            }
+        })?;
         let version = client.client_version();
         if (version.major_version, version.minor_version) < OLDEST_API {
             return Err(Error::new(
