@@ -70,6 +70,7 @@ async fn compare(image: &str, network: &Network) -> Result<String> {
         image,
         network: network.clone(),
         env: BTreeMap::new(),
+        of_commands: BTreeMap::new(),
         labels: session.labels(),
         limits: Limits::default(),
         content: None,

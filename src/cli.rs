@@ -2,9 +2,9 @@
 //!
 //! The only place, beside the engine's connection, that reads environment variables.
 
+mod environment;
 mod values;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,9 +12,12 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Access, CacheOverrides, Channel, EngineKind, Overrides, SigningOverrides};
+use crate::config::{
+    CacheOverrides, Channel, EngineKind, IndexOverrides, Overrides, SigningOverrides,
+};
 use crate::error::Kind;
 
+pub use self::environment::Environment;
 use self::values::{duration, number, size};
 
 /// Ship a Python application as native packages, built in containers.
@@ -356,74 +359,6 @@ pub enum MatrixFormat {
     Gitlab,
 }
 
-/// What the environment says beside the options.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// `SOURCE_DATE_EPOCH`.
-    pub source_date_epoch: Option<String>,
-    /// Proxy variables that are set.
-    pub proxies: BTreeMap<String, String>,
-    /// `NO_COLOR`: no colours, please.
-    pub no_color: bool,
-    /// `CI`: no terminal tricks.
-    pub ci: bool,
-    /// `GLIBC_TUNABLES`: settings of the C library.
-    pub glibc_tunables: String,
-    /// `OMNIBUILD_CACHE_DIR`, else the user's cache folder (`XDG_CACHE_HOME`).
-    pub cache: Option<PathBuf>,
-    /// `OMNIBUILD_CACHE_KEY_FILE`: the key that manifests in a remote cache are signed with.
-    pub cache_key_file: Option<PathBuf>,
-    /// `OMNIBUILD_SIGNING_KEY`: a key of gpg's agent that signs packages.
-    pub signing_key: Option<String>,
-    /// `OMNIBUILD_SIGNING_KEY_FILE`: the file of such a key.
-    pub signing_key_file: Option<PathBuf>,
-    /// `OMNIBUILD_SIGNING_PASSPHRASE_FILE`: the file of its passphrase.
-    pub signing_passphrase_file: Option<PathBuf>,
-    /// `GNUPGHOME`: gpg's keys and settings.
-    pub gnupg_home: Option<PathBuf>,
-    /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
-    pub access: Access,
-}
-
-impl Environment {
-    /// Reads the process's environment.
-    pub fn read() -> Self {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let mut proxies = BTreeMap::new();
-        for name in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
-            for name in [name.to_owned(), name.to_uppercase()] {
-                if let Some(value) = set(&name) {
-                    proxies.insert(name, value);
-                }
-            }
-        }
-        let cache = set("OMNIBUILD_CACHE_DIR").map(PathBuf::from).or_else(|| {
-            let folders = directories::ProjectDirs::from("", "", "omnibuild")?;
-            Some(folders.cache_dir().to_owned())
-        });
-        let access = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok()?;
-            let of_store = name.starts_with("AWS_") || name.starts_with("GOOGLE_");
-            let value = value.into_string().ok()?;
-            (of_store && !value.is_empty()).then_some((name, value))
-        });
-        Self {
-            source_date_epoch: set("SOURCE_DATE_EPOCH"),
-            proxies,
-            no_color: set("NO_COLOR").is_some(),
-            ci: set("CI").is_some(),
-            glibc_tunables: set("GLIBC_TUNABLES").unwrap_or_default(),
-            cache,
-            cache_key_file: set("OMNIBUILD_CACHE_KEY_FILE").map(PathBuf::from),
-            signing_key: set("OMNIBUILD_SIGNING_KEY"),
-            signing_key_file: set("OMNIBUILD_SIGNING_KEY_FILE").map(PathBuf::from),
-            signing_passphrase_file: set("OMNIBUILD_SIGNING_PASSPHRASE_FILE").map(PathBuf::from),
-            gnupg_home: set("GNUPGHOME").map(PathBuf::from),
-            access: Access::new(access.collect()),
-        }
-    }
-}
-
 impl BuildOptions {
     /// Whether a build verifies its packages; `--verify` wins over the environment.
     pub fn verifies(&self) -> bool {
@@ -454,6 +389,12 @@ impl Common {
             mirror: self.mirror.clone().filter(|mirror| !mirror.is_empty()),
             network: self.network.clone().filter(|network| !network.is_empty()),
             index_url: self.index_url.clone().filter(|url| !url.is_empty()),
+            index: IndexOverrides {
+                token_file: given(&environment.index_token_file).map(from_here),
+                netrc: given(&environment.netrc).map(from_here),
+                default_netrc: environment.default_netrc.clone(),
+                keyring_provider: environment.keyring_provider.clone(),
+            },
             proxies: environment.proxies.clone(),
             cache: CacheOverrides {
                 remote: self.cache_remote.clone(),
@@ -482,8 +423,8 @@ fn exit_codes() -> String {
          OMNIBUILD_NETWORK, OMNIBUILD_NO_VERIFY, OMNIBUILD_CACHE_DIR, OMNIBUILD_CACHE_REMOTE,\n\
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
          (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\
-         OMNIBUILD_SIGNING_PASSPHRASE_FILE, PIP_INDEX_URL, SOURCE_DATE_EPOCH, NO_COLOR, CI and the\n\
-         proxy variables.",
+         OMNIBUILD_SIGNING_PASSPHRASE_FILE, PIP_INDEX_URL, OMNIBUILD_INDEX_TOKEN_FILE, NETRC,\n\
+         PIP_KEYRING_PROVIDER, SOURCE_DATE_EPOCH, NO_COLOR, CI and the proxy variables.",
         codes.concat()
     )
 }

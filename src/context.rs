@@ -118,6 +118,7 @@ impl Context<'_> {
             image,
             network: Network::None,
             env: BTreeMap::new(),
+            of_commands: BTreeMap::new(),
             labels: self.session.labels(),
             limits: self.limits,
             content: None,
@@ -127,7 +128,7 @@ impl Context<'_> {
     /// A container with a network, behind the user's proxies. Certificates are uploaded by the
     /// stage, to [`CA_BUNDLE_PATH`].
     pub fn online<'i>(&self, image: &'i str) -> ContainerSpec<'i> {
-        let mut env = self.network.proxies.clone();
+        let mut env = BTreeMap::new();
         if self.network.ca_bundle.is_some() {
             for name in [
                 "SSL_CERT_FILE",
@@ -143,6 +144,7 @@ impl Context<'_> {
             image,
             network: Network::Named(self.network.name.clone()),
             env,
+            of_commands: self.network.proxies.clone(),
             labels: self.session.labels(),
             limits: self.limits,
             content: None,

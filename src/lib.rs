@@ -137,8 +137,7 @@
 //!    under `images/`. ([`engine::Exec`] has no other form)
 //! 6. No container is made outside of [`engine::with_container`], which always removes; each carries
 //!    its session's label, and what a dead session left is swept by the next.
-//! 7. No secret is in a word of a command, a container's environment, an image layer or a log. Not
-//!    held yet for proxy variables, see the cross-cutting concerns.
+//! 7. No secret is in a word of a command, a container's environment, an image layer or a log.
 //!    (`secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said`,
 //!    `credentials_of_an_index_are_in_the_file_only`, `a_secret_is_in_no_output_and_no_log`,
 //!    `canonical_lines_hold_no_credentials_and_place_relative_folders`)
@@ -182,8 +181,8 @@
 //! otherwise tomorrow while no wheel is cached; pin requirements against that.
 //!
 //! **Network.** Only bases, builder images, dependencies and verification have one. Proxy variables
-//! are handed to them as they are; a proxy's password in them is visible to who may inspect the
-//! container. Certificates go in as a file. No path of this machine is mounted, so the engine may be
+//! are handed to each command there as they are, and to no container: who may inspect one does not see a
+//! proxy's password. Certificates go in as a file. No path of this machine is mounted, so the engine may be
 //! another machine's; the sandbox is this one's, and what each of its ways keeps apart less well stands in
 //! `engine/sandbox/way.rs`.
 

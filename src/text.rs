@@ -65,6 +65,20 @@ impl PathPattern {
     }
 }
 
+/// A text as it stands in addresses (RFC 3986).
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push('%');
+                encoded.push_str(&crate::digest::hex(&[byte]).to_ascii_uppercase());
+            }
+            encoded
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

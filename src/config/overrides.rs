@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::platform::Channel;
 
 use super::cache::CacheOverrides;
+use super::index::IndexOverrides;
 use super::places::Places;
 use super::signing::SigningOverrides;
 
@@ -28,6 +29,8 @@ pub struct Overrides {
     pub network: Option<String>,
     /// `--index-url`, `PIP_INDEX_URL`.
     pub index_url: Option<String>,
+    /// Of who asks the indexes.
+    pub index: IndexOverrides,
     /// `http_proxy` and its kin.
     pub proxies: BTreeMap<String, String>,
     /// Of the remote cache.

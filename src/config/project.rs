@@ -16,6 +16,7 @@ use crate::{audit, lint};
 use super::build::{BuildConfig, RawBuild};
 use super::cache::{CacheOverrides, RawCache, RemoteConfig};
 use super::engines::Engines;
+use super::index::{IndexConfig, RawIndex};
 use super::license::check_license;
 use super::overrides::Overrides;
 use super::package::daemon::Relations;
@@ -26,7 +27,7 @@ use super::project_file::read;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
 use super::signing::{RawSigning, SigningConfig, SigningOverrides};
-use super::texts::{check_address, check_maintainer, check_name, check_prefix};
+use super::texts::{check_address, check_maintainer, check_name, check_prefix, check_python};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
@@ -62,6 +63,7 @@ struct RawConfig {
     channel: Option<Channel>,
     index_url: Option<String>,
     extra_index_urls: Option<Vec<String>>,
+    index: Option<RawIndex>,
     ca_bundle: Option<PathBuf>,
     mirror: Option<String>,
     network: Option<String>,
@@ -149,6 +151,8 @@ pub struct Config {
     pub index_url: Option<String>,
     /// Further indexes.
     pub extra_index_urls: Vec<String>,
+    /// Where their credentials are.
+    pub index: IndexConfig,
     /// Certificates that stages with a network trust.
     pub ca_bundle: Option<PathBuf>,
     /// The mirror that base images are bootstrapped from.
@@ -336,6 +340,7 @@ impl RawConfig {
             mirror: self.mirror.or(under.mirror),
             network: self.network.or(under.network),
             engines: merged(self.engines, under.engines, Engines::over),
+            index: merged(self.index, under.index, RawIndex::over),
             build: merged(self.build, under.build, RawBuild::over),
             wheels: self.wheels.or(under.wheels),
             audit: self.audit.or(under.audit),
@@ -402,17 +407,19 @@ fn check(
     }
     for (key, text) in [
         ("url", &raw.url),
-        ("index-url", &raw.index_url),
         ("mirror", &raw.mirror),
-        ("--index-url or PIP_INDEX_URL", &overrides.index_url),
         ("--mirror or OMNIBUILD_MIRROR", &overrides.mirror),
     ] {
         text.as_ref()
             .map_or(Ok(()), |text| check_address(key, text))?;
     }
-    for (number, text) in raw.extra_index_urls.iter().flatten().enumerate() {
-        check_address(&format!("extra-index-urls[{number}]"), text)?;
-    }
+    let index = IndexConfig::check(
+        &root,
+        raw.index.unwrap_or_default(),
+        overrides.index,
+        [raw.index_url.as_deref(), overrides.index_url.as_deref()],
+        raw.extra_index_urls.as_deref(),
+    )?;
     let mut packages = BTreeMap::new();
     for (name, package) in raw.packages.unwrap_or_default() {
         packages.insert(name.clone(), PackageConfig::check(&name, package)?);
@@ -420,15 +427,7 @@ fn check(
     if packages.is_empty() {
         packages.insert("cli".to_owned(), PackageConfig::default());
     }
-    if let Some(python) = raw.python.as_deref().filter(|python| *python != "system") {
-        let minor = python
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
-        if !minor || python.split('.').count() != 2 {
-            return Err(Error::new(Kind::Config, format!("python: `{python}` is neither `system` nor a minor version"))
-                .hint("write `python = \"system\"`, or a minor version such as `python = \"3.11\"` to insist on it"));
-        }
-    }
+    raw.python.as_deref().map_or(Ok(()), check_python)?;
     let wheel_dir = overrides
         .wheel_dir
         .or(raw.wheel_dir)
@@ -477,6 +476,7 @@ fn check(
         wheel_dir,
         index_url: overrides.index_url.or(raw.index_url),
         extra_index_urls: raw.extra_index_urls.unwrap_or_default(),
+        index,
         ca_bundle,
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),

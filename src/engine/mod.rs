@@ -106,8 +106,11 @@ pub struct ContainerSpec<'a> {
     pub image: &'a str,
     /// The network.
     pub network: Network,
-    /// Environment of every command.
+    /// Environment of every command, as who may inspect the container sees it.
     pub env: BTreeMap<String, String>,
+    /// Environment of every command that the container does not have by itself, so that no description
+    /// of it has it either: a proxy's address may hold a password.
+    pub of_commands: BTreeMap<String, String>,
     /// Labels; the session's is among them.
     pub labels: BTreeMap<String, String>,
     /// What it may take.
@@ -350,6 +353,7 @@ pub struct Container<'a> {
     id: String,
     /// The memory that it may take, in bytes.
     memory: Option<u64>,
+    of_commands: &'a BTreeMap<String, String>,
 }
 
 impl Container<'_> {
@@ -374,11 +378,14 @@ impl Container<'_> {
     /// Runs a command and shows each line that it prints to `watch`, too.
     pub async fn watch(&self, exec: &Exec, watch: Output<'_>) -> Result<()> {
         let lines = self.report.command(&exec.argv);
+        let mut whole = exec.clone();
+        whole.env.clone_from(self.of_commands);
+        whole.env.extend(exec.env.clone());
         let output = |line: &str| {
             lines.line(line);
             watch(line);
         };
-        let status = self.engine.exec(&self.id, exec, &output).await?;
+        let status = self.engine.exec(&self.id, &whole, &output).await?;
         if status == 0 {
             return Ok(());
         }
@@ -431,6 +438,7 @@ pub async fn with_container<T>(
         report,
         id,
         memory: spec.limits.memory,
+        of_commands: &spec.of_commands,
     };
     let work = async {
         if let Some(content) = missing {

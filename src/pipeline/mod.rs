@@ -67,6 +67,18 @@ impl Project {
         let table = PlatformTable::load(&config.root)?;
         check_overrides(&config, &table).map_err(|error| config.places.locate(error))?;
         let inputs = Inputs::read(&config, environment.source_date_epoch.as_deref())?;
+        let credentials = &inputs.credentials;
+        credentials
+            .secrets()
+            .for_each(|secret| reporter.redact(secret));
+        for file in credentials.open_files() {
+            let hint = "take that from them: `chmod 600`";
+            reporter.warn(
+                None,
+                &format!("others can read the passwords in `{file}`"),
+                Some(hint),
+            );
+        }
         let sets = inputs.requirement_files.values();
         sets.flat_map(RequirementSet::addresses)
             .filter_map(secret_of)

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::PlatformId;
 use crate::signing::SigningKey;
 
+use super::credentials::Credentials;
 use super::project_files::ProjectFiles;
 use super::pylock::{self, Pylock};
 use super::requirements::{self, LockFile, LockKind, RequirementSet};
@@ -79,6 +80,8 @@ pub struct Inputs {
     pub files: ProjectFiles,
     /// The lock files of other tools among them.
     pub lock_files: BTreeMap<String, LockFile>,
+    /// Who asks the indexes.
+    pub credentials: Credentials,
     /// The digest of the file of the signing key, when it is one and there.
     pub signing_key: Option<Digest>,
 }
@@ -133,7 +136,13 @@ impl Inputs {
                 requirement_files.insert(name.clone(), set);
             }
         }
+        let credentials = {
+            let own = config.index_url.iter().chain(&config.extra_index_urls);
+            let of_files = requirement_files.values().flat_map(RequirementSet::indexes);
+            Credentials::read(config, own.map(String::as_str).chain(of_files))?
+        };
         Ok(Self {
+            credentials,
             source: config
                 .has_source
                 .then(|| Source::read(&config.root))

@@ -5,9 +5,11 @@
 //! belongs to with the digest of the stage before, so the plan holds key fields, not keys.
 
 pub mod contents;
+pub mod credentials;
 mod decide;
 pub mod inputs;
 pub mod metadata;
+mod netrc;
 mod packages;
 pub mod project_files;
 pub mod pylock;

@@ -11,9 +11,10 @@ use crate::digest::{Digest, KeyBuilder};
 use crate::error::Result;
 use crate::wheel::Policy;
 
+use super::credentials::Credentials;
 use super::pylock::{Place, Pylock};
 use super::requirements::{LockFile, LockKind, OptionLine, without_credentials};
-use super::roots::Root;
+use super::roots::{Direct, Root};
 
 /// How a resolver chooses files; the words are those of pip's requirement file format.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +69,8 @@ pub struct Indexes {
     pub index_url: Option<String>,
     /// Further ones.
     pub extra_index_urls: Vec<String>,
+    /// Who asks them, and others.
+    pub credentials: Credentials,
 }
 
 /// What a set of wheels is to be.
@@ -98,6 +101,19 @@ pub struct SetRequest {
 }
 
 impl SetRequest {
+    /// A netrc file for the git repositories that the project names.
+    pub fn netrc(&self) -> String {
+        let roots = self.roots.iter().chain(&self.constraints);
+        let direct = roots.filter_map(|root| match &root.direct {
+            Some(Direct::Commit { repository, .. }) => Some(repository),
+            Some(Direct::Url { .. } | Direct::File { .. }) | None => None,
+        });
+        let locked = self.lock.iter().flat_map(|lock| &lock.packages);
+        let locked = locked.filter_map(|package| Some(&package.commit.as_ref()?.repository));
+        let urls: BTreeSet<&str> = direct.chain(locked).map(String::as_str).collect();
+        self.indexes.credentials.netrc_of(urls.into_iter())
+    }
+
     /// Takes a lock that stands among the requirements: everything in it is installed.
     pub(super) fn add_lock(&mut self, lock: &LockFile, extras: &[String]) -> Result<()> {
         self.whole_lock = true;
@@ -136,7 +152,16 @@ impl Indexes {
         key.fields("", fields)
     }
 
-    /// The URL of a file with the credentials of the index on the same server, if that has any.
+    /// The indexes with their credentials.
+    pub(super) fn complete(&mut self) {
+        let urls = self.index_url.iter_mut().chain(&mut self.extra_index_urls);
+        for url in urls {
+            *url = self.credentials.complete(url);
+        }
+    }
+
+    /// The URL of a file with the credentials of the index on the same server, if that has any, else
+    /// with those that are known of the server.
     pub fn with_credentials(&self, url: &str) -> String {
         let parts = |url: &str| {
             let (scheme, rest) = url.split_once("://")?;
@@ -158,7 +183,7 @@ impl Indexes {
             .find_map(|(of, user)| user.filter(|_| of == server));
         match (user, url.split_once("://")) {
             (Some(user), Some((scheme, rest))) => format!("{scheme}://{user}@{rest}"),
-            _ => url.to_owned(),
+            _ => self.credentials.complete(url),
         }
     }
 }
@@ -207,7 +232,7 @@ impl ResolverOptions {
         }
     }
 
-    /// The options as words of pip.
+    /// The options as words of pip, but for `--find-links`, whose addresses may hold a password.
     pub fn for_pip(&self) -> Vec<String> {
         let mut words = Vec::new();
         if self.prereleases {
@@ -215,9 +240,6 @@ impl ResolverOptions {
         }
         if self.no_index {
             words.push("--no-index".to_owned());
-        }
-        for place in &self.find_links {
-            words.extend(["--find-links".to_owned(), place.text().to_owned()]);
         }
         for (name, selection) in [
             ("--no-binary", &self.no_binary),

@@ -94,6 +94,7 @@ impl Project<'_> {
             indexes: Indexes {
                 index_url: self.config.index_url.clone(),
                 extra_index_urls: self.config.extra_index_urls.clone(),
+                credentials: self.inputs.credentials.clone(),
             },
             policy: self.config.wheels,
             ..SetRequest::default()
@@ -110,6 +111,7 @@ impl Project<'_> {
                 self.add_set(set, kind == "requirement", &mut request)?;
             }
         }
+        request.indexes.complete();
         key = request.indexes.add_to(key);
         // A warning changes no set; a refusal does.
         let denied = request.policy.denied();

@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::sync::{PoisonError, RwLock};
 
+use crate::text::percent_encoded;
+
 /// What stands in a secret's place.
 const MASK: &str = "***";
 
@@ -92,19 +94,6 @@ impl Redactor {
             _ => {}
         }
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .fold(String::with_capacity(text.len()), |mut encoded, byte| {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                encoded.push(char::from(byte));
-            } else {
-                encoded.push('%');
-                encoded.push_str(&crate::digest::hex(&[byte]).to_ascii_uppercase());
-            }
-            encoded
-        })
 }
 
 #[cfg(test)]

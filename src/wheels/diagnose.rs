@@ -46,9 +46,29 @@ const MOST_CLUES: usize = 64;
 
 /// Telling lines of a long output, which may be far above its last ones.
 #[derive(Debug, Default)]
-pub(super) struct Clues(Mutex<Vec<String>>);
+pub(super) struct Clues {
+    lines: Mutex<Vec<String>>,
+    /// Indexes, and where their credentials were said.
+    sources: Vec<(String, String)>,
+}
+
+/// What says that an index takes no credentials, or others.
+const REFUSALS: [&str; 4] = [
+    "401 Unauthorized",
+    "403 Forbidden",
+    "Credentials not correct",
+    "HTTP Error 401",
+];
 
 impl Clues {
+    /// For work that asks indexes; of each where its credentials were said.
+    pub(super) fn of_indexes(sources: Vec<(String, String)>) -> Self {
+        Self {
+            sources,
+            ..Self::default()
+        }
+    }
+
     /// Keeps a line that tells a cause.
     pub(super) fn see(&self, line: &str) {
         let telling = [
@@ -68,10 +88,13 @@ impl Clues {
             "legacy-install",
             "Failed to build ",
         ];
-        let is_telling = telling.iter().any(|words| line.contains(words))
+        let is_telling = telling
+            .iter()
+            .chain(&REFUSALS)
+            .any(|words| line.contains(words))
             && !empty.iter().any(|words| line.contains(words));
         if is_telling
-            && let Ok(mut lines) = self.0.lock()
+            && let Ok(mut lines) = self.lines.lock()
             && lines.len() < MOST_CLUES
         {
             lines.push(line.trim().to_owned());
@@ -80,11 +103,12 @@ impl Clues {
 
     /// The same error with its kind and hints, as far as the cause is known.
     pub(super) fn explain(self, error: Error) -> Error {
-        explain(error, self.0.into_inner().unwrap_or_default())
+        let lines = self.lines.into_inner().unwrap_or_default();
+        explain(error, lines, &self.sources)
     }
 }
 
-fn explain(error: Error, mut lines: Vec<String>) -> Error {
+fn explain(error: Error, mut lines: Vec<String>, sources: &[(String, String)]) -> Error {
     let Some(command) = error.failed_command() else {
         return error;
     };
@@ -123,6 +147,20 @@ fn explain(error: Error, mut lines: Vec<String>) -> Error {
                 error.hint("check the network, the proxy variables, `index-url` and --network; `omnibuild doctor` tries the index")
             };
         }
+    }
+    if let Some(line) = REFUSALS.into_iter().find_map(find) {
+        let error = retitle(
+            &error,
+            Kind::Network,
+            format!(
+                "an index lets nobody in without the right credentials: {}",
+                line.trim()
+            ),
+        );
+        let error = sources.iter().fold(error, |error, (index, source)| {
+            error.hint(format!("those of `{index}` are from {source}"))
+        });
+        return error.hint("say who asks in ~/.netrc (`machine HOST login NAME password PASSWORD`), in a file named by `[index] token-file`, in the keyring, or in PIP_INDEX_URL");
     }
     if let Some(line) = find("No matching distribution found for ") {
         let requirement = line
@@ -300,6 +338,7 @@ mod tests {
         explain(
             Error::new(Kind::Build, "`pip` ended with status 1").command(command),
             Vec::new(),
+            &[],
         )
     }
 

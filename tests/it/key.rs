@@ -290,6 +290,7 @@ impl World {
             (name.clone(), set)
         };
         let inputs = Inputs {
+            credentials: omnibuild::plan::credentials::Credentials::default(),
             source: None,
             git_describe: None,
             epoch: 0,

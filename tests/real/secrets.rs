@@ -1,6 +1,7 @@
 //! Secrets that a user has about, planted all at once: none is in anything that a run makes, keeps or
 //! says, however it is packed or written there. And the same search finds what is planted on purpose.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -124,12 +125,10 @@ impl Scene {
 
     /// Writes a file that nobody else may read.
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
         let place = self.path(name);
         fs_err::create_dir_all(place.parent().expect("it is below")).expect("a folder");
         fs_err::write(&place, text).expect("a file");
-        let rights = std::fs::Permissions::from_mode(0o600);
-        fs_err::set_permissions(&place, rights).expect("it is ours");
+        set_mode(&place, 0o600);
         place
     }
 
@@ -170,6 +169,11 @@ impl Scene {
     }
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    let rights = std::fs::Permissions::from_mode(mode);
+    fs_err::set_permissions(path, rights).expect("it is ours");
+}
+
 impl Drop for Scene {
     fn drop(&mut self) {
         if engine::tested() == Tested::Docker {
@@ -200,19 +204,60 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         &basic("__token__", &token),
         &[("inhouse", &[("setup.py", &setup)])],
     );
-    scene.project.write("private.txt", "inhouse==1.0\n");
-    // 2: the key of the remote cache.
+    // 2 to 4: a file with a token, the password of a host, one of the keyring.
+    let bare = "from setuptools import setup\nsetup(name='NAME', version='1.0')\n";
+    let others = ["oftoken", "ofnetrc", "ofkeyring"].map(|name| {
+        let user = if name == "oftoken" {
+            "__token__"
+        } else {
+            "jane"
+        };
+        let setup = bare.replace("NAME", name);
+        Index::guarded(
+            &basic(user, &secret(name)),
+            &[(name, &[("setup.py", &setup)])],
+        )
+    });
+    let [of_token_file, of_netrc, of_keyring] = &others;
+    let private = "inhouse==1.0\noftoken\nofnetrc\nofkeyring\n";
+    scene.project.write("private.txt", private);
+    let token_file = scene.write("token-file", &secret("oftoken"));
+    let netrc = format!(
+        "machine localhost login jane password {}\n",
+        secret("ofnetrc")
+    );
+    scene.write("home/.netrc", &netrc);
+    let keyring = scene.write("keyring-file", &secret("ofkeyring"));
+    let program = format!(
+        "#!/bin/sh\ntest \"$1\" = get && cat {}\n",
+        keyring.display()
+    );
+    let program = scene.write("bin/keyring", &program);
+    set_mode(&program, 0o755);
+    let table = format!(
+        "extra-index-urls = [\"{}\", \"{}\", \"{}\"]\n[tool.omnibuild.index]\nkeyring-provider = \"subprocess\"\n\
+         token-files = {{ \"{}\" = \"{}\" }}\n\n[tool.omnibuild.packages.cli]\n",
+        of_token_file.address(""),
+        of_netrc.address("").replace("127.0.0.1", "localhost"),
+        of_keyring.address("jane@"),
+        of_token_file.authority(),
+        token_file.display(),
+    );
+    scene
+        .project
+        .replace("pyproject.toml", "[tool.omnibuild.packages.cli]\n", &table);
+    // 5: the key of the remote cache.
     let bucket = Bucket::serve();
-    // 3: the password of the proxy.
+    // 6: the password of the proxy.
     let password = secret("proxy");
     let proxy = Proxy::start(basic("jane", &password));
-    // 4: the passphrase of the key that signs.
+    // 7: the passphrase of the key that signs.
     let home = scene.path("gnupg");
     fs_err::create_dir(&home).expect("a folder");
     let passphrase = secret("passphrase");
     keys::make_with_passphrase(&home, &passphrase);
     let passphrase = scene.write("passphrase", &format!("{passphrase}\n"));
-    // 5: where the project came from.
+    // 8: where the project came from.
     let origin = format!(
         "https://jane:{}@git.example/mytool.git",
         percent_encoded(&secret("origin"))
@@ -222,7 +267,7 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         .args(["remote", "add", "origin", &origin])
         .status();
     assert!(added.is_ok_and(|status| status.success()));
-    // 6: a registry.
+    // 9: a registry.
     let registry = base64(format!("jane:{}", secret("registry")).as_bytes());
     let auths = format!("{{\"auths\": {{\"registry.example\": {{\"auth\": \"{registry}\"}}}}}}");
     scene.write("home/.docker/config.json", &auths);
@@ -253,8 +298,16 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         .env("AWS_SECRET_ACCESS_KEY", secret("bucket"))
         .env("OMNIBUILD_SIGNING_KEY_FILE", home.join("secret.asc"))
         .env("OMNIBUILD_SIGNING_PASSPHRASE_FILE", &passphrase)
+        .env(
+            "PATH",
+            format!(
+                "{}:{}",
+                scene.path("bin").display(),
+                std::env::var("PATH").unwrap_or_default()
+            ),
+        )
         .env("DOCKER_CONFIG", scene.path("home/.docker"))
-        // 7: whatever else is in the environment.
+        // 10: whatever else is in the environment.
         .env("DEPLOY_TOKEN", secret("environment"));
     let (ran, mut seen) = scene.run(command);
     let ran = ran.succeeded().said(&["3 packages", "verify: installed"]);
@@ -283,8 +336,10 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         }
     }
     // What fetches has to be told the way.
-    seen.found
-        .retain(|place| !place.contains("_proxy=") && !place.contains("_PROXY="));
+    seen.found.retain(|place| {
+        let of_proxy = place.contains("_proxy=") || place.contains("_PROXY=");
+        !(of_proxy && place.starts_with("the environment of"))
+    });
     found.extend(seen.found);
     assert!(
         found.is_empty(),
@@ -352,4 +407,46 @@ fn the_search_finds_what_is_planted_in_each_kind_of_place() {
             found.join("\n")
         );
     }
+}
+
+#[test]
+fn an_index_takes_the_password_of_netrc_and_no_other() {
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let setup = "from setuptools import setup\nsetup(name='inhouse', version='1.0')\n";
+    let authorization = format!("Basic {}", base64(b"jane:right one"));
+    let index = Index::of_kept_wheels(&authorization, &[("inhouse", &[("setup.py", setup)])]);
+    let configuration = format!(
+        "name = \"guarded\"\nversion = \"1\"\nrequirements = [\"r.txt\"]\nindex-url = \"{}\"\n",
+        index.address("")
+    );
+    let project = Project::of(&[("omnibuild.toml", &configuration), ("r.txt", "inhouse\n")]);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let netrc = folder.path().join("netrc");
+    let run = |password: Option<&str>, mode: u32| {
+        let mut command = project.program(&["--sysbase", platform.id]);
+        Index::reach_from(&mut command);
+        command
+            .env_remove("PIP_INDEX_URL")
+            .arg("--wheel-dir")
+            .arg(folder.path());
+        if let Some(password) = password {
+            let text = format!("machine 127.0.0.1 login jane password \"{password}\"\n");
+            fs_err::write(&netrc, text).expect("a file");
+            set_mode(&netrc, mode);
+            command.env("NETRC", &netrc);
+        }
+        program::run(command)
+    };
+    run(None, 0)
+        .ended_with(13)
+        .said(&["without the right credentials", "in ~/.netrc"]);
+    let source = format!("are from `{}`", netrc.display());
+    run(Some("wrong one"), 0o600)
+        .ended_with(13)
+        .said(&["without the right", &source]);
+    let warned = format!("others can read the passwords in `{}`", netrc.display());
+    run(Some("right one"), 0o644)
+        .succeeded()
+        .said(&[&warned, "chmod 600"]);
 }

@@ -96,6 +96,14 @@ impl RequirementSet {
             .flat_map(text::addresses)
     }
 
+    /// The indexes that its options name.
+    pub fn indexes(&self) -> impl Iterator<Item = &str> {
+        let lines = self.options.iter();
+        let lines =
+            lines.filter(|line| matches!(line.option.name, "--index-url" | "--extra-index-url"));
+        lines.filter_map(|line| line.option.value.as_deref())
+    }
+
     /// The version that a requirement `name==version`, or else such a constraint, pins. Names are
     /// compared by PEP 503. `None` also when there are several that differ.
     pub fn pinned_version(&self, name: &str) -> Option<String> {

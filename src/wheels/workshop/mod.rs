@@ -22,6 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::SetRequest;
 use crate::plan::pylock::{Place, Pylock};
+use crate::plan::requirements::without_credentials;
 use crate::plan::roots::Root;
 use crate::wheel::{self, Policy};
 
@@ -41,6 +42,8 @@ const OUTPUT: &str = "/omnibuild/wheels";
 /// The time in wheels made from source distributions: it may not depend on the project's commit,
 /// or every commit would make other wheels. The earliest a zip archive can say.
 const WHEEL_EPOCH: &str = "315532800";
+/// The home folder of the tools, with what git has to know of servers.
+const HOME: &str = "/omnibuild/home";
 
 /// One distribution that is to be made.
 pub(super) struct Item {
@@ -96,6 +99,12 @@ impl<'a> Workshop<'a> {
         archive.folder(&PROJECT[1..])?;
         archive.folder(&OUTPUT[1..])?;
         archive.bytes(&CA_BUNDLE_PATH[1..], 0o644, &context.ca_bundle()?)?;
+        archive.folder(&HOME[1..])?;
+        archive.bytes(
+            &format!("{}/.netrc", &HOME[1..]),
+            0o600,
+            request.netrc().as_bytes(),
+        )?;
         pip::configure(request, &mut archive)?;
         uv::configure(request, &mut archive)?;
         container.upload("/", &archive.finish()?).await?;
@@ -146,7 +155,7 @@ impl<'a> Workshop<'a> {
 
     /// Runs a command that makes wheels, explains its failure, and tells how many are done.
     async fn watch(&self, exec: &Exec, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
-        let clues = Clues::default();
+        let clues = self.clues();
         let done = AtomicU64::new(0);
         let watch = |line: &str| {
             clues.see(line);
@@ -157,6 +166,17 @@ impl<'a> Workshop<'a> {
         };
         let result = self.container.watch(exec, &watch).await;
         result.map_err(|error| clues.explain(error))
+    }
+
+    /// What will tell the cause of a failure.
+    fn clues(&self) -> Clues {
+        let indexes = &self.request.indexes;
+        let urls = indexes.index_url.iter().chain(&indexes.extra_index_urls);
+        let sources = urls.filter_map(|url| {
+            let source = indexes.credentials.source(url)?;
+            Some((without_credentials(url), source.to_owned()))
+        });
+        Clues::of_indexes(sources.collect())
     }
 
     /// A root as a line of a requirement file.
@@ -230,6 +250,7 @@ impl<'a> Workshop<'a> {
 /// The environment in which the same source gives the same wheel.
 fn reproducible(exec: Exec) -> Exec {
     exec.env("SOURCE_DATE_EPOCH", WHEEL_EPOCH)
+        .env("HOME", HOME)
         .env("LC_ALL", "C.UTF-8")
         .env("PYTHONHASHSEED", "0")
         .env("ARFLAGS", "Dcr")

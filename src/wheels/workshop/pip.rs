@@ -5,11 +5,11 @@
 use crate::archive::ArchiveWriter;
 use crate::engine::Exec;
 use crate::error::Result;
+use crate::plan::pylock::Place;
 use crate::plan::roots::Root;
 use crate::plan::{Indexes, SetRequest};
 
 use super::super::candidate::Candidate;
-use super::super::diagnose::Clues;
 use super::super::store::{Wheel, WheelStore};
 use super::{Item, Made, OUTPUT, PROJECT, PYTHON, Workshop};
 
@@ -18,11 +18,11 @@ const CONFIGURATION: &str = "/omnibuild/pip.conf";
 /// Puts pip's configuration into the archive: a file, since URLs may hold credentials and the
 /// environment of a process is no secret.
 pub(super) fn configure(request: &SetRequest, archive: &mut ArchiveWriter) -> Result<()> {
-    let text = configuration(&request.indexes);
+    let text = configuration(&request.indexes, &request.options.find_links);
     archive.bytes(&CONFIGURATION[1..], 0o600, text.as_bytes())
 }
 
-fn configuration(indexes: &Indexes) -> String {
+fn configuration(indexes: &Indexes, find_links: &[Place]) -> String {
     let mut text = "[global]\nno-input = true\ndisable-pip-version-check = true\n".to_owned();
     if let Some(url) = &indexes.index_url {
         text.push_str(&format!("index-url = {url}\n"));
@@ -32,6 +32,14 @@ fn configuration(indexes: &Indexes) -> String {
             "extra-index-url = {}\n",
             indexes.extra_index_urls.join("\n    ")
         ));
+    }
+    if !find_links.is_empty() {
+        let places = find_links.iter().map(|place| match place {
+            Place::Url(url) => indexes.with_credentials(url),
+            Place::Project(path) => path.clone(),
+        });
+        let places: Vec<String> = places.collect();
+        text.push_str(&format!("find-links = {}\n", places.join("\n    ")));
     }
     text
 }
@@ -56,7 +64,7 @@ impl Workshop<'_> {
             _ => return Ok(()),
         };
         let exec = pip(&["install", "--upgrade"]).args(newest);
-        let clues = Clues::default();
+        let clues = self.clues();
         let result = self.container.watch(&exec, &|line| clues.see(line)).await;
         result.map_err(|error| {
             clues
@@ -162,8 +170,11 @@ mod tests {
                 "https://one.example".to_owned(),
                 "https://two.example".to_owned(),
             ],
+            ..Indexes::default()
         };
-        let text = configuration(&indexes);
+        let links = Place::Url("https://index.example/files/".to_owned());
+        let text = configuration(&indexes, &[links]);
+        assert!(text.contains("find-links = https://user:secret@index.example/files/\n"));
         assert!(text.contains("index-url = https://user:secret@index.example/simple\n"));
         assert!(text.contains("extra-index-url = https://one.example\n    https://two.example\n"));
         assert!(!format!("{:?}", pip(&["wheel"])).contains("secret"));

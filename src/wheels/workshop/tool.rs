@@ -60,7 +60,7 @@ impl Workshop<'_> {
             .args(["--require-hashes", "--dest", FOLDER])
             .args(["--requirement", "/omnibuild/uv.txt"]);
         if let Err(error) = self.container.run(&exec).await {
-            let why = super::super::diagnose::Clues::default().explain(error);
+            let why = self.clues().explain(error);
             if why.kind() != Kind::Resolve {
                 return Err(why);
             }

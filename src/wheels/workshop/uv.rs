@@ -13,7 +13,6 @@ use crate::plan::roots::Root;
 use crate::steps::step_script;
 
 use super::super::candidate::{Candidate, Source, choose};
-use super::super::diagnose::Clues;
 use super::super::store::{Wheel, WheelStore};
 use super::tool::UV;
 use super::{Item, Made, OUTPUT, PROJECT, PYTHON, Workshop};
@@ -60,7 +59,7 @@ fn configuration(request: &SetRequest) -> String {
     }
     if !options.find_links.is_empty() {
         let places = options.find_links.iter().map(|place| match place {
-            Place::Url(url) => url.clone(),
+            Place::Url(url) => request.indexes.with_credentials(url),
             Place::Project(path) => format!("{PROJECT}/{path}"),
         });
         let places: Vec<toml::Value> = places.map(Into::into).collect();
@@ -235,7 +234,7 @@ impl Workshop<'_> {
     pub(super) async fn locked(&self, exec: &Exec) -> Result<Pylock> {
         // What an earlier round chose is no preference.
         self.container.run(&Exec::new(["rm", "-f", LOCK])).await?;
-        let clues = Clues::default();
+        let clues = self.clues();
         let result = self.container.watch(exec, &|line| clues.see(line)).await;
         result.map_err(|error| clues.explain(error))?;
         let archive = self.container.download(LOCK).await?;

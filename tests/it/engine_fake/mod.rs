@@ -64,7 +64,8 @@ fn an_engine_that_never_answers_is_an_absent_one() {
     let (project, engine) = project("1.41", Trouble::Hold("version"));
     let failure = project.run(&BUILD).failure(3);
     assert!(failure.message.ends_with(": no answer"), "{failure:?}");
-    assert_eq!(engine.calls(), ["GET /version"]);
+    // Who answers a ping would be waited for longer.
+    assert_eq!(engine.calls(), ["GET /version", "GET /_ping"]);
 }
 
 #[test]

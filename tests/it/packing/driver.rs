@@ -93,6 +93,7 @@ fn planned(root: &Path, platform: &str, build: Build) -> Result<PlatformPlan> {
     let config = Config::load(&project, Overrides::default())?;
     let metadata = ProjectMetadata::from_pyproject(&config.pyproject);
     let inputs = Inputs {
+        credentials: omnibuild::plan::credentials::Credentials::default(),
         source: None,
         git_describe: None,
         epoch: EPOCH.parse().unwrap(),

@@ -4,6 +4,7 @@
 //! Containers reach it through the machine's own network, so the engine must be on this machine.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::program;
@@ -51,6 +52,14 @@ impl Index {
                 files.insert(name, path);
             }
         }
+        Self::of_files(authorization, files, distributions)
+    }
+
+    fn of_files(
+        authorization: &str,
+        files: BTreeMap<String, PathBuf>,
+        distributions: &[(&str, &[(&str, &str)])],
+    ) -> Self {
         let archives: BTreeMap<String, Vec<u8>> = distributions
             .iter()
             .map(|(name, files)| {
@@ -80,6 +89,16 @@ impl Index {
                 .collect();
             (!lines.is_empty()).then(|| ("text/html", lines.concat().into_bytes()))
         }))
+    }
+
+    /// An index of these distributions, each of version 1.0, for those who say this in `Authorization`.
+    pub(crate) fn guarded(authorization: &str, distributions: &[(&str, &[(&str, &str)])]) -> Self {
+        Self::of_files(authorization, BTreeMap::new(), distributions)
+    }
+
+    /// Host and port.
+    pub(crate) fn authority(&self) -> String {
+        self.0.authority()
     }
 
     /// Its address, with what stands in front of the host.
