@@ -278,7 +278,7 @@ impl PlatformBuild<'_> {
                 }
             };
             let spec = ContainerSpec {
-                content: Some(Content {
+                content: (!layers.is_empty()).then(|| Content {
                     key: content::key(&layers),
                     archive: &archive,
                 }),

@@ -285,10 +285,14 @@ impl Engine for Sandbox {
             if self.store.way().keeps_whole_trees() {
                 return Ok(false);
             }
-            if !self.store.has_layer(&content.key) {
+            // An image too, so that it stays as long as it is of use.
+            let name = format!("omnibuild/content:{}", content.key);
+            if self.store.find(&name).is_none() {
                 let archive = tokio::task::block_in_place(content.archive)?;
                 let made = self.layer_of(&content.key, archive.to_path_buf()).await;
                 made.map_err(|error| error.context("can't unpack what a container is given"))?;
+                let image = Record::of_layer(content.key.clone(), &BTreeMap::new());
+                self.store.keep(&image, &name)?;
             }
             Ok(true)
         }
