@@ -11,6 +11,7 @@ use crate::fsutil;
 use crate::plan::pylock::{self, LockedPackage, Pylock};
 use crate::platform::PlatformId;
 use crate::report::{Outcome, Reporter};
+use crate::text::counted;
 
 use super::Project;
 use super::build::run_platforms;
@@ -66,8 +67,8 @@ pub async fn lock(
         fsutil::commit_bytes(&project.config.root.join(name), lock.render().as_bytes())?;
         let platforms: Vec<&str> = lock.platforms.iter().map(PlatformId::as_str).collect();
         let text = format!(
-            "{name}: {} distributions for {}",
-            lock.packages.len(),
+            "{name}: {} for {}",
+            counted(lock.packages.len(), "distribution"),
             platforms.join(", ")
         );
         reporter.note(None, &text);

@@ -339,7 +339,7 @@ impl PlatformBuild<'_> {
         let builder = self.image(&context, plan, &base, &mut reused).await?;
         let stage = self.report.stage(Stage::Wheels);
         let lock = resolve::lock(&context, &stage, plan, &builder, upgrade).await?;
-        stage.finished(&format!("{} distributions", lock.packages.len()));
+        stage.finished(&counted(lock.packages.len(), "distribution"));
         Ok(lock)
     }
 
