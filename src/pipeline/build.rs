@@ -131,13 +131,7 @@ async fn run_planned(
         let started = Instant::now();
         let log = project.state.log(&platform.id);
         let result = async {
-            let report = reporter.platform(&platform.id, &log)?;
-            let build = PlatformBuild {
-                project,
-                run,
-                options,
-                report,
-            };
+            let build = PlatformBuild::begin(project, run, options, reporter, &platform.id, &log)?;
             let result = work(&build, platform).await;
             let outcome = match &result {
                 Ok(done) => done.outcome.clone(),

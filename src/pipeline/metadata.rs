@@ -40,13 +40,7 @@ pub(super) async fn make_plan(
             let plan = plan::plan(&project.config, &project.inputs, Some(&guess), vec![first])?;
             let platform = &plan.platforms[0];
             let log = project.state.log(&platform.id);
-            let report = reporter.platform(&platform.id, &log)?;
-            let build = PlatformBuild {
-                project,
-                run,
-                options,
-                report,
-            };
+            let build = PlatformBuild::begin(project, run, options, reporter, &platform.id, &log)?;
             let metadata = build.learn_metadata(platform).await?;
             project.state.put_metadata(&source, &metadata)?;
             Some(metadata)

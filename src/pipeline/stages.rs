@@ -2,6 +2,7 @@
 //!
 //! Knows what a stage is given; in which order they come is `platform.rs`'s.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{self, BaseImage};
@@ -15,7 +16,8 @@ use crate::package::{self, Built, SegmentStore};
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
-use crate::report::{Outcome, PlatformReporter, Stage, StageHandle, SummaryFile};
+use crate::platform::PlatformId;
+use crate::report::{Outcome, PlatformReporter, Reporter, Stage, StageHandle, SummaryFile};
 use crate::state::BuildRecord;
 use crate::text::counted;
 use crate::wheels::application::{self, BUILD_PREFIX};
@@ -60,12 +62,41 @@ pub(super) fn up_to_date(
     good.then_some((base, record))
 }
 
+/// Ends a stage that either was there already, which is noted, or was made.
+fn settle(stage: StageHandle, name: &str, there: bool, text: &str, reused: &mut Vec<String>) {
+    if there {
+        reused.push(name.to_owned());
+        stage.reused(text);
+    } else {
+        stage.finished(text);
+    }
+}
+
 /// One platform's way through the stages.
 pub(super) struct PlatformBuild<'a> {
     pub(super) project: &'a Project,
     pub(super) run: &'a Run,
     pub(super) options: &'a BuildOptions,
     pub(super) report: PlatformReporter,
+}
+
+impl<'a> PlatformBuild<'a> {
+    /// Begins to tell of a platform, in a log of its own.
+    pub(super) fn begin(
+        project: &'a Project,
+        run: &'a Run,
+        options: &'a BuildOptions,
+        reporter: &Reporter,
+        platform: &PlatformId,
+        log: &Path,
+    ) -> Result<Self> {
+        Ok(Self {
+            project,
+            run,
+            options,
+            report: reporter.platform(platform, log)?,
+        })
+    }
 }
 
 impl PlatformBuild<'_> {
@@ -128,12 +159,7 @@ impl PlatformBuild<'_> {
         let stage = self.report.stage(Stage::Base);
         let (base, there) =
             base::ensure(context, &stage, &plan.base, self.options.refresh_base).await?;
-        if there {
-            reused.push("base".to_owned());
-            stage.reused(&base.describe());
-        } else {
-            stage.finished(&base.describe());
-        }
+        settle(stage, "base", there, &base.describe(), reused);
         Ok(base)
     }
 
@@ -150,12 +176,7 @@ impl PlatformBuild<'_> {
             "{} with Python {}",
             builder.tag, builder.interpreter.version
         );
-        if builder.reused {
-            reused.push("image".to_owned());
-            stage.reused(&text);
-        } else {
-            stage.finished(&text);
-        }
+        settle(stage, "image", builder.reused, &text, reused);
         Ok(builder)
     }
 

@@ -47,13 +47,7 @@ pub(super) async fn fetch(
             return Ok(Vec::new());
         };
         let log = project.state.log(&LOG.parse()?);
-        let report = reporter.platform(&plan.id, &log)?;
-        let build = PlatformBuild {
-            project: &project,
-            run: &run,
-            options,
-            report,
-        };
+        let build = PlatformBuild::begin(&project, &run, options, reporter, &plan.id, &log)?;
         let result = fetch_all(&build, plan, wanted).await;
         build.report.finish(match &result {
             Ok(_) => Outcome::Checked,

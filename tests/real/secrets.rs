@@ -88,29 +88,24 @@ impl Scene {
             "\nsetup",
             &format!("\n{LOOK}\n_look(True)\nsetup"),
         );
-        for entry in fs_err::read_dir(program::cache().join("v1/bases")).expect("there are bases") {
-            let from = entry.expect("it can be read").path();
-            let name = from
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if name.starts_with(&format!("{}-", platform.id))
-                && from.extension().is_some_and(|it| it == "json")
-            {
-                this.copy(&from, &format!("cache/v1/bases/{name}"));
+        let of_platform = format!("{}-", platform.id);
+        this.keep("bases", |name| {
+            name.starts_with(&of_platform) && Path::new(name).extension() == Some("json".as_ref())
+        });
+        this.keep("tools", |_| true);
+        this
+    }
+
+    /// Copies what the tests' cache has in a folder.
+    fn keep(&self, folder: &str, wanted: impl Fn(&str) -> bool) {
+        let place = format!("v1/{folder}");
+        for entry in fs_err::read_dir(program::cache().join(&place)).expect("it is filled") {
+            let entry = entry.expect("it can be read");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if wanted(&name) {
+                self.copy(&entry.path(), &format!("cache/{place}/{name}"));
             }
         }
-        for entry in fs_err::read_dir(program::cache().join("v1/tools")).expect("there are tools") {
-            let from = entry.expect("it can be read").path();
-            let name = from
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            this.copy(&from, &format!("cache/v1/tools/{name}"));
-        }
-        this
     }
 
     fn path(&self, name: &str) -> PathBuf {
