@@ -21,6 +21,7 @@ RUN cat /srv/marked /proc/self/status; \\
     mknod /raw b 8 0 && head -c 1 /raw || echo 'no device'; \\
     ls -d \"MACHINE\" || echo 'no path of the machine'; \\
     (echo 1 >/proc/sys/vm/drop_caches) || echo 'no setting of the kernel'; \\
+    unshare --user true 2>&1; \\
     (sleep 4321MARK >/dev/null 2>&1 &) ; \\
     exit 3
 ";
@@ -55,6 +56,8 @@ fn a_step_of_the_sandbox_sees_itself_alone() {
         "copied",
         CAPABILITIES,
         "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "unshare: unshare failed: Operation not permitted",
         "hosts: 127.0.0.1 localhost omnibuild",
         "no device",
         "no path of the machine",

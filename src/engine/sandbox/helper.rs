@@ -22,7 +22,7 @@ use super::defaults::HOST_NAME;
 use super::failure::failed;
 use super::task::{self, Action, Answer, INSIDE, MAPPING, OUTSIDE, Task, receive, send};
 use super::way::Way;
-use super::{chroot, descendants, files, loopback, mapping, rights, root, user};
+use super::{chroot, descendants, files, filter, loopback, mapping, rights, root, user};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 
@@ -132,6 +132,9 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
         .map_err(|error| failed("ask to end with the helper outside", error))?;
     // The user's would be that of the files in layers and packages.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // No signal of a terminal is for it, and no signal to its group for others; nor can it write what the
+    // terminal's user seems to have typed.
+    rustix::process::setsid().map_err(|error| failed("begin a session", error))?;
     match task.way {
         Way::Namespaces | Way::UserNamespace => {
             rustix::system::sethostname(HOST_NAME.as_bytes())
@@ -140,10 +143,7 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
                 loopback::raise()?;
             }
         }
-        Way::Trees => {
-            // No signal of a terminal is for it, and no signal to its group for others.
-            rustix::process::setsid().map_err(|error| failed("begin a session", error))?;
-        }
+        Way::Trees => {}
     }
     match &task.action {
         Action::Fill => chroot::fill(task).map(|()| None),
@@ -153,7 +153,10 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
             }
             Ok(None)
         }
-        Action::Probe => root::enter(task).map(|()| None),
+        Action::Probe => {
+            root::enter(task)?;
+            filter::apply(task.way).map(|()| None)
+        }
         Action::Unpack { archive, folder } => {
             let archive = fs_err::File::open(archive)?;
             root::enter(task)?;
@@ -166,13 +169,13 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
         }
         Action::Run(command) => {
             root::enter(task)?;
-            run(command).map(Some)
+            run(task.way, command).map(Some)
         }
     }
 }
 
 /// Becomes the command; answers only when it can't.
-fn run(command: &task::Command) -> Result<Answer> {
+fn run(way: Way, command: &task::Command) -> Result<Answer> {
     let program = command.argv.first().map_or("", String::as_str);
     let folder = if command.cwd.is_empty() {
         "/"
@@ -195,6 +198,7 @@ fn run(command: &task::Command) -> Result<Answer> {
         process.uid(user).gid(group);
     }
     rights::give_up()?;
+    filter::apply(way)?;
     let error = process.exec();
     let (status, why) = match error.kind() {
         std::io::ErrorKind::NotFound => (127, "not found".to_owned()),

@@ -12,6 +12,7 @@ mod descendants;
 mod dockerfile;
 mod failure;
 mod files;
+mod filter;
 mod helper;
 mod loopback;
 mod mapping;
