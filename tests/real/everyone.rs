@@ -8,15 +8,18 @@ use crate::stopping::{PYPROJECT, REFUSING, STAGES};
 use crate::support::engine::{self, Tested, base_in, base_of};
 use crate::support::place::{AsUser, InContainer, Place};
 use crate::support::platform::{self, Platform};
+use crate::support::podman::Rootless;
 use crate::support::program::{self, Running};
 use crate::support::project::Project;
 use crate::support::record::{self, Row};
 
 /// A project that Docker built, and the platform.
 fn built_by_docker(id: &str) -> Option<(Project, Platform)> {
-    if !engine::is_docker() {
-        return None;
-    }
+    engine::is_docker().then(|| built(id)).flatten()
+}
+
+/// A project that the tests' engine built, and the platform.
+fn built(id: &str) -> Option<(Project, Platform)> {
     let platform = platform::asked_for(id)?;
     platform::warm(platform);
     let project = Project::copy_of("mytool");
@@ -24,9 +27,18 @@ fn built_by_docker(id: &str) -> Option<(Project, Platform)> {
     Some((project, platform))
 }
 
-/// Builds and verifies the copy; the packages have the bytes of Docker's. Says what it said.
+/// Builds and verifies the copy in the sandbox; the packages have the bytes of Docker's. Says what it said.
 fn builds_the_same(place: &dyn Place, project: &Project, platform: Platform) -> String {
-    let words = ["--engine", "sandbox", "--sysbase", platform.id, "--verify"];
+    builds_the_same_with("sandbox", place, project, platform)
+}
+
+fn builds_the_same_with(
+    engine: &str,
+    place: &dyn Place,
+    project: &Project,
+    platform: Platform,
+) -> String {
+    let words = ["--engine", engine, "--sysbase", platform.id, "--verify"];
     let ran = place.run(&words).succeeded().said(&[
         "verify: installed, 3 commands run, ",
         " modules imported, removed",
@@ -261,6 +273,28 @@ fn an_ordinary_user_builds_and_verifies_on_a_stand_in() {
         platform,
         "an_ordinary_user_builds_and_verifies_on_a_stand_in",
     );
+}
+
+#[test]
+fn an_ordinary_users_service_builds_and_verifies() {
+    if engine::tested() != Tested::Podman {
+        engine::not_about("Podman");
+        return;
+    }
+    let Some((project, platform)) = built("debian-12") else {
+        return;
+    };
+    let user = AsUser::new(&project, platform);
+    let place = Rootless::start(&user);
+    builds_the_same_with("podman", &place, &project, platform);
+    assert_eq!(alive(&place), Vec::<String>::new());
+    record::ran(&Row {
+        engine: "Podman",
+        who: "a user with ranges in /etc/subuid",
+        place: "a machine",
+        platform: platform.id,
+        test: "an_ordinary_users_service_builds_and_verifies",
+    });
 }
 
 fn by_a_user_namespace(platform: Platform, test: &str) {

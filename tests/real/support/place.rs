@@ -263,6 +263,31 @@ impl AsUser {
         std::iter::once(own..own + 1).chain(range).collect()
     }
 
+    /// Another program, run by the user in the copy of the project.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["reuid", "regid"].map(|what| format!("--{what}={}", self.name)))
+            .arg("--init-groups")
+            .arg(program)
+            .current_dir(self.project())
+            .env_clear();
+        for name in PROXIES.iter().chain(&NETWORK).chain(&["SSL_CERT_FILE"]) {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", Path::new("/home").join(&self.name))
+            .env("OMNIBUILD_CACHE_DIR", self.folder.path().join("cache"))
+            .env("CI", "yes")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     /// Takes the ranges away.
     pub(crate) fn lose_ranges(&self) {
         for (file, option) in [("subuid", "--del-subuids"), ("subgid", "--del-subgids")] {
@@ -283,27 +308,8 @@ impl AsUser {
 
 impl Place for AsUser {
     fn program(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("setpriv");
-        command
-            .args(["reuid", "regid"].map(|what| format!("--{what}={}", self.name)))
-            .arg("--init-groups")
-            .arg(self.folder.path().join("omnibuild"))
-            .args(words)
-            .current_dir(self.project())
-            .env_clear();
-        for name in PROXIES.iter().chain(&NETWORK).chain(&["SSL_CERT_FILE"]) {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        command
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", Path::new("/home").join(&self.name))
-            .env("OMNIBUILD_CACHE_DIR", self.folder.path().join("cache"))
-            .env("CI", "yes")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = self.command(&self.folder.path().join("omnibuild"));
+        command.args(words);
         command
     }
 

@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::program;
+use super::place::{AsUser, Place};
+use super::program::{self, Running};
 
 /// Longer than a start takes on a machine under load.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -30,12 +31,18 @@ lock_type = \"file\"
 
 /// A service that keeps its state in a folder, ready to be started. A seconds' limit of 0 is none.
 pub(crate) fn service(folder: &Path, data: &Path, socket: &Path, idle: u32) -> Command {
+    let mut command = Command::new("podman");
+    serve(&mut command, folder, data, socket, idle);
+    command
+}
+
+/// Makes of a command that runs Podman the same, for whoever it is run by.
+fn serve(command: &mut Command, folder: &Path, data: &Path, socket: &Path, idle: u32) {
     fs_err::create_dir_all(folder).expect("a folder");
     let configuration = folder.join("containers.conf");
     let temporary = folder.join("tmp").display().to_string();
     let text = format!("{CONFIGURATION}tmp_dir = {temporary:?}\n");
     fs_err::write(&configuration, text).expect("a file");
-    let mut command = Command::new("podman");
     command
         .env("CONTAINERS_CONF", configuration)
         .arg("--root")
@@ -46,7 +53,6 @@ pub(crate) fn service(folder: &Path, data: &Path, socket: &Path, idle: u32) -> C
         .arg(format!("unix://{}", socket.display()))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    command
 }
 
 /// Podman's client, for the service at an address.
@@ -112,4 +118,80 @@ pub(crate) fn socket() -> PathBuf {
     let path = address().strip_prefix("unix://");
     path.unwrap_or_else(|| panic!("this test needs a Podman at a socket, not `{}`", address()))
         .into()
+}
+
+/// A Podman without root, of a user of the tests', who runs the program against it. Needs the user's
+/// ranges, and a kernel where users may mount overlays.
+pub(crate) struct Rootless<'a> {
+    user: &'a AsUser,
+    socket: PathBuf,
+    _service: Running,
+}
+
+impl<'a> Rootless<'a> {
+    /// A service that answers.
+    pub(crate) fn start(user: &'a AsUser) -> Self {
+        let folder = user.project().with_file_name("podman");
+        let made = user.command(Path::new("mkdir")).arg(&folder).status();
+        assert!(made.is_ok_and(|status| status.success()), "mkdir");
+        let socket = folder.join("socket");
+        let mut command = user.command(Path::new("podman"));
+        serve(&mut command, &folder, &folder.join("data"), &socket, 0);
+        command.stderr(Stdio::null());
+        in_folder(&mut command, &folder);
+        let mut service = Running::start(command);
+        let address = format!("unix://{}", socket.display());
+        service.until(|| answers(&address));
+        Self {
+            user,
+            socket,
+            _service: service,
+        }
+    }
+}
+
+/// Tells a user's Podman where its state goes: a user of tests has no session.
+fn in_folder(command: &mut Command, folder: &Path) {
+    command
+        .env("XDG_RUNTIME_DIR", folder)
+        // Else Podman looks for a program that mounts overlays, and copies whole trees without one.
+        .env("STORAGE_DRIVER", "overlay");
+}
+
+impl Place for Rootless<'_> {
+    fn program(&self, words: &[&str]) -> Command {
+        let mut command = self.user.program(words);
+        command
+            .env(
+                "CONTAINER_HOST",
+                format!("unix://{}", self.socket.display()),
+            )
+            // A network of its own needs a device that not every machine gives to users.
+            .env("OMNIBUILD_NETWORK", "host");
+        command
+    }
+
+    fn project(&self) -> PathBuf {
+        self.user.project()
+    }
+
+    /// But for the service, what it holds its namespaces with, and who waits for containers.
+    fn running(&self) -> Vec<(u32, String)> {
+        let own = ["podman", "catatonit", "/usr/bin/podman", "/usr/bin/conmon"];
+        let all = self.user.running().into_iter();
+        all.filter(|(_, command)| {
+            let program = command.split_whitespace().next();
+            program.is_some_and(|program| !own.contains(&program))
+        })
+        .collect()
+    }
+}
+
+impl Drop for Rootless<'_> {
+    fn drop(&mut self) {
+        let mut command = self.user.command(Path::new("podman"));
+        // Ends what holds the user's namespaces.
+        in_folder(&mut command, self.socket.parent().expect("a folder"));
+        command.args(["system", "migrate"]).output().ok();
+    }
 }
