@@ -6,9 +6,10 @@ use std::process::Command;
 
 use crate::support::certificates::Authority;
 use crate::support::daemon::{Daemon, free_port};
-use crate::support::engine::is_docker;
+use crate::support::engine::{Tested, is_docker, not_about, tested};
 use crate::support::login::Login;
 use crate::support::platform;
+use crate::support::podman;
 use crate::support::program;
 use crate::support::project::Project;
 
@@ -176,6 +177,49 @@ fn an_engine_elsewhere_that_does_not_let_one_in_is_named_with_what_to_do() {
         ],
     );
     drop(daemon);
+}
+
+#[test]
+fn podman_is_asked_over_ssh_by_its_own_client() {
+    if tested() != Tested::Podman {
+        not_about("Podman");
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    // Docker's client is there, and has no engine.
+    let login = Login::start(&[
+        ("DOCKER_HOST", "unix:///nonexistent.sock"),
+        ("CONTAINER_HOST", podman::address()),
+    ]);
+    let project = Project::copy_of("mytool");
+    let by = |login: &Login, words: &[&str]| {
+        let mut command = elsewhere(&project, words);
+        command
+            .env_remove("CONTAINER_HOST")
+            .env_remove("OMNIBUILD_ENGINE")
+            .env("PATH", login.search_path())
+            .env("DOCKER_HOST", "ssh://elsewhere");
+        program::run(command)
+    };
+    let run = |words: &[&str]| by(&login, words);
+    let found = run(&["--engine", "auto", "doctor"]).succeeded();
+    assert!(found.stdout.contains("Podman"), "{}", found.stdout);
+    let words = ["--engine", "podman", "--sysbase", platform.id];
+    run(&words).succeeded();
+    assert_eq!(project.packages(platform.id).len(), 3);
+    // Else no engine would be asked.
+    project.write_news();
+    run(&["--engine", "docker", "--sysbase", platform.id])
+        .ended_with(3)
+        .said(&["/nonexistent.sock", "`ssh ssh://elsewhere docker version`"]);
+    let gone = Login::start(&[
+        ("DOCKER_HOST", "unix:///nonexistent.sock"),
+        ("CONTAINER_HOST", "unix:///nowhere.sock"),
+    ]);
+    by(&gone, &["--engine", "auto", "--sysbase", platform.id])
+        .ended_with(3)
+        .said(&["/nonexistent.sock", "/nowhere.sock"]);
 }
 
 /// The program, which finds no engine but by what the test adds.

@@ -61,7 +61,7 @@ impl Docker {
         };
         let no_answer = |_elapsed| absent(&address, &ClientError::RequestTimeoutError);
         let tunnel = if address.url.starts_with("ssh://") {
-            let opening = tokio::time::timeout(limit, Tunnel::open(&address));
+            let opening = tokio::time::timeout(limit, Tunnel::open(&address, kind));
             Some(opening.await.map_err(no_answer)??)
         } else {
             None

@@ -1,5 +1,5 @@
 //! The way to an engine behind `ssh://`: the user's own `ssh` runs `docker system dial-stdio` over
-//! there, as Docker's client does, and a socket here stands for it.
+//! there, as Docker's client does, or Podman's command of that name, and a socket here stands for it.
 //!
 //! One connection is opened and shared. Whatever ends this program closes the pipes that every `ssh` reads
 //! from, so none outlives it. Knows of the API that the engine greets who asks for `/_ping`.
@@ -16,11 +16,14 @@ use tokio::process::{Child, Command};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, Kind, Result};
+use crate::platform::EngineKind;
 
 use super::address::Address;
 
-/// What runs over there.
-const DIAL: [&str; 3] = ["docker", "system", "dial-stdio"];
+/// What a client is told to do over there.
+const DIAL: [&str; 2] = ["system", "dial-stdio"];
+/// The status of an `ssh` that failed itself.
+const SSH_FAILED: i32 = 255;
 /// A question that every engine answers.
 const PING: &[u8] = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n";
 /// Bytes that are copied at once.
@@ -39,28 +42,36 @@ pub(super) struct Tunnel {
 type Said = Arc<Mutex<String>>;
 
 impl Tunnel {
-    /// Logs in, and asks the engine whether it is there.
-    pub(super) async fn open(address: &Address) -> Result<Self> {
+    /// Logs in, and asks the engine whether it is there; where several clients may lead to one, it is the
+    /// first whose engine answers.
+    pub(super) async fn open(address: &Address, kind: EngineKind) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let ssh = Ssh {
-            control: folder.path().join("ssh"),
-            url: address.url.clone(),
-        };
-        let fail = |why: &str| unreachable(address, why);
-        let mut master = ssh.spawn(true).map_err(|error| {
-            let hint = "install it: `apt-get install openssh-client`";
-            fail(&format!("can't run `ssh`: {error}")).hint(hint)
-        })?;
-        if let Err(why) = greet(&mut master).await {
-            drop(master.stdin.take());
-            let output = master.wait_with_output().await?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(fail(if said.trim().is_empty() {
-                &why
-            } else {
-                said.trim()
-            }));
+        let mut failed: Option<Error> = None;
+        for client in clients(kind) {
+            let ssh = Ssh {
+                control: folder.path().join("ssh"),
+                url: address.url.clone(),
+                client,
+            };
+            match ssh.log_in().await {
+                Ok(master) => return Self::through(ssh, master, folder),
+                Err(failure) => {
+                    let error = unreachable(address, client, &failure.why);
+                    let error = match failed.take() {
+                        Some(first) => first.hint(error.message()),
+                        None => error,
+                    };
+                    if failure.is_of_ssh {
+                        return Err(error);
+                    }
+                    failed = Some(error);
+                }
+            }
         }
+        Err(failed.unwrap_or_else(|| unreachable(address, "docker", "nothing was tried")))
+    }
+
+    fn through(ssh: Ssh, master: Child, folder: tempfile::TempDir) -> Result<Self> {
         let socket = folder.path().join("docker.sock");
         let listener = UnixListener::bind(&socket)?;
         let said = Said::default();
@@ -91,14 +102,60 @@ impl Drop for Tunnel {
     }
 }
 
+/// The clients that may lead to an engine of a kind over there, in order.
+fn clients(kind: EngineKind) -> &'static [&'static str] {
+    match kind {
+        EngineKind::Docker => &["docker"],
+        EngineKind::Podman => &["podman"],
+        EngineKind::Auto | EngineKind::Sandbox => &["docker", "podman"],
+    }
+}
+
 /// How `ssh` is called.
 struct Ssh {
     /// The socket by which connections are shared.
     control: PathBuf,
     url: String,
+    /// Whose command is run over there.
+    client: &'static str,
+}
+
+/// Why there is no way.
+struct Failure {
+    why: String,
+    /// No other client would be reached either.
+    is_of_ssh: bool,
 }
 
 impl Ssh {
+    /// The first, with an engine that answers at its other end.
+    async fn log_in(&self) -> std::result::Result<Child, Failure> {
+        let of_ssh = |why: String| Failure {
+            why,
+            is_of_ssh: true,
+        };
+        let mut master = self.spawn(true).map_err(|error| {
+            of_ssh(format!(
+                "can't run `ssh` (`apt-get install openssh-client`): {error}"
+            ))
+        })?;
+        let Err(why) = self.greet(&mut master).await else {
+            return Ok(master);
+        };
+        drop(master.stdin.take());
+        let ended = master.wait_with_output().await;
+        let output = ended.map_err(|error| of_ssh(error.to_string()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Failure {
+            why: if said.trim().is_empty() {
+                why
+            } else {
+                said.trim().to_owned()
+            },
+            is_of_ssh: output.status.code() == Some(SSH_FAILED),
+        })
+    }
+
     /// Starts one: the first, which the others share, or another.
     fn spawn(&self, first: bool) -> std::io::Result<Child> {
         let master = if first { "yes" } else { "no" };
@@ -116,7 +173,7 @@ impl Ssh {
         Command::new("ssh")
             .arg("-T")
             .args(options.iter().flat_map(|option| ["-o", option]))
-            .args(["--", &self.url])
+            .args(["--", &self.url, self.client])
             .args(DIAL)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -124,26 +181,27 @@ impl Ssh {
             .kill_on_drop(true)
             .spawn()
     }
-}
 
-/// Asks the engine at the other end whether it is there.
-async fn greet(ssh: &mut Child) -> std::result::Result<(), String> {
-    let (Some(stdin), Some(stdout)) = (&mut ssh.stdin, &mut ssh.stdout) else {
-        return Err("`ssh` has no pipes".to_owned());
-    };
-    let mut answer = [0; 5];
-    let asked = async {
-        stdin.write_all(PING).await?;
-        stdin.flush().await?;
-        stdout.read_exact(&mut answer).await
-    };
-    match asked.await {
-        Ok(_) if &answer == b"HTTP/" => Ok(()),
-        Ok(_) => Err(format!(
-            "`{}` answers with something else than an engine",
-            DIAL.join(" ")
-        )),
-        Err(error) => Err(error.to_string()),
+    /// Asks the engine at the other end whether it is there.
+    async fn greet(&self, ssh: &mut Child) -> std::result::Result<(), String> {
+        let (Some(stdin), Some(stdout)) = (&mut ssh.stdin, &mut ssh.stdout) else {
+            return Err("`ssh` has no pipes".to_owned());
+        };
+        let mut answer = [0; 5];
+        let asked = async {
+            stdin.write_all(PING).await?;
+            stdin.flush().await?;
+            stdout.read_exact(&mut answer).await
+        };
+        match asked.await {
+            Ok(_) if &answer == b"HTTP/" => Ok(()),
+            Ok(_) => Err(format!(
+                "`{} {}` answers with something else than an engine",
+                self.client,
+                DIAL.join(" ")
+            )),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -194,15 +252,15 @@ async fn relay(client: UnixStream, mut ssh: Child, said: Said) {
 }
 
 /// There is no way to the engine.
-fn unreachable(address: &Address, why: &str) -> Error {
+fn unreachable(address: &Address, client: &str, why: &str) -> Error {
     let host = address.url.trim_start_matches("ssh://");
     Error::new(
         Kind::Engine,
         format!("can't reach the engine at {}: {why}", address.described()),
     )
     .hint(format!(
-        "`ssh {} {} version` must work without a password: Docker's client is needed there too, and the right to use its engine",
-        address.url, DIAL[0]
+        "`ssh {} {client} version` must work without a password: that client is needed there too, and the right to use its engine",
+        address.url
     ))
     .hint(format!("keys, ports and jumps belong into your ~/.ssh/config, under `Host {}`", host.rsplit('@').next().unwrap_or(host)))
 }
