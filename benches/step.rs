@@ -109,7 +109,9 @@ async fn step(engine: &dyn Engine, spec: &ContainerSpec<'_>) -> Result<(Duration
     let begun = Instant::now();
     let id = engine.start(spec).await?;
     let started = Instant::now();
-    let status = engine.exec(&id, &Exec::new(["/bin/true"]), &|_| {}).await?;
+    let status = engine
+        .exec(&id, &Exec::new(["/bin/true"]), None, &|_| {})
+        .await?;
     let command = started.elapsed();
     engine.remove(&id).await?;
     assert_eq!(status, 0, "`true` of the image");

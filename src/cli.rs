@@ -13,7 +13,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    CacheOverrides, Channel, EngineKind, IndexOverrides, Overrides, SigningOverrides,
+    CacheOverrides, Channel, EngineKind, IndexOverrides, Overrides, SigningOverrides, SshOverrides,
 };
 use crate::error::Kind;
 
@@ -92,6 +92,9 @@ pub struct Common {
         value_name = "URL"
     )]
     pub index_url: Option<String>,
+    /// Lend the ssh-agent at SSH_AUTH_SOCK to the stage that fetches and builds dependencies.
+    #[arg(long, global = true)]
+    pub ssh_agent: bool,
     /// The engine's network for stages that need one, such as `host`.
     #[arg(long, global = true, env = "OMNIBUILD_NETWORK", value_name = "NAME")]
     pub network: Option<String>,
@@ -389,6 +392,11 @@ impl Common {
             mirror: self.mirror.clone().filter(|mirror| !mirror.is_empty()),
             network: self.network.clone().filter(|network| !network.is_empty()),
             index_url: self.index_url.clone().filter(|url| !url.is_empty()),
+            ssh: SshOverrides {
+                lent: self.ssh_agent,
+                socket: environment.ssh_agent.clone(),
+                known_hosts: environment.known_hosts.clone(),
+            },
             index: IndexOverrides {
                 token_file: given(&environment.index_token_file).map(from_here),
                 netrc: given(&environment.netrc).map(from_here),
@@ -424,7 +432,7 @@ fn exit_codes() -> String {
          OMNIBUILD_CACHE_READ_ONLY, OMNIBUILD_CACHE_SCOPE, OMNIBUILD_CACHE_KEY_FILE, AWS_* and GOOGLE_*\n\
          (object stores), OMNIBUILD_SIGNING_KEY, OMNIBUILD_SIGNING_KEY_FILE,\n\
          OMNIBUILD_SIGNING_PASSPHRASE_FILE, PIP_INDEX_URL, OMNIBUILD_INDEX_TOKEN_FILE, NETRC,\n\
-         PIP_KEYRING_PROVIDER, SOURCE_DATE_EPOCH, NO_COLOR, CI and the proxy variables.",
+         PIP_KEYRING_PROVIDER, SSH_AUTH_SOCK, SOURCE_DATE_EPOCH, NO_COLOR, CI and the proxy variables.",
         codes.concat()
     )
 }

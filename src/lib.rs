@@ -182,7 +182,8 @@
 //!
 //! **Network.** Only bases, builder images, dependencies and verification have one. Proxy variables
 //! are handed to each command there as they are, and to no container: who may inspect one does not see a
-//! proxy's password. Certificates go in as a file. No path of this machine is mounted, so the engine may be
+//! proxy's password. Certificates go in as a file. An ssh-agent is asked through the input and output of
+//! a command of the workshop, and of no other. No path of this machine is mounted, so the engine may be
 //! another machine's; the sandbox is this one's, and what each of its ways keeps apart less well stands in
 //! `engine/sandbox/way.rs`.
 

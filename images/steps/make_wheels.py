@@ -35,6 +35,7 @@ FETCHES = 16
 FIRST_USER = 20000
 TRIES = 4
 TIMEOUT = 60
+OF_GIT = ("SSH_AUTH_SOCK", "GIT_SSH")
 DIFFERENT = 4
 
 printing = threading.Lock()
@@ -203,7 +204,9 @@ def build(request, number, wanted, path, output):
         os.makedirs(place)
     how = own_user(number, [folder, private])
     os.chmod(private, 0o700)
-    environment = dict(os.environ, HOME=places["home"], UV_CACHE_DIR=places["cache"], TMPDIR=places["temporary"])
+    # The agent is for git; no user but root reaches its socket anyway.
+    environment = {name: value for name, value in os.environ.items() if name not in OF_GIT}
+    environment.update(HOME=places["home"], UV_CACHE_DIR=places["cache"], TMPDIR=places["temporary"])
     command = request["uv"] + ["build", "--wheel", "--python", request["python"]]
     run(wanted["name"], command + ["--out-dir", places["wheel"], source], source, env=environment, **how)
     for name in os.listdir(places["wheel"]):

@@ -38,6 +38,10 @@ pub struct Environment {
     pub default_netrc: Option<PathBuf>,
     /// `PIP_KEYRING_PROVIDER`: how a keyring is asked.
     pub keyring_provider: Option<String>,
+    /// `SSH_AUTH_SOCK`: where the ssh-agent listens.
+    pub ssh_agent: Option<PathBuf>,
+    /// `~/.ssh/known_hosts`, where it is.
+    pub known_hosts: Option<PathBuf>,
     /// `AWS_…` and `GOOGLE_…`: how to get at an object store.
     pub access: Access,
 }
@@ -46,6 +50,7 @@ impl Environment {
     /// Reads the process's environment.
     pub fn read() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let at_home = |name: &str| set("HOME").map(|home| PathBuf::from(home).join(name));
         let mut proxies = BTreeMap::new();
         for name in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
             for name in [name.to_owned(), name.to_uppercase()] {
@@ -78,7 +83,9 @@ impl Environment {
             gnupg_home: set("GNUPGHOME").map(PathBuf::from),
             index_token_file: set("OMNIBUILD_INDEX_TOKEN_FILE").map(PathBuf::from),
             netrc: set("NETRC").map(PathBuf::from),
-            default_netrc: set("HOME").map(|home| PathBuf::from(home).join(".netrc")),
+            default_netrc: at_home(".netrc"),
+            ssh_agent: set("SSH_AUTH_SOCK").map(PathBuf::from),
+            known_hosts: at_home(".ssh/known_hosts").filter(|path| path.is_file()),
             keyring_provider: set("PIP_KEYRING_PROVIDER"),
             access: Access::new(access.collect()),
         }

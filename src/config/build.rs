@@ -1,6 +1,8 @@
-//! `[build]`: how much each container may take.
+//! `[build]`: how much each container may take, and what is lent to those that make wheels.
 //!
-//! Checks words; limits nothing.
+//! Checks words; limits and lends nothing.
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -18,15 +20,39 @@ const LEAST_MEMORY: u64 = 6_000_000;
 pub(super) struct RawBuild {
     memory: Option<String>,
     processes: Option<u32>,
+    ssh_agent: Option<bool>,
+    known_hosts: Option<PathBuf>,
+}
+
+/// What the command line and the environment say of ssh.
+#[derive(Debug, Clone, Default)]
+pub struct SshOverrides {
+    /// `--ssh-agent`.
+    pub lent: bool,
+    /// `SSH_AUTH_SOCK`.
+    pub socket: Option<PathBuf>,
+    /// `~/.ssh/known_hosts`, where it is.
+    pub known_hosts: Option<PathBuf>,
+}
+
+/// The user's ssh-agent, lent to the stage that makes wheels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshConfig {
+    /// Where it listens; `None`: nobody said.
+    pub socket: Option<PathBuf>,
+    /// The file of the servers' keys; `None`: there is none.
+    pub known_hosts: Option<PathBuf>,
 }
 
 /// What a container may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildConfig {
     /// Memory in bytes; all of the machine's, when nobody says.
     pub memory: Option<u64>,
     /// Processes and threads.
     pub processes: u32,
+    /// The ssh-agent, when it is lent.
+    pub ssh: Option<SshConfig>,
 }
 
 impl Default for BuildConfig {
@@ -34,6 +60,7 @@ impl Default for BuildConfig {
         Self {
             memory: None,
             processes: DEFAULT_PROCESSES,
+            ssh: None,
         }
     }
 }
@@ -44,11 +71,13 @@ impl RawBuild {
         Self {
             memory: self.memory.or(under.memory),
             processes: self.processes.or(under.processes),
+            ssh_agent: self.ssh_agent.or(under.ssh_agent),
+            known_hosts: self.known_hosts.or(under.known_hosts),
         }
     }
 
     /// What it says, checked.
-    pub(super) fn check(self) -> Result<BuildConfig> {
+    pub(super) fn check(self, root: &Path, said: SshOverrides) -> Result<BuildConfig> {
         let memory = self.memory.map(|text| {
             text::size(&text)
                 .filter(|size| (LEAST_MEMORY..=i64::MAX.unsigned_abs()).contains(size))
@@ -68,9 +97,22 @@ impl RawBuild {
                 ),
             );
         }
+        let lent = said.lent || self.ssh_agent.unwrap_or_default();
+        let named = self.known_hosts.map(|path| root.join(path));
+        if let Some(path) = named.as_deref().filter(|path| lent && !path.is_file()) {
+            return Err(Error::new(
+                Kind::Missing,
+                format!("build.known-hosts: there is no file `{}`", path.display()),
+            )
+            .hint("name the file with the keys of the servers, as `ssh-keyscan HOST` prints them once they are compared, or leave the key out: then it is ~/.ssh/known_hosts"));
+        }
         Ok(BuildConfig {
             memory: memory.transpose()?,
             processes,
+            ssh: lent.then(|| SshConfig {
+                socket: said.socket,
+                known_hosts: named.or(said.known_hosts),
+            }),
         })
     }
 }
@@ -80,7 +122,28 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<BuildConfig> {
-        toml::from_str::<RawBuild>(text).unwrap().check()
+        let raw = toml::from_str::<RawBuild>(text).unwrap();
+        raw.check(Path::new("/p"), SshOverrides::default())
+    }
+
+    #[test]
+    fn an_agent_is_lent_when_somebody_says_so() {
+        assert_eq!(check("known-hosts = 'hosts'").unwrap().ssh, None);
+        let said = SshOverrides {
+            lent: true,
+            socket: Some("/s".into()),
+            known_hosts: Some("/h".into()),
+        };
+        let lent = RawBuild::default().check(Path::new("/p"), said).unwrap();
+        let expected = SshConfig {
+            socket: Some("/s".into()),
+            known_hosts: Some("/h".into()),
+        };
+        assert_eq!(lent.ssh, Some(expected));
+        assert!(check("ssh-agent = true").unwrap().ssh.is_some());
+        let error = check("ssh-agent = true\nknown-hosts = 'hosts'").unwrap_err();
+        assert_eq!(error.kind(), Kind::Missing);
+        assert!(error.message().contains("`/p/hosts`"), "{error}");
     }
 
     #[test]

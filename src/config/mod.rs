@@ -22,7 +22,7 @@ mod texts;
 mod toml_error;
 mod verify;
 
-pub use self::build::BuildConfig;
+pub use self::build::{BuildConfig, SshConfig, SshOverrides};
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::engines::Engines;
 pub use self::index::{IndexConfig, IndexOverrides};

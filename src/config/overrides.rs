@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::platform::Channel;
 
+use super::build::SshOverrides;
 use super::cache::CacheOverrides;
 use super::index::IndexOverrides;
 use super::places::Places;
@@ -29,6 +30,8 @@ pub struct Overrides {
     pub network: Option<String>,
     /// `--index-url`, `PIP_INDEX_URL`.
     pub index_url: Option<String>,
+    /// Of the ssh-agent.
+    pub ssh: SshOverrides,
     /// Of who asks the indexes.
     pub index: IndexOverrides,
     /// `http_proxy` and its kin.

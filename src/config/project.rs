@@ -481,7 +481,7 @@ fn check(
         mirror: overrides.mirror.or(raw.mirror),
         network: overrides.network.or(raw.network),
         engines,
-        build: raw.build.unwrap_or_default().check()?,
+        build: raw.build.unwrap_or_default().check(&root, overrides.ssh)?,
         wheels: raw.wheels.unwrap_or_default(),
         audit,
         lint,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::io::DuplexStream;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -219,8 +220,16 @@ pub trait Engine: Send + Sync {
     fn upload<'a>(&'a self, id: &'a str, folder: &'a str, archive: &'a Path) -> Call<'a, ()>;
     /// Writes a file or folder of a container to a file here, as a tar archive.
     fn download<'a>(&'a self, id: &'a str, path: &'a str, archive: &'a Path) -> Call<'a, ()>;
-    /// Runs a command and answers its exit status.
-    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64>;
+    /// Runs a command and answers its exit status. With a stream, what it writes to standard output
+    /// goes there and not to `output`, and it reads what comes from there; else there is nothing to
+    /// read.
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        exec: &'a Exec,
+        stream: Option<DuplexStream>,
+        output: Output<'a>,
+    ) -> Call<'a, i64>;
     /// Kills and removes a container; one that is gone already is no error.
     fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()>;
     /// Ids and labels of all containers, running or not, that carry this label.
@@ -377,6 +386,26 @@ impl Container<'_> {
 
     /// Runs a command and shows each line that it prints to `watch`, too.
     pub async fn watch(&self, exec: &Exec, watch: Output<'_>) -> Result<()> {
+        self.talk(exec, None, watch).await
+    }
+
+    /// The same of a command that talks with somebody here: its standard input and output are `stream`,
+    /// and what it prints is what goes to standard error.
+    pub async fn converse(
+        &self,
+        exec: &Exec,
+        stream: DuplexStream,
+        watch: Output<'_>,
+    ) -> Result<()> {
+        self.talk(exec, Some(stream), watch).await
+    }
+
+    async fn talk(
+        &self,
+        exec: &Exec,
+        stream: Option<DuplexStream>,
+        watch: Output<'_>,
+    ) -> Result<()> {
         let lines = self.report.command(&exec.argv);
         let mut whole = exec.clone();
         whole.env.clone_from(self.of_commands);
@@ -385,7 +414,7 @@ impl Container<'_> {
             lines.line(line);
             watch(line);
         };
-        let status = self.engine.exec(&self.id, &whole, &output).await?;
+        let status = self.engine.exec(&self.id, &whole, stream, &output).await?;
         if status == 0 {
             return Ok(());
         }

@@ -22,7 +22,7 @@ pub(super) async fn was_starved(engine: &dyn Engine, id: &str) -> bool {
     };
     // One of the files is missing always, which is a failure of `cat`.
     let read = Exec::new(["cat"]).args(COUNTS);
-    engine.exec(id, &read, &keep).await.is_ok()
+    engine.exec(id, &read, None, &keep).await.is_ok()
         && has_killed(&lines.into_inner().unwrap_or_default())
 }
 

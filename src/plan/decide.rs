@@ -6,6 +6,7 @@ use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::platform::Family;
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -158,7 +159,7 @@ impl Project<'_> {
         }
         let of_family =
             |lists: &PerFamily| lists.get(&platform.family).cloned().unwrap_or_default();
-        let build_depends = over
+        let mut build_depends = over
             .build_depends
             .clone()
             .unwrap_or_else(|| of_family(&self.config.build_depends));
@@ -166,6 +167,13 @@ impl Project<'_> {
             check_system_package(package)?;
         }
         let wheels = self.wheels(platform, arch, &over)?;
+        let request = &wheels.request;
+        let client = ssh_client(platform.family);
+        if (request.ssh.is_some() || request.names_ssh())
+            && !build_depends.iter().any(|package| package == client)
+        {
+            build_depends.push(client.to_owned());
+        }
         let key = if over.depends.is_some() {
             format!("platform.{}.depends", platform.id)
         } else {
@@ -289,6 +297,15 @@ impl Project<'_> {
             scm_version,
             epoch: self.inputs.epoch,
         })
+    }
+}
+
+/// The package with ssh, which git wants for repositories that are reached by it. Builders have it only
+/// where there may be such.
+fn ssh_client(family: Family) -> &'static str {
+    match family {
+        Family::Debian => "openssh-client",
+        Family::Redhat => "openssh-clients",
     }
 }
 

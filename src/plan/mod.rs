@@ -39,7 +39,7 @@ pub use crate::config::StatedLicense;
 pub use self::decide::{normalised_name, plan, prefix};
 pub use self::repository::{RepositoryPlan, Signed};
 pub use self::resolver::{
-    ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest,
+    ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest, SshPlan,
 };
 
 /// What a whole build will do.

@@ -73,6 +73,16 @@ pub struct Indexes {
     pub credentials: Credentials,
 }
 
+/// The user's ssh-agent, lent to those that fetch and build. Decides nothing that is built, so it is in
+/// no key.
+#[derive(Debug, Clone)]
+pub struct SshPlan {
+    /// Where it listens; `None`: nobody said.
+    pub socket: Option<PathBuf>,
+    /// The file of the servers' keys (sshd(8)); `None`: no server is known.
+    pub known_hosts: Option<PathBuf>,
+}
+
 /// What a set of wheels is to be.
 #[derive(Debug, Clone, Default)]
 pub struct SetRequest {
@@ -98,11 +108,31 @@ pub struct SetRequest {
     pub foreign_lock: Option<ForeignLock>,
     /// The indexes.
     pub indexes: Indexes,
+    /// The ssh-agent, when it is lent.
+    pub ssh: Option<SshPlan>,
 }
 
 impl SetRequest {
     /// A netrc file for the git repositories that the project names.
     pub fn netrc(&self) -> String {
+        let urls: BTreeSet<&str> = self.repositories().collect();
+        self.indexes.credentials.netrc_of(urls.into_iter())
+    }
+
+    /// Whether the project names a git repository that is reached by ssh.
+    pub fn names_ssh(&self) -> bool {
+        let scheme = "ssh://";
+        let foreign = self
+            .foreign_lock
+            .iter()
+            .flat_map(|lock| lock.files.values());
+        self.repositories().any(|url| url.starts_with(scheme))
+            || foreign
+                .map(|content| String::from_utf8_lossy(content))
+                .any(|text| text.contains(scheme))
+    }
+
+    fn repositories(&self) -> impl Iterator<Item = &str> {
         let roots = self.roots.iter().chain(&self.constraints);
         let direct = roots.filter_map(|root| match &root.direct {
             Some(Direct::Commit { repository, .. }) => Some(repository),
@@ -110,8 +140,7 @@ impl SetRequest {
         });
         let locked = self.lock.iter().flat_map(|lock| &lock.packages);
         let locked = locked.filter_map(|package| Some(&package.commit.as_ref()?.repository));
-        let urls: BTreeSet<&str> = direct.chain(locked).map(String::as_str).collect();
-        self.indexes.credentials.netrc_of(urls.into_iter())
+        direct.chain(locked).map(String::as_str)
     }
 
     /// Takes a lock that stands among the requirements: everything in it is installed.

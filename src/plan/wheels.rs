@@ -15,7 +15,7 @@ use super::metadata::declared_requirements;
 use super::pylock::{self, LockedPackage, Place};
 use super::requirements::{RequirementLine, RequirementSet, without_credentials};
 use super::roots::Root;
-use super::{Indexes, SetRequest, WheelsPlan};
+use super::{Indexes, SetRequest, SshPlan, WheelsPlan};
 
 impl Project<'_> {
     /// An extra that the project does not have installs nothing, without a word.
@@ -97,6 +97,10 @@ impl Project<'_> {
                 credentials: self.inputs.credentials.clone(),
             },
             policy: self.config.wheels,
+            ssh: self.config.build.ssh.as_ref().map(|ssh| SshPlan {
+                socket: ssh.socket.clone(),
+                known_hosts: ssh.known_hosts.clone(),
+            }),
             ..SetRequest::default()
         };
         for (kind, names) in [("requirement", requirements), ("constraint", constraints)] {

@@ -2,9 +2,13 @@
 //!
 //! Looks only at what the commands printed.
 
+mod ssh;
+
 use std::sync::Mutex;
 
 use crate::error::{Error, Kind};
+
+pub(super) use self::ssh::Agent;
 
 /// Headers whose absence stops a compiler, and the packages that have them: Debian, Red Hat.
 const HEADERS: [(&str, &str, &str); 22] = [
@@ -91,6 +95,7 @@ impl Clues {
         let is_telling = telling
             .iter()
             .chain(&REFUSALS)
+            .chain(&ssh::TELLING)
             .any(|words| line.contains(words))
             && !empty.iter().any(|words| line.contains(words));
         if is_telling
@@ -103,12 +108,22 @@ impl Clues {
 
     /// The same error with its kind and hints, as far as the cause is known.
     pub(super) fn explain(self, error: Error) -> Error {
+        self.explain_with(error, &Agent::NotLent)
+    }
+
+    /// The same of a command that could ask an agent.
+    pub(super) fn explain_with(self, error: Error, agent: &Agent) -> Error {
         let lines = self.lines.into_inner().unwrap_or_default();
-        explain(error, lines, &self.sources)
+        explain(error, lines, &self.sources, agent)
     }
 }
 
-fn explain(error: Error, mut lines: Vec<String>, sources: &[(String, String)]) -> Error {
+fn explain(
+    error: Error,
+    mut lines: Vec<String>,
+    sources: &[(String, String)],
+    agent: &Agent,
+) -> Error {
     let Some(command) = error.failed_command() else {
         return error;
     };
@@ -125,6 +140,9 @@ fn explain(error: Error, mut lines: Vec<String>, sources: &[(String, String)]) -
             "the disk is full where the engine keeps its containers".to_owned(),
         )
         .hint("make room there (`docker system df`, `docker system prune`)");
+    }
+    if let Some(explained) = ssh::explain(&lines, agent) {
+        return explained.command(command.clone());
     }
     for words in [
         "Temporary failure in name resolution",
@@ -339,6 +357,7 @@ mod tests {
             Error::new(Kind::Build, "`pip` ended with status 1").command(command),
             Vec::new(),
             &[],
+            &Agent::NotLent,
         )
     }
 

@@ -100,6 +100,7 @@ pub async fn ensure_build_requires(
         roots,
         indexes: plan.wheels.request.indexes.clone(),
         policy: plan.wheels.request.policy,
+        ssh: plan.wheels.request.ssh.clone(),
         ..SetRequest::default()
     };
     let key = build_requires_key(&lines, &request.indexes, request.policy, builder);

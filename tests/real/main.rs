@@ -14,6 +14,7 @@
 mod support {
     //! What the tests share.
 
+    pub(crate) mod agent;
     pub(crate) mod bucket;
     pub(crate) mod certificates;
     pub(crate) mod daemon;
@@ -37,6 +38,7 @@ mod support {
     pub(crate) mod tap;
 }
 
+mod agent;
 mod bad_input;
 mod daemon;
 mod engines;

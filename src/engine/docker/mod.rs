@@ -8,6 +8,7 @@ mod choice;
 mod connect;
 mod container;
 mod context;
+mod conversation;
 mod failure;
 mod make;
 mod tls;
@@ -19,7 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
-use bollard::container::LogOutput;
 use bollard::errors::Error as ClientError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::SystemVersion;
@@ -29,7 +29,7 @@ use bollard::query_parameters::{
     StartContainerOptions, TagImageOptions, UploadToContainerOptions,
 };
 use futures::{FutureExt, StreamExt};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::error::{Error, Kind, Result};
@@ -343,11 +343,18 @@ impl Engine for Docker {
         .boxed()
     }
 
-    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64> {
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        exec: &'a Exec,
+        stream: Option<DuplexStream>,
+        output: Output<'a>,
+    ) -> Call<'a, i64> {
         async move {
             let program = exec.argv.first().map_or("", String::as_str);
             let fail = |error: ClientError| failed(&format!("run `{program}`"), &error);
             let options = CreateExecOptions {
+                attach_stdin: Some(stream.is_some()),
                 attach_stdout: Some(true),
                 attach_stderr: Some(true),
                 env: Some(exec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
@@ -357,21 +364,11 @@ impl Engine for Docker {
             };
             let created = self.client.create_exec(id, options).await.map_err(fail)?;
             let started = self.client.start_exec(&created.id, None::<StartExecOptions>);
-            let StartExecResults::Attached { output: mut stream, .. } = started.await.map_err(fail)?
+            let StartExecResults::Attached { output: chunks, input } = started.await.map_err(fail)?
             else {
                 return Err(Error::new(Kind::Engine, "the engine detached a command"));
             };
-            let (mut stdout, mut stderr) = (Lines::default(), Lines::default());
-            while let Some(chunk) = stream.next().await {
-                match chunk.map_err(fail)? {
-                    LogOutput::StdErr { message } => stderr.push(&message, output),
-                    LogOutput::StdOut { message }
-                    | LogOutput::StdIn { message }
-                    | LogOutput::Console { message } => stdout.push(&message, output),
-                }
-            }
-            stdout.flush(output);
-            stderr.flush(output);
+            conversation::follow(chunks, input, stream, output).await.map_err(fail)?;
             let ended = self.client.inspect_exec(&created.id).await.map_err(fail)?;
             ended.exit_code.ok_or_else(|| {
                 Error::new(Kind::Engine, format!("the engine lost `{program}` before it ended"))

@@ -175,6 +175,7 @@ impl Building<'_> {
             env: environment([&proxies.collect(), &self.args, &image.env]),
             cwd: image.cwd.clone(),
             user: image.user.clone(),
+            converses: false,
         });
         let change = Change { network, action };
         self.layer(step, key, change, None, output).await

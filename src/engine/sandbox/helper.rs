@@ -193,7 +193,11 @@ fn run(way: Way, command: &task::Command) -> Result<Answer> {
         .args(command.argv.iter().skip(1))
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null());
+        .stdin(if command.converses {
+            std::io::stdout().as_fd().try_clone_to_owned()?.into()
+        } else {
+            Stdio::null()
+        });
     if let Some((user, group)) = user {
         process.uid(user).gid(group);
     }

@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::FutureExt;
+use tokio::io::DuplexStream;
 
 use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
@@ -330,7 +331,7 @@ impl Engine for Sandbox {
                 archive: std::path::absolute(archive)?,
                 folder: folder.to_owned(),
             };
-            let unpacked = self.store.work(id, |_| action, &|_| {}).await;
+            let unpacked = self.store.work(id, |_| action, None, &|_| {}).await;
             unpacked
                 .map(|_| ())
                 .map_err(|error| error.context(format!("can't unpack files into `{folder}`")))
@@ -344,7 +345,7 @@ impl Engine for Sandbox {
                 path: path.to_owned(),
                 archive: std::path::absolute(archive)?,
             };
-            let packed = self.store.work(id, |_| action, &|_| {}).await;
+            let packed = self.store.work(id, |_| action, None, &|_| {}).await;
             packed
                 .map(|_| ())
                 .map_err(|error| error.context(format!("can't read `{path}`")))
@@ -352,8 +353,15 @@ impl Engine for Sandbox {
         .boxed()
     }
 
-    fn exec<'a>(&'a self, id: &'a str, exec: &'a Exec, output: Output<'a>) -> Call<'a, i64> {
+    fn exec<'a>(
+        &'a self,
+        id: &'a str,
+        exec: &'a Exec,
+        stream: Option<DuplexStream>,
+        output: Output<'a>,
+    ) -> Call<'a, i64> {
         async move {
+            let converses = stream.is_some();
             let action = |container: &ContainerRecord| {
                 let image = &container.image;
                 let cwd = if exec.cwd.is_empty() {
@@ -366,9 +374,10 @@ impl Engine for Sandbox {
                     env: environment([&image.env, &container.env, &exec.env]),
                     cwd: cwd.clone(),
                     user: image.user.clone(),
+                    converses,
                 })
             };
-            self.store.work(id, action, output).await
+            self.store.work(id, action, stream, output).await
         }
         .boxed()
     }

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::process::Child;
 
 use super::task::{Answer, OUTSIDE, Task, error, frame, receive};
@@ -21,14 +21,55 @@ use crate::error::{Error, Kind, Result};
 /// When the future is dropped, the task is ended. Who wants to know when that is done, locks the
 /// task's lock.
 pub(super) async fn perform(task: &Task, output: Output<'_>) -> Result<i64> {
+    let (mut socket, theirs) = pair()?;
+    let mut child = start(theirs, Stdio::piped())?;
+    hand_over(task, &mut socket).await?;
+    follow(&mut child, output).await?;
+    end(child, socket, output).await
+}
+
+/// The same of a command whose standard input and output are a stream.
+pub(super) async fn converse(
+    task: &Task,
+    mut stream: DuplexStream,
+    output: Output<'_>,
+) -> Result<i64> {
+    let (mut socket, theirs) = pair()?;
+    let (mut here, there) = pair()?;
+    let mut child = start(theirs, OwnedFd::from(there).into())?;
+    hand_over(task, &mut socket).await?;
+    let pass_on = async {
+        // A command that has hung up goes on nevertheless.
+        drop(tokio::io::copy_bidirectional(&mut stream, &mut here).await);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        followed = follow(&mut child, output) => followed?,
+        () = pass_on => {}
+    }
+    end(child, socket, output).await
+}
+
+/// Our end of a socket and that of a helper.
+fn pair() -> Result<(tokio::net::UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    let mut child = start(theirs)?;
     ours.set_nonblocking(true)?;
-    let mut socket = tokio::net::UnixStream::from_std(ours)?;
+    Ok((tokio::net::UnixStream::from_std(ours)?, theirs))
+}
+
+async fn hand_over(task: &Task, socket: &mut tokio::net::UnixStream) -> Result<()> {
     let task = frame(task)?;
     // One for each helper. Who has ended already says why.
     drop(socket.write_all(&[&task[..], &task].concat()).await);
-    follow(&mut child, output).await?;
+    Ok(())
+}
+
+/// Waits for the end, and answers what the helpers say of it.
+async fn end(
+    mut child: Child,
+    mut socket: tokio::net::UnixStream,
+    output: Output<'_>,
+) -> Result<i64> {
     let ended = child.wait().await?;
     let mut answers = Vec::new();
     match socket.read_to_end(&mut answers).await {
@@ -59,13 +100,13 @@ pub(super) async fn perform(task: &Task, output: Output<'_>) -> Result<i64> {
     })
 }
 
-fn start(socket: UnixStream) -> Result<Child> {
+fn start(socket: UnixStream, stdout: Stdio) -> Result<Child> {
     let mut command = tokio::process::Command::new("/proc/self/exe");
     command
         .arg(OUTSIDE)
         .env_clear()
         .stdin(OwnedFd::from(socket))
-        .stdout(Stdio::piped())
+        .stdout(stdout)
         .stderr(Stdio::piped());
     command.spawn().map_err(|error| {
         Error::new(
@@ -75,11 +116,15 @@ fn start(socket: UnixStream) -> Result<Child> {
     })
 }
 
-/// Passes on every line until both streams end.
+/// Passes on every line until its streams end.
 async fn follow(child: &mut Child, output: Output<'_>) -> Result<()> {
-    let streams = (child.stdout.take(), child.stderr.take());
-    let (Some(mut stdout), Some(mut stderr)) = streams else {
+    let Some(mut stderr) = child.stderr.take() else {
         return Err(Error::new(Kind::Internal, "a child without its streams"));
+    };
+    let mut stdout: Box<dyn AsyncRead + Send + Unpin> = match child.stdout.take() {
+        Some(stdout) => Box::new(stdout),
+        // It is somebody else's.
+        None => Box::new(tokio::io::empty()),
     };
     let (mut lines, mut errors) = (Lines::default(), Lines::default());
     let (mut bytes, mut other) = (vec![0; 1 << 14], vec![0; 1 << 14]);

@@ -22,8 +22,9 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
+use tokio::io::DuplexStream;
 
-use super::process::perform;
+use super::process::{converse, perform};
 use super::task::{Action, Task};
 use super::way::Way;
 use crate::digest::Digest;
@@ -330,11 +331,13 @@ impl Store {
         staged.put(&self.container(id))
     }
 
-    /// Does something in a container; one thing after the other.
+    /// Does something in a container; one thing after the other. A stream is a command's standard input
+    /// and output.
     pub(super) async fn work(
         &self,
         id: &str,
         action: impl FnOnce(&ContainerRecord) -> Action,
+        stream: Option<DuplexStream>,
         output: Output<'_>,
     ) -> Result<i64> {
         let folder = Path::new("containers").join(id);
@@ -347,7 +350,10 @@ impl Store {
             network: record.network,
             ..self.task(folder, below, action(&record))
         };
-        perform(&task, output).await
+        match stream {
+            Some(stream) => converse(&task, stream, output).await,
+            None => perform(&task, output).await,
+        }
     }
 
     /// Waits until nothing runs in a container any more and removes it; one that is gone is no error.

@@ -79,6 +79,8 @@ pub(super) struct Command {
     pub(super) cwd: String,
     /// `user` or `user:group`, names or numbers; empty: root.
     pub(super) user: String,
+    /// Whether standard output is a socket, and standard input is to be the same.
+    pub(super) converses: bool,
 }
 
 /// What a helper says.

@@ -4,6 +4,7 @@
 //! into the store after they were checked. What belongs to a set is not decided here. Credentials
 //! of indexes go in as files; nothing but wheels comes out.
 
+mod agent;
 mod exporters;
 mod pip;
 mod tool;
@@ -105,6 +106,9 @@ impl<'a> Workshop<'a> {
             0o600,
             request.netrc().as_bytes(),
         )?;
+        if let Some(ssh) = &request.ssh {
+            agent::configure(ssh, &mut archive)?;
+        }
         pip::configure(request, &mut archive)?;
         uv::configure(request, &mut archive)?;
         container.upload("/", &archive.finish()?).await?;
@@ -155,17 +159,14 @@ impl<'a> Workshop<'a> {
 
     /// Runs a command that makes wheels, explains its failure, and tells how many are done.
     async fn watch(&self, exec: &Exec, progress: &(dyn Fn(u64) + Sync)) -> Result<()> {
-        let clues = self.clues();
         let done = AtomicU64::new(0);
         let watch = |line: &str| {
-            clues.see(line);
             let line = line.trim_start();
             if line.starts_with("Saved ") || line.starts_with("Created wheel for ") {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             }
         };
-        let result = self.container.watch(exec, &watch).await;
-        result.map_err(|error| clues.explain(error))
+        self.fetch(exec, &watch).await
     }
 
     /// What will tell the cause of a failure.

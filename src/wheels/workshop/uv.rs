@@ -234,9 +234,7 @@ impl Workshop<'_> {
     pub(super) async fn locked(&self, exec: &Exec) -> Result<Pylock> {
         // What an earlier round chose is no preference.
         self.container.run(&Exec::new(["rm", "-f", LOCK])).await?;
-        let clues = self.clues();
-        let result = self.container.watch(exec, &|line| clues.see(line)).await;
-        result.map_err(|error| clues.explain(error))?;
+        self.fetch(exec, &|_| {}).await?;
         let archive = self.container.download(LOCK).await?;
         let mut text = String::new();
         archive::for_each_file(&archive, |_, content| {

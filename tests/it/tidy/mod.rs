@@ -60,12 +60,14 @@ fn only_the_reporter_prints() {
         "print!",
         "eprintln!",
         "eprint!",
-        "io::stdout",
         "io::stderr",
         "dbg!",
     ];
-    only_in(&words, |source| {
-        source.room() == "report" || source.room() == "main"
+    let prints = |source: &Source| source.room() == "report" || source.room() == "main";
+    only_in(&words, prints);
+    // The sandbox's helper gives a command its own standard output to read from, too.
+    only_in(&["io::stdout"], |source| {
+        prints(source) || source.path == "src/engine/sandbox/helper.rs"
     });
 }
 

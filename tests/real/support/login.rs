@@ -2,6 +2,7 @@
 //! as `elsewhere`. Nothing of the user's configuration, keys or agent is used.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(crate) struct Login {
     folder: tempfile::TempDir,
     server: Child,
+    port: u16,
 }
 
 impl Login {
@@ -71,7 +73,11 @@ impl Login {
             .stderr(Stdio::null())
             .spawn()
             .expect("sshd can be run");
-        let mut this = Self { folder, server };
+        let mut this = Self {
+            folder,
+            server,
+            port,
+        };
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = this.server.try_wait().expect("it can be asked");
@@ -80,6 +86,16 @@ impl Login {
             std::thread::sleep(Duration::from_millis(20));
         }
         this
+    }
+
+    /// Where it listens, on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A file of its: `key`, which it lets in, `known_hosts`, which name it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// A `PATH` whose `ssh` knows the hosts `elsewhere`, which lets it in, and `stranger`, which
