@@ -44,6 +44,8 @@ fn serve(command: &mut Command, folder: &Path, data: &Path, socket: &Path, idle:
     let text = format!("{CONFIGURATION}tmp_dir = {temporary:?}\n");
     fs_err::write(&configuration, text).expect("a file");
     command
+        // It leaves a file `oom` where it was started when a container wants too much memory.
+        .current_dir(folder)
         .env("CONTAINERS_CONF", configuration)
         .arg("--root")
         .arg(data)
