@@ -9,8 +9,6 @@ use serde::Deserialize;
 use crate::error::{Error, Kind, Result};
 use crate::text;
 
-/// Enough for a compiler on every core of a large machine; a fork bomb ends there.
-const DEFAULT_PROCESSES: u32 = 16_384;
 /// Docker takes no less: 6 MB.
 const LEAST_MEMORY: u64 = 6_000_000;
 
@@ -45,24 +43,14 @@ pub struct SshConfig {
 }
 
 /// What a container may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildConfig {
     /// Memory in bytes; all of the machine's, when nobody says.
     pub memory: Option<u64>,
-    /// Processes and threads.
-    pub processes: u32,
+    /// Processes and threads; what the engine lets each have, when nobody says.
+    pub processes: Option<u32>,
     /// The ssh-agent, when it is lent.
     pub ssh: Option<SshConfig>,
-}
-
-impl Default for BuildConfig {
-    fn default() -> Self {
-        Self {
-            memory: None,
-            processes: DEFAULT_PROCESSES,
-            ssh: None,
-        }
-    }
 }
 
 impl RawBuild {
@@ -89,8 +77,7 @@ impl RawBuild {
                     .hint("write a whole number and M or G, such as `4G`")
                 })
         });
-        let processes = self.processes.unwrap_or(DEFAULT_PROCESSES);
-        if processes == 0 {
+        if self.processes == Some(0) {
             return Err(
                 Error::new(Kind::Config, "build.processes: `0` lets nothing run").hint(
                     "write how many processes and threads a container may have, such as `4096`",
@@ -108,7 +95,7 @@ impl RawBuild {
         }
         Ok(BuildConfig {
             memory: memory.transpose()?,
-            processes,
+            processes: self.processes,
             ssh: lent.then(|| SshConfig {
                 socket: said.socket,
                 known_hosts: named.or(said.known_hosts),
@@ -151,7 +138,7 @@ mod tests {
         assert_eq!(check("").unwrap(), BuildConfig::default());
         let both = check("memory = '4G'\nprocesses = 100").unwrap();
         assert_eq!(both.memory, Some(4_000_000_000));
-        assert_eq!(both.processes, 100);
+        assert_eq!(both.processes, Some(100));
         for (bad, key) in [
             ("memory = '4'", "build.memory: "),
             ("memory = 'much'", "build.memory: "),

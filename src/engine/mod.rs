@@ -47,7 +47,7 @@ pub struct About {
     /// Where it listens, or the folder that it keeps images in.
     pub address: String,
     /// What it keeps apart less well than others do.
-    pub limits: Option<&'static str>,
+    pub limits: Option<String>,
     /// Variables by which a process with another environment finds the same engine.
     pub variables: Vec<(&'static str, String)>,
 }
@@ -91,12 +91,17 @@ pub enum Network {
     Named(Option<String>),
 }
 
-/// What a container may take. The sandbox sets no limit yet.
+/// As many processes and threads has a container where nobody says how many: enough for a compiler on every
+/// core of a large machine; a fork bomb ends there.
+pub const DEFAULT_PROCESSES: u32 = 16_384;
+
+/// What a container may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory in bytes.
+    /// Memory in bytes; the machine's when nobody says.
     pub memory: Option<u64>,
-    /// Processes and threads.
+    /// Processes and threads; [`DEFAULT_PROCESSES`] when nobody says, and where the sandbox has root's rights
+    /// no limit.
     pub processes: Option<u32>,
 }
 
@@ -230,6 +235,11 @@ pub trait Engine: Send + Sync {
         stream: Option<DuplexStream>,
         output: Output<'a>,
     ) -> Call<'a, i64>;
+    /// The lines in which the kernel counts whom it ended for a container's memory (cgroups(7)), as far as
+    /// the engine lets them be seen.
+    fn memory_counts<'a>(&'a self, id: &'a str) -> Call<'a, Vec<String>> {
+        starved::counts_inside(self, id).boxed()
+    }
     /// Kills and removes a container; one that is gone already is no error.
     fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()>;
     /// Ids and labels of all containers, running or not, that carry this label.

@@ -5,6 +5,7 @@
 use std::sync::Mutex;
 
 use super::{Engine, Exec};
+use crate::error::Result;
 
 /// Where the kernel counts, in its control groups of version 1 and 2 (cgroups(7)): `oom_kill 1`.
 const COUNTS: [&str; 2] = [
@@ -12,8 +13,14 @@ const COUNTS: [&str; 2] = [
     "/sys/fs/cgroup/memory.events",
 ];
 
-/// Whether it did. `false` where the container doesn't show it, or is gone.
+/// Whether it did. `false` where the engine doesn't show it, or the container is gone.
 pub(super) async fn was_starved(engine: &dyn Engine, id: &str) -> bool {
+    let lines = engine.memory_counts(id).await;
+    lines.is_ok_and(|lines| has_killed(&lines))
+}
+
+/// What the container itself sees of it.
+pub(super) async fn counts_inside<E: Engine + ?Sized>(engine: &E, id: &str) -> Result<Vec<String>> {
     let lines = Mutex::new(Vec::new());
     let keep = |line: &str| {
         if let Ok(mut lines) = lines.lock() {
@@ -22,8 +29,8 @@ pub(super) async fn was_starved(engine: &dyn Engine, id: &str) -> bool {
     };
     // One of the files is missing always, which is a failure of `cat`.
     let read = Exec::new(["cat"]).args(COUNTS);
-    engine.exec(id, &read, None, &keep).await.is_ok()
-        && has_killed(&lines.into_inner().unwrap_or_default())
+    engine.exec(id, &read, None, &keep).await?;
+    Ok(lines.into_inner().unwrap_or_default())
 }
 
 fn has_killed(lines: &[String]) -> bool {

@@ -95,7 +95,7 @@ async fn engine(common: &Common, cache: &std::path::Path) -> Check {
                 ),
                 None => format!("{} {} in {}", about.name, about.version, about.address),
             },
-            advice: why.or(about.limits.map(str::to_owned)).unwrap_or_default(),
+            advice: why.or(about.limits).unwrap_or_default(),
         },
         Err(error) => Check {
             what: "engine",

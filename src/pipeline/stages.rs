@@ -115,7 +115,7 @@ impl PlatformBuild<'_> {
             network: &plan.network,
             limits: crate::engine::Limits {
                 memory: self.project.config.build.memory,
-                processes: Some(self.project.config.build.processes),
+                processes: self.project.config.build.processes,
             },
         }
     }

@@ -23,6 +23,9 @@ version = \"1.0\"
 requires = []
 build-backend = \"endless\"
 backend-path = [\".\"]
+
+[tool.omnibuild.build]
+processes = 4096
 ";
 
 /// A build backend whose build never ends by itself.
@@ -225,6 +228,9 @@ fn begin() -> (Project, Running) {
     let mut running = project.start(&["--sysbase", platform.id]);
     running.until(|| has_begun(&project, platform.id));
     assert_ne!(containers_of(running.id()), Vec::<String>::new());
+    if engine::tested() == Tested::Sandbox {
+        assert_ne!(sandbox::groups_of(running.id()), Vec::<String>::new());
+    }
     (project, running)
 }
 

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use tokio::io::AsyncWrite;
 
-use crate::engine::{ContainerSpec, Network};
+use crate::engine::{ContainerSpec, DEFAULT_PROCESSES, Network};
 
 use super::hash_map;
 
@@ -70,7 +70,7 @@ fn host_config(spec: &ContainerSpec<'_>) -> HostConfig {
             .limits
             .memory
             .and_then(|bytes| i64::try_from(bytes).ok()),
-        pids_limit: spec.limits.processes.map(i64::from),
+        pids_limit: Some(spec.limits.processes.unwrap_or(DEFAULT_PROCESSES).into()),
         ..HostConfig::default()
     }
 }

@@ -168,6 +168,8 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
             files::pack(path, archive).map(|()| None)
         }
         Action::Run(command) => {
+            // Where groups are is out of reach inside.
+            task.restrictions.apply()?;
             root::enter(task)?;
             run(task.way, command).map(Some)
         }

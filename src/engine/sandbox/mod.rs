@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod filter;
 mod helper;
+mod limits;
 mod loopback;
 mod mapping;
 mod process;
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use tokio::io::DuplexStream;
 
+use self::limits::{Parents, Restrictions};
 use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
@@ -65,6 +67,7 @@ pub(super) async fn prune(
 /// The sandbox with its store.
 pub(super) struct Sandbox {
     store: Store,
+    parents: Parents,
     /// Why it is no stronger one, where there are such.
     refused: Option<String>,
     started: AtomicU64,
@@ -87,6 +90,7 @@ impl Sandbox {
         }
         Ok(Self {
             store,
+            parents: Parents::find(),
             refused,
             started: AtomicU64::new(0),
             _in_use: in_use,
@@ -103,7 +107,15 @@ impl Sandbox {
         let way = self.store.way();
         let refused = self.refused.as_ref();
         let refused = refused.map_or(String::new(), |refused| format!(", not by {refused}"));
-        format!("by {}{refused}; {}", way.name(), way.limits())
+        format!("by {}{refused}; {}", way.name(), self.limits())
+    }
+
+    /// What it keeps apart less well than an engine with a daemon does.
+    fn limits(&self) -> String {
+        let way = self.store.way();
+        [&[way.limits()], &self.parents.weaknesses(way)[..]]
+            .concat()
+            .join("; ")
     }
 
     /// The same, unless there is nothing that would keep more apart.
@@ -211,7 +223,7 @@ impl Engine for Sandbox {
                 api_version: None,
                 arch: Arch::from_any_name(std::env::consts::ARCH),
                 address: self.address(),
-                limits: Some(self.store.way().limits()),
+                limits: Some(self.limits()),
                 variables: vec![
                     ("OMNIBUILD_ENGINE", "sandbox".to_owned()),
                     ("OMNIBUILD_SANDBOX_DIR", self.address()),
@@ -309,16 +321,17 @@ impl Engine for Sandbox {
             {
                 image.layers.push(content.key.clone());
             }
+            let number = self.started.fetch_add(1, Ordering::Relaxed);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            let now = now.unwrap_or_default().as_nanos();
+            let id = format!("{}-{now}-{number}", std::process::id());
             let record = ContainerRecord {
                 image,
                 env: spec.env.clone(),
                 labels: spec.labels.clone(),
                 network: shares_network(&spec.network)?,
+                restrictions: Restrictions::of(&self.parents, self.store.way(), &id, spec.limits),
             };
-            let number = self.started.fetch_add(1, Ordering::Relaxed);
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            let now = now.unwrap_or_default().as_nanos();
-            let id = format!("{}-{now}-{number}", std::process::id());
             self.store.start(&id, &record).await?;
             Ok(id)
         }
@@ -380,6 +393,10 @@ impl Engine for Sandbox {
             self.store.work(id, action, stream, output).await
         }
         .boxed()
+    }
+
+    fn memory_counts<'a>(&'a self, id: &'a str) -> Call<'a, Vec<String>> {
+        async move { Ok(self.store.container_record(id)?.restrictions.counts()) }.boxed()
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> Call<'a, ()> {

@@ -24,6 +24,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use tokio::io::DuplexStream;
 
+use super::limits::Restrictions;
 use super::process::{converse, perform};
 use super::task::{Action, Task};
 use super::way::Way;
@@ -93,6 +94,9 @@ pub(super) struct ContainerRecord {
     pub(super) labels: BTreeMap<String, String>,
     /// Whether it has the machine's network.
     pub(super) network: bool,
+    /// What its commands may take. Earlier versions wrote none.
+    #[serde(default)]
+    pub(super) restrictions: Restrictions,
 }
 
 /// One of the changes that make a layer.
@@ -251,6 +255,7 @@ impl Store {
             below,
             folder,
             network: false,
+            restrictions: Restrictions::default(),
             action,
         }
     }
@@ -341,19 +346,25 @@ impl Store {
         output: Output<'_>,
     ) -> Result<i64> {
         let folder = Path::new("containers").join(id);
-        let record = self.folder.join(&folder).join("container.json");
-        let record: ContainerRecord = fsutil::read_json(&record)
-            .ok_or_else(|| Error::new(Kind::Engine, format!("there is no container `{id}`")))?;
+        let record = self.container_record(id)?;
         let below = self.trees(&record.image.layers);
         let task = Task {
             lock: Some(folder.join("lock")),
             network: record.network,
+            restrictions: record.restrictions.clone(),
             ..self.task(folder, below, action(&record))
         };
         match stream {
             Some(stream) => converse(&task, stream, output).await,
             None => perform(&task, output).await,
         }
+    }
+
+    /// What a container is.
+    pub(super) fn container_record(&self, id: &str) -> Result<ContainerRecord> {
+        let path = self.container(id).join("container.json");
+        fsutil::read_json(&path)
+            .ok_or_else(|| Error::new(Kind::Engine, format!("there is no container `{id}`")))
     }
 
     /// Waits until nothing runs in a container any more and removes it; one that is gone is no error.
@@ -364,11 +375,19 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let work = move || lock.file().lock().map(|()| lock);
+        // One without a record has none; nor has anybody worked in it.
+        let record = self.container_record(id).ok();
+        let path = folder.clone();
+        let work = move || {
+            let locked = lock.file().lock();
+            locked.map_err(|error| Error::io("lock", &path, &error))?;
+            record.map_or(Ok(()), |record| record.restrictions.remove())?;
+            Ok::<_, Error>(lock)
+        };
         let locked = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-        let _lock = locked.map_err(|error| Error::io("lock", &folder, &error))?;
+        let _lock = locked?;
         // The record last: without it nobody would know whose the rest is.
         self.clear(&folder, &PARTS).await?;
         fsutil::remove_tree(&folder)
@@ -470,6 +489,7 @@ mod tests {
             env: BTreeMap::new(),
             labels: labels.clone(),
             network: false,
+            restrictions: Restrictions::default(),
         };
         store.start("one", &record).await.unwrap();
         assert_eq!(store.all().unwrap(), [("one".to_owned(), labels)]);

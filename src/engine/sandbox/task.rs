@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::limits::Restrictions;
 use super::way::Way;
 use crate::error::{Error, Kind, Result};
 
@@ -36,6 +37,8 @@ pub(super) struct Task {
     pub(super) folder: PathBuf,
     /// Whether the machine's network is shared; otherwise there is loopback alone.
     pub(super) network: bool,
+    /// What a command may take.
+    pub(super) restrictions: Restrictions,
     /// What to do there.
     pub(super) action: Action,
 }

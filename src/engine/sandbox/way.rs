@@ -42,14 +42,10 @@ impl Way {
     /// What it keeps apart less well than an engine with a daemon does.
     pub(super) fn limits(self) -> &'static str {
         match self {
-            Self::Namespaces | Self::UserNamespace => {
-                "stages with a network share the machine's, and memory and processes have no limit of \
-                 their own"
-            }
+            Self::Namespaces | Self::UserNamespace => "stages with a network share the machine's",
             Self::Trees => {
                 "every stage shares the machine's network, also those that have none elsewhere, and \
-                 its processes, which root in a stage may end; there is no `/proc`; memory and \
-                 processes have no limit of their own"
+                 its processes, which root in a stage may end; there is no `/proc`"
             }
         }
     }

@@ -139,8 +139,10 @@ pub(crate) fn remove(id: &str) {
 /// The containers of the program with this process id that there are now.
 pub(crate) fn containers_of(process: u32) -> Vec<String> {
     if tested() == Tested::Sandbox {
+        // A container's control groups are part of it.
         let mut names = sandbox::containers();
         names.retain(|name| name.starts_with(&format!("{process}-")));
+        names.extend(sandbox::groups_of(process));
         return names;
     }
     let label = match tested() {

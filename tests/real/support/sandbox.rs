@@ -26,6 +26,18 @@ pub(crate) fn containers() -> Vec<String> {
         .collect()
 }
 
+/// The control groups of the program with this process id.
+pub(crate) fn groups_of(process: u32) -> Vec<String> {
+    let begin = format!("omnibuild-{process}-");
+    // Those of others come and go.
+    let entries = walkdir::WalkDir::new("/sys/fs/cgroup")
+        .into_iter()
+        .flatten();
+    let own = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&begin));
+    own.map(|entry| entry.path().display().to_string())
+        .collect()
+}
+
 /// The commands of processes that have this text in them.
 pub(crate) fn processes_that_run(text: &str) -> Vec<String> {
     let entries = fs_err::read_dir("/proc").expect("a Linux");
