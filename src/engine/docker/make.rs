@@ -2,7 +2,11 @@
 //!
 //! Speaks to none.
 
+use std::collections::BTreeMap;
+
+use bollard::errors::Error as ClientError;
 use bollard::models::SystemVersion;
+use serde::Deserialize;
 
 use super::address::set;
 
@@ -45,6 +49,31 @@ impl Make {
     }
 }
 
+/// A container in a list, without what is not asked for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// The ids and labels of an answer that the client does not understand: Podman says of a container that
+/// has just ended that it is `stopped`, which is no state of Docker's, and one such makes the whole list
+/// unreadable, whoever it belongs to. `None` when that is not what is wrong.
+pub(super) fn listed(error: &ClientError) -> Option<Vec<(String, BTreeMap<String, String>)>> {
+    let ClientError::JsonDataError { contents, .. } = error else {
+        return None;
+    };
+    let list: Vec<Listed> = serde_json::from_str(contents).ok()?;
+    let pairs = list.into_iter();
+    Some(
+        pairs
+            .map(|container| (container.id, container.labels.unwrap_or_default()))
+            .collect(),
+    )
+}
+
 /// What to do where Podman is installed and nobody listens for it.
 pub(in crate::engine) fn podman_at_rest() -> Option<String> {
     let path = set("PATH")?;
@@ -62,6 +91,31 @@ pub(in crate::engine) fn podman_at_rest() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_in_a_state_of_podmans_own_hides_no_other() {
+        let contents = r#"[
+            {"Id":"a","State":"stopped","Labels":{"org.omnibuild.run":"1"},"Names":["/x"]},
+            {"Id":"b","State":"running","Labels":null},
+            {"Id":"c","State":"exited"}
+        ]"#;
+        let list = serde_json::from_str::<Vec<bollard::models::ContainerSummary>>(contents);
+        let message = list.unwrap_err().to_string();
+        assert!(message.contains("unknown variant `stopped`"), "{message}");
+        let error = |contents: &str| ClientError::JsonDataError {
+            message: message.clone(),
+            contents: contents.to_owned(),
+            column: 1,
+        };
+        let label = BTreeMap::from([("org.omnibuild.run".to_owned(), "1".to_owned())]);
+        let without = |id: &str| (id.to_owned(), BTreeMap::new());
+        assert_eq!(
+            listed(&error(contents)),
+            Some(vec![("a".to_owned(), label), without("b"), without("c")])
+        );
+        assert_eq!(listed(&error("{}")), None);
+        assert_eq!(listed(&ClientError::RequestTimeoutError), None);
+    }
 
     #[test]
     fn podman_is_told_by_its_components() {

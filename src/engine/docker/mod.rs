@@ -424,8 +424,12 @@ impl Engine for Docker {
                 )])),
                 ..ListContainersOptions::default()
             };
-            let containers = self.client.list_containers(Some(options)).await;
-            let containers = containers.map_err(|error| failed("list containers", &error))?;
+            let containers = match self.client.list_containers(Some(options)).await {
+                Ok(containers) => containers,
+                Err(error) => {
+                    return make::listed(&error).ok_or_else(|| failed("list containers", &error));
+                }
+            };
             Ok(containers
                 .into_iter()
                 .map(|container| {

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::place::{AsUser, Place};
 use super::program::{self, Running};
 
@@ -127,7 +129,7 @@ pub(crate) fn socket() -> PathBuf {
 pub(crate) struct Rootless<'a> {
     user: &'a AsUser,
     socket: PathBuf,
-    _service: Running,
+    service: Option<Running>,
 }
 
 impl<'a> Rootless<'a> {
@@ -147,7 +149,7 @@ impl<'a> Rootless<'a> {
         Self {
             user,
             socket,
-            _service: service,
+            service: Some(service),
         }
     }
 }
@@ -195,5 +197,19 @@ impl Drop for Rootless<'_> {
         // Ends what holds the user's namespaces.
         in_folder(&mut command, self.socket.parent().expect("a folder"));
         command.args(["system", "migrate"]).output().ok();
+        drop(self.service.take());
+        // Nobody can be removed who still has processes: those that wait for containers outlive them.
+        let begun = Instant::now();
+        loop {
+            let left = self.user.running();
+            if left.is_empty() || begun.elapsed() > LIMIT {
+                return;
+            }
+            for (process, _) in left {
+                let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+                kill_process(process.expect("an id"), Signal::KILL).ok();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
