@@ -14,7 +14,7 @@ CARGO ?= cargo
 unexport PIP_FIND_LINKS
 
 # What `make test` asks of the sandbox; `make test-all` asks it everything.
-SANDBOX_TESTS = sample kinds stopping sandbox
+SANDBOX_TESTS = sample kinds stopping sandbox secrets agent::
 
 # The same of Podman.
 PODMAN_TESTS = sample_on ctrl_c outlives left_is_removed full_or_killed isolation podman

@@ -4,43 +4,23 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::agent::{Agent, Forge};
-use crate::support::index::{Index, source_distribution};
+use crate::support::index::{Index, of, source_distribution, sources};
 use crate::support::platform::{self, Platform};
 use crate::support::program::{self, Ran};
 use crate::support::project::Project;
 
-/// A build backend of the project's own, which says what it has of the agent.
-const BACKEND: &str = r"
-import base64, hashlib, os, zipfile
-FILES = {
-    'lent.py': '',
-    'lent-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\nName: lent\nVersion: 1.0\n',
-    'lent-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
-}
-def line(name):
-    digest = base64.urlsafe_b64encode(hashlib.sha256(FILES[name].encode()).digest()).decode().rstrip('=')
-    return '%s,sha256=%s,%d\n' % (name, digest, len(FILES[name]))
-def build_wheel(directory, settings=None, metadata=None):
-    names = [name for name in os.environ if name.startswith(('SSH', 'GIT_SSH'))]
-    print('bundle has:', names, os.path.exists('/omnibuild/ssh'))
-    record = 'lent-1.0.dist-info/RECORD'
-    with zipfile.ZipFile(os.path.join(directory, 'lent-1.0-py3-none-any.whl'), 'w') as wheel:
-        for name in FILES:
-            wheel.writestr(name, FILES[name])
-        wheel.writestr(record, ''.join(map(line, FILES)) + record + ',,\n')
-    return 'lent-1.0-py3-none-any.whl'
-";
-const PYPROJECT: &str = "[project]\nname = \"lent\"\nversion = \"1.0\"\n[build-system]\nrequires = []\n\
-    build-backend = \"backend\"\nbackend-path = [\".\"]\n[tool.omnibuild]\nrequirements = [\"r.txt\"]\n";
-/// What a dependency says while it is built.
-const SETUP: &str = "import os\nprint('wheel has:', [name for name in os.environ if name.startswith(('SSH', 'GIT_SSH'))])\n\
-    from setuptools import setup\nsetup(name='NAME', version='1.0')\n";
+/// What the project says of the agent while it is built.
+const BUNDLE: &str = "import os\nprint('bundle has:', [name for name in os.environ if name.startswith(('SSH', 'GIT_SSH'))], os.path.exists('/omnibuild/ssh'))\n";
+/// And what a dependency says.
+const WHEEL: &str = "import os\nprint('wheel has:', [name for name in os.environ if name.startswith(('SSH', 'GIT_SSH'))])\n";
+const REQUIREMENTS: &str = "[tool.omnibuild]\nrequirements = [\"r.txt\"]\n";
 
 struct Scene {
     platform: Platform,
     forge: Forge,
     wheels: tempfile::TempDir,
     project: Project,
+    home: tempfile::TempDir,
 }
 
 impl Scene {
@@ -48,21 +28,23 @@ impl Scene {
         let platform = platform::first_asked();
         platform::warm(platform);
         let forge = Forge::start();
-        let setup = SETUP.replace("NAME", "fetched");
         // What no test and no earlier run had: its commit is another.
         let own = format!("{:?}\n", std::time::SystemTime::now());
-        let line = forge.publish("fetched", &[("setup.py", &setup), ("own", &own)]);
-        let files = [("pyproject.toml", PYPROJECT), ("backend.py", BACKEND)];
-        let project = Project::of(&files);
+        let [pyproject, backend] = sources("fetched", WHEEL);
+        let files = [pyproject, backend, ("own", own)];
+        let line = forge.publish("fetched", &of(&files));
+        let [(name, pyproject), backend] = sources("lent", BUNDLE);
+        let files = [(name, pyproject + REQUIREMENTS), backend];
+        let project = Project::of(&of(&files));
         project.write("r.txt", &format!("{line}\n./here-1.0.tar.gz\n"));
-        let setup = SETUP.replace("NAME", "here");
-        let archive = source_distribution("here", &[("setup.py", &setup)]);
+        let archive = source_distribution("here", &of(&sources("here", WHEEL)));
         fs_err::write(project.root().join("here-1.0.tar.gz"), archive).expect("a file");
         Self {
             platform,
             forge,
             wheels: tempfile::tempdir().expect("a temporary folder can be made"),
             project,
+            home: tempfile::tempdir().expect("a temporary folder can be made"),
         }
     }
 
@@ -80,7 +62,7 @@ impl Scene {
 #[test]
 fn a_wheel_is_built_with_a_key_that_only_an_agent_has() {
     let scene = Scene::set();
-    let ran = scene.run(|command| scene.forge.lend(command));
+    let ran = scene.run(|command| scene.forge.lend(command, scene.home.path()));
     ran.succeeded().said(&["2 built"]);
     let log = scene.project.log(scene.platform.id);
     assert!(log.contains("bundle has: [] False"), "{log}");
@@ -113,11 +95,11 @@ fn what_is_wrong_with_an_agent_is_told() {
     let scene = Scene::set();
     let known = scene.forge.known_hosts();
     let configure = |known: &Path| {
-        let table =
-            format!("\n[tool.omnibuild.build]\nssh-agent = true\nknown-hosts = {known:?}\n");
+        let [(name, pyproject), _] = sources("lent", BUNDLE);
+        let table = format!("[tool.omnibuild.build]\nssh-agent = true\nknown-hosts = {known:?}\n");
         scene
             .project
-            .write("pyproject.toml", &(PYPROJECT.to_owned() + &table));
+            .write(name, &(pyproject + REQUIREMENTS + &table));
     };
     configure(&known);
     let ran = scene.run(|_| {}).ended_with(13);

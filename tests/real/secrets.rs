@@ -1,21 +1,24 @@
 //! Secrets that a user has about, planted all at once: none is in anything that a run makes, keeps or
 //! says, however it is packed or written there. And the same search finds what is planted on purpose.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::support::agent::Forge;
 use crate::support::bucket::Bucket;
 use crate::support::engine::{self, Tested};
-use crate::support::index::{self, Index};
+use crate::support::index::{Index, of, sources};
 use crate::support::keys;
 use crate::support::onlooker::{Onlooker, Seen, unfold};
 use crate::support::platform::{self, Platform};
 use crate::support::program::{self, Ran, Running};
 use crate::support::project::Project;
 use crate::support::proxy::Proxy;
+use crate::support::sandbox;
 use crate::support::search::{Search, base64, percent_encoded};
 
 /// What a build sees around it, in hexadecimal digits, as no masking knows them: the environment, but
@@ -47,6 +50,8 @@ struct Scene {
     project: Project,
     folder: tempfile::TempDir,
     version: String,
+    /// Those that the sandbox had before.
+    layers: BTreeSet<PathBuf>,
 }
 
 impl Scene {
@@ -62,6 +67,7 @@ impl Scene {
             platform,
             project,
             folder: folder.expect("a temporary folder can be made"),
+            layers: sandbox::layers(),
             version: format!("9.{}.{}", now.as_secs(), std::process::id()),
         };
         // A layer of this run's own that something was fetched for.
@@ -76,7 +82,7 @@ impl Scene {
         assert_ne!(dockerfile, shipped);
         let place = format!("images/{}/Dockerfile", platform.id);
         this.project.write(&place, &dockerfile);
-        let head = "[tool.omnibuild]\nbuild-depends = { debian = [\"netbase\"] }\n";
+        let head = "[tool.omnibuild]\nbuild-depends = { debian = [\"netbase\"], redhat = [\"openssh-clients\"] }\n";
         let deps = "requirements = [\"private.txt\"]\n";
         this.project.replace(
             "pyproject.toml",
@@ -136,8 +142,7 @@ impl Scene {
             .env("OMNIBUILD_CACHE_DIR", self.path("cache"))
             .env("HOME", self.path("home"));
         if engine::tested() == Tested::Sandbox {
-            let store = crate::support::sandbox::store();
-            command.env("OMNIBUILD_SANDBOX_DIR", store);
+            command.env("OMNIBUILD_SANDBOX_DIR", sandbox::store());
         }
         command
     }
@@ -158,6 +163,11 @@ impl Scene {
         fs_err::create_dir(&folder).expect("a folder");
         let mut roots = unfold(&image(&self.version), &image("1.4.2"), &folder);
         roots.extend(["cache", "stdout", "stderr"].map(|name| self.path(name)));
+        if engine::tested() == Tested::Sandbox {
+            assert_eq!(engine::containers_of(ran.process), Vec::<String>::new());
+            roots.extend(sandbox::layers().difference(&self.layers).cloned());
+            fs_err::write(folder.join("records"), sandbox::records()).expect("a file");
+        }
         roots.extend([".omnibuild", "packages"].map(|name| self.project.root().join(name)));
         let roots: Vec<&Path> = roots.iter().map(AsRef::as_ref).collect();
         self.search.find(&roots)
@@ -184,7 +194,13 @@ impl Drop for Scene {
 
 #[test]
 fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
-    let scene = Scene::set(platform::first_asked());
+    for platform in platform::one_of_each_manager() {
+        plant_and_search(platform);
+    }
+}
+
+fn plant_and_search(platform: Platform) {
+    let scene = Scene::set(platform);
     let secret = |name: &str| scene.search.secret(name);
     let basic = |user: &str, secret: &str| {
         format!("Basic {}", base64(format!("{user}:{secret}").as_bytes()))
@@ -200,22 +216,21 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         &[("inhouse", &[("setup.py", &setup)])],
     );
     // 2 to 4: a file with a token, the password of a host, one of the keyring.
-    let bare = "from setuptools import setup\nsetup(name='NAME', version='1.0')\n";
     let others = ["oftoken", "ofnetrc", "ofkeyring"].map(|name| {
         let user = if name == "oftoken" {
             "__token__"
         } else {
             "jane"
         };
-        let setup = bare.replace("NAME", name);
-        Index::guarded(
-            &basic(user, &secret(name)),
-            &[(name, &[("setup.py", &setup)])],
-        )
+        let authorization = basic(user, &secret(name));
+        Index::guarded(&authorization, &[(name, &of(&sources(name, "")))])
     });
     let [of_token_file, of_netrc, of_keyring] = &others;
-    let private = "inhouse==1.0\noftoken\nofnetrc\nofkeyring\n";
-    scene.project.write("private.txt", private);
+    // 5: a key of ssh, which an agent has.
+    let forge = Forge::with_key_of(&scene.search.key());
+    let of_agent = forge.publish("ofagent", &of(&sources("ofagent", "")));
+    let private = format!("inhouse==1.0\noftoken\nofnetrc\nofkeyring\n{of_agent}\n");
+    scene.project.write("private.txt", &private);
     let token_file = scene.write("token-file", &secret("oftoken"));
     let netrc = format!(
         "machine localhost login jane password {}\n",
@@ -241,18 +256,18 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
     scene
         .project
         .replace("pyproject.toml", "[tool.omnibuild.packages.cli]\n", &table);
-    // 5: the key of the remote cache.
+    // 6: the key of the remote cache.
     let bucket = Bucket::serve();
-    // 6: the password of the proxy.
+    // 7: the password of the proxy.
     let password = secret("proxy");
     let proxy = Proxy::start(basic("jane", &password));
-    // 7: the passphrase of the key that signs.
+    // 8: the passphrase of the key that signs.
     let home = scene.path("gnupg");
     fs_err::create_dir(&home).expect("a folder");
     let passphrase = secret("passphrase");
     keys::make_with_passphrase(&home, &passphrase);
     let passphrase = scene.write("passphrase", &format!("{passphrase}\n"));
-    // 8: where the project came from.
+    // 9: where the project came from.
     let origin = format!(
         "https://jane:{}@git.example/mytool.git",
         percent_encoded(&secret("origin"))
@@ -262,14 +277,14 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
         .args(["remote", "add", "origin", &origin])
         .status();
     assert!(added.is_ok_and(|status| status.success()));
-    // 9: a registry.
+    // 10: a registry.
     let registry = base64(format!("jane:{}", secret("registry")).as_bytes());
     let auths = format!("{{\"auths\": {{\"registry.example\": {{\"auth\": \"{registry}\"}}}}}}");
     scene.write("home/.docker/config.json", &auths);
     scene.project.commit();
 
     let mut command = scene.program();
-    index::Index::reach_from(&mut command);
+    forge.lend(&mut command, &scene.path("home"));
     let address = format!(
         "http://jane:{}@{}",
         percent_encoded(&password),
@@ -302,7 +317,7 @@ fn secrets_of_the_user_are_in_nothing_that_is_made_kept_or_said() {
             ),
         )
         .env("DOCKER_CONFIG", scene.path("home/.docker"))
-        // 10: whatever else is in the environment.
+        // 11: whatever else is in the environment.
         .env("DEPLOY_TOKEN", secret("environment"));
     let (ran, mut seen) = scene.run(command);
     let ran = ran.succeeded().said(&["3 packages", "verify: installed"]);
@@ -384,7 +399,7 @@ fn the_search_finds_what_is_planted_in_each_kind_of_place() {
         // The package, its bill of materials, and what was kept for the next.
         "packages/",
         "content > ./opt/mytool",
-        "deb.cdx.json",
+        "cdx.json",
         "/cache/v1/layers/",
         "/cache/wheels/",
         ".omnibuild/logs/",

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::daemon::tool;
 use super::index::Index;
 use super::login::Login;
+use super::search::base64;
 
 /// Longer than it takes to start on a machine under load.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -77,7 +78,47 @@ pub(crate) struct Forge {
 impl Forge {
     /// Starts the server; the key is in the agent alone.
     pub(crate) fn start() -> Self {
+        Self::of(Login::start(&[]))
+    }
+
+    /// The same with a key (Ed25519) that is made of this.
+    pub(crate) fn with_key_of(seed: &[u8; 32]) -> Self {
         let login = Login::start(&[]);
+        let public = public_key(seed, &login.path("seed"));
+        let blob = [text(b"ssh-ed25519"), text(&public)].concat();
+        let line = format!("ssh-ed25519 {} key\n", base64(&blob));
+        fs_err::write(login.path("key.pub"), line).expect("a file");
+        let both = [&seed[..], &public].concat();
+        // Two equal numbers, what is secret, a comment, and up to the length of a block 1, 2, 3.
+        let mut secret = vec![0; 8];
+        secret.extend(
+            [
+                text(b"ssh-ed25519"),
+                text(&public),
+                text(&both),
+                text(b"key"),
+            ]
+            .concat(),
+        );
+        secret.extend((1..=8).take((8 - secret.len() % 8) % 8));
+        let head = [
+            &b"openssh-key-v1\0"[..],
+            &text(b"none"),
+            &text(b"none"),
+            &text(b""),
+        ]
+        .concat();
+        let key = [&head[..], &[0, 0, 0, 1], &text(&blob), &text(&secret)].concat();
+        let name = "OPENSSH PRIVATE KEY";
+        let key = format!(
+            "-----BEGIN {name}-----\n{}\n-----END {name}-----\n",
+            base64(&key)
+        );
+        fs_err::write(login.path("key"), key).expect("a file");
+        Self::of(login)
+    }
+
+    fn of(login: Login) -> Self {
         let agent = Agent::start();
         agent.take(&login.path("key"));
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -121,13 +162,11 @@ impl Forge {
         format!("{name} @ git+ssh://{user}@127.0.0.1:{port}{place}@{commit}")
     }
 
-    /// Lets the program reach the server and lends it the agent, with the server among the user's known
-    /// hosts.
-    pub(crate) fn lend(&self, command: &mut Command) {
-        let home = self.folder.path().join("home");
+    /// Lets the program reach the server and lends it the agent, with the server among the known hosts of
+    /// the user with this home.
+    pub(crate) fn lend(&self, command: &mut Command, home: &Path) {
         fs_err::create_dir_all(home.join(".ssh")).expect("a folder");
-        let known = home.join(".ssh/known_hosts");
-        fs_err::copy(self.login.path("known_hosts"), known).expect("a copy");
+        fs_err::copy(self.known_hosts(), home.join(".ssh/known_hosts")).expect("a copy");
         Index::reach_from(command);
         command
             .arg("--ssh-agent")
@@ -139,4 +178,27 @@ impl Forge {
     pub(crate) fn known_hosts(&self) -> PathBuf {
         self.login.path("known_hosts")
     }
+}
+
+/// Bytes behind their number, as ssh writes them (RFC 4251).
+fn text(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).expect("it is short");
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+/// The public key of a secret one; `file` is written and removed.
+fn public_key(seed: &[u8; 32], file: &Path) -> Vec<u8> {
+    // PKCS #8, as RFC 8410 has it.
+    let head = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    fs_err::write(file, [&head[..], seed].concat()).expect("a file");
+    let output = Command::new("openssl")
+        .args([
+            "pkey", "-inform", "DER", "-pubout", "-outform", "DER", "-in",
+        ])
+        .arg(file)
+        .output()
+        .expect("openssl is one of the prerequisites");
+    fs_err::remove_file(file).expect("it was written");
+    let start = output.stdout.len().checked_sub(32);
+    output.stdout[start.expect("a public key")..].to_vec()
 }

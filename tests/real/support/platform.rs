@@ -158,6 +158,14 @@ pub(crate) fn warm_all(platforms: &[Platform]) -> String {
     ids.join(",")
 }
 
+/// The first that is asked for of each family, for what depends on the format of packages.
+pub(crate) fn one_of_each_manager() -> Vec<Platform> {
+    let is_apt = |platform: &Platform| platform.manager == Manager::Apt;
+    let (apt, yum): (Vec<_>, Vec<_>) = asked().into_iter().partition(is_apt);
+    let first = [apt.first().copied(), yum.first().copied()];
+    first.into_iter().flatten().collect()
+}
+
 /// The platform for what does not depend on the platform: the first that is asked for.
 pub(crate) fn first_asked() -> Platform {
     asked()[0]

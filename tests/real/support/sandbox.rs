@@ -3,6 +3,7 @@
 //!
 //! Needs root, as these tools do.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -80,6 +81,31 @@ pub(crate) fn image(image: &str) -> (String, Vec<PathBuf>) {
         store().join("layers").join(layer).join("upper")
     };
     (text, layers.iter().rev().map(tree).collect())
+}
+
+/// The layers that the store has, of images and of what containers are given.
+pub(crate) fn layers() -> BTreeSet<PathBuf> {
+    let entries = fs_err::read_dir(store().join("layers"));
+    let paths = entries.into_iter().flatten().flatten();
+    paths
+        .map(|entry| entry.path())
+        .filter(|path| path.join("upper").is_dir())
+        .collect()
+}
+
+/// What it says of images and of their names. Other tests change it meanwhile.
+pub(crate) fn records() -> String {
+    let mut text = String::new();
+    for folder in ["images", "names"] {
+        for entry in fs_err::read_dir(store().join(folder))
+            .expect("it is filled")
+            .flatten()
+        {
+            let content = fs_err::read_to_string(entry.path()).unwrap_or_default();
+            text += &format!("{}: {content}\n", entry.file_name().to_string_lossy());
+        }
+    }
+    text
 }
 
 /// A root file system with an image below, unmounted at the end of its scope.

@@ -2,20 +2,24 @@
 //!
 //! What is looked for holds a mark, which no other run had. It is found as it is, in percent-encoded
 //! text, which leaves it as it is, in Base64, wherever it stands in what was encoded, and as hexadecimal
-//! digits. `grep` reads, since tests are not optimised.
+//! digits.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+
+use aho_corasick::AhoCorasick;
 
 /// Something to look for.
 pub(crate) struct Search {
     mark: String,
-    forms: Vec<String>,
+    forms: AhoCorasick,
 }
 
 /// What a mark is made of: nothing that any encoding of addresses changes.
 const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzACDEFGHJ";
+
+/// How much of what follows the mark is told, in bytes.
+const TOLD: usize = 16;
 
 /// What may be in a file, one inside the other, and no deeper.
 const DEEPEST: usize = 8;
@@ -37,6 +41,7 @@ impl Search {
             let whole = text.len() * 8 / 6;
             base64(&text)[(before * 8).div_ceil(6)..whole].to_owned()
         }));
+        let forms = AhoCorasick::new(&forms).expect("they are few and short");
         Self { mark, forms }
     }
 
@@ -45,17 +50,20 @@ impl Search {
         format!("{}-{name}/+%=", self.mark)
     }
 
+    /// The secret part of a key of ssh (Ed25519), which may be any 32 bytes: the mark is in it.
+    pub(crate) fn key(&self) -> [u8; 32] {
+        let mut key = *b"MARKMARKMARK-the-rest-of-the-key";
+        key[..self.mark.len()].copy_from_slice(self.mark.as_bytes());
+        key
+    }
+
     /// Whether the mark is in a text, in any form.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
-        // The standard library's own search is optimised for text alone.
-        let text = String::from_utf8_lossy(bytes);
-        self.forms.iter().any(|form| text.contains(form.as_str()))
+        self.forms.is_match(bytes)
     }
 
     /// Where the mark is below these folders or in these files, each with some of what follows it.
     pub(crate) fn find(&self, roots: &[&Path]) -> Vec<String> {
-        let unpacked = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut places = Vec::new();
         let mut found = Vec::new();
         for root in roots {
             for entry in walkdir::WalkDir::new(root) {
@@ -68,62 +76,25 @@ impl Search {
                     }
                 }
                 if entry.file_type().is_file() {
-                    let mut file = fs_err::File::open(path).expect("it can be read");
-                    let mut start = Vec::new();
-                    let read = Read::by_ref(&mut file).take(512).read_to_end(&mut start);
-                    read.expect("it can be read");
-                    if packed(&start).is_some() {
-                        file.read_to_end(&mut start).expect("it can be read");
-                        let name = path.display().to_string();
-                        self.unpack(&name, &start, unpacked.path(), &mut places, &mut found, 0);
-                    }
+                    let content = fs_err::read(path).expect("it can be read");
+                    self.look_into(&path.display().to_string(), &content, &mut found, 0);
                 }
             }
         }
-        let hits = self.grep(roots);
-        found.extend(hits);
-        found.extend(self.grep(&[unpacked.path()]).into_iter().map(|hit| {
-            let inside = hit.rsplit('/').next().unwrap_or_default();
-            let (number, text) = inside.split_once(':').unwrap_or((inside, ""));
-            let place = number
-                .parse()
-                .ok()
-                .and_then(|number: usize| places.get(number));
-            format!(
-                "{}: {text}",
-                place.map_or(hit.as_str(), |place: &String| place.as_str())
-            )
-        }));
         found.sort();
         found.dedup();
         found
     }
 
-    fn grep(&self, roots: &[&Path]) -> Vec<String> {
-        let pattern = format!("({})[A-Za-z0-9-]{{0,16}}", self.forms.join("|"));
-        let output = Command::new("grep")
-            .args(["-r", "-a", "-o", "-H", "-E", "-e", &pattern, "--"])
-            .args(roots)
-            .env("LC_ALL", "C")
-            .output()
-            .expect("grep is everywhere");
-        // 1: nothing was found.
-        let known = matches!(output.status.code(), Some(0 | 1));
-        assert!(known, "grep: {}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// Puts what a packed file holds into a folder, and what is packed in it.
-    fn unpack(
-        &self,
-        place: &str,
-        bytes: &[u8],
-        folder: &Path,
-        places: &mut Vec<String>,
-        found: &mut Vec<String>,
-        depth: usize,
-    ) {
+    /// Looks into a file, and into what is packed in it.
+    fn look_into(&self, place: &str, bytes: &[u8], found: &mut Vec<String>, depth: usize) {
+        found.extend(self.forms.find_iter(bytes).map(|hit| {
+            let end = bytes.len().min(hit.end() + TOLD);
+            let text = String::from_utf8_lossy(&bytes[hit.start()..end])
+                .escape_debug()
+                .to_string();
+            format!("{place}: {text}")
+        }));
         let Some(packing) = packed(bytes) else {
             return;
         };
@@ -133,10 +104,7 @@ impl Search {
             if self.is_in(name.as_bytes()) {
                 found.push(format!("the name {inside}"));
             }
-            let file: PathBuf = folder.join(places.len().to_string());
-            fs_err::write(file, &content).expect("it can be written");
-            places.push(inside.clone());
-            self.unpack(&inside, &content, folder, places, found, depth + 1);
+            self.look_into(&inside, &content, found, depth + 1);
         }
     }
 }
@@ -194,12 +162,7 @@ impl Packing {
             Self::Tar => tar_members(bytes).unwrap_or_default(),
             Self::Ar => ar_members(bytes).unwrap_or_default(),
             Self::Cpio => cpio_members(bytes).unwrap_or_default(),
-            // Whatever the headers say, the payload begins where something compressed does.
-            Self::Rpm => [&b"\x1f\x8b\x08"[..], b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]
-                .iter()
-                .filter_map(|magic| bytes.windows(magic.len()).position(|it| it == *magic))
-                .map(|at| ("payload".to_owned(), bytes[at..].to_vec()))
-                .collect(),
+            Self::Rpm => rpm_payload(bytes).into_iter().collect(),
         }
     }
 }
@@ -268,6 +231,17 @@ fn cpio_members(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
         members.push((name, bytes.get(content..content + length)?.to_vec()));
         at = content + length.next_multiple_of(4);
     }
+}
+
+/// What stands behind the lead and the two headers of rpm's format.
+fn rpm_payload(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
+    let number = |at: usize| {
+        let number = bytes.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_be_bytes(number)).ok()
+    };
+    let end = |at: usize| Some(at + 16 + 16 * number(at + 8)? + number(at + 12)?);
+    let payload = end(end(96)?.next_multiple_of(8))?;
+    Some(("payload".to_owned(), bytes.get(payload..)?.to_vec()))
 }
 
 /// Base64 (RFC 4648), as `Authorization` has it.
