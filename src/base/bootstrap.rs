@@ -333,6 +333,11 @@ fn failure(last_lines: &VecDeque<String>, mirror: Option<&str>, keyring: &Path) 
             .of_kind(Kind::Space)
             .hint("make room in the folder for temporary files and in the cache");
     }
+    if has(&["unable to pick chroot mode"]) {
+        return error.of_kind(Kind::Missing).hint(
+            "as root: `apt-get install fakechroot`, or give this user ranges in /etc/subuid and /etc/subgid",
+        );
+    }
     if has(&[
         "NO_PUBKEY",
         "is not signed",

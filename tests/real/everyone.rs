@@ -253,12 +253,31 @@ fn an_ordinary_user_builds_and_verifies() {
         assert!(names.is_empty(), "{folder}: {names:?}");
     }
     unused_images_go(&place, platform);
-    place.lose_ranges();
-    place
-        .run(&["--engine", "sandbox", "--sysbase", platform.id])
-        .ended_with(3)
-        .said(&["`/etc/subuid` has no range for", "usermod --add-subuids"]);
     by_a_user_namespace(platform, "an_ordinary_user_builds_and_verifies");
+}
+
+#[test]
+fn a_user_without_ranges_builds_and_verifies() {
+    let Some((project, platform)) = built_by_docker("debian-12") else {
+        return;
+    };
+    let place = AsUser::new(&project, platform);
+    place.lose_ranges();
+    let said = builds_the_same(&place, &project, platform);
+    for text in [
+        "by PRoot, not by a user namespace (`/etc/subuid` has no range for",
+        "nothing of the kernel's keeps them from what this user may",
+    ] {
+        assert!(said.contains(text), "{said}");
+    }
+    nobody_gets_away(&place, platform);
+    record::ran(&Row {
+        engine: "sandbox, by PRoot",
+        who: "a user without ranges",
+        place: "a machine",
+        platform: platform.id,
+        test: "a_user_without_ranges_builds_and_verifies",
+    });
 }
 
 #[test]

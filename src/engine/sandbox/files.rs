@@ -10,22 +10,42 @@ use crate::error::{Error, Kind, Result};
 /// What the sandbox has its own of in each root: it is no part of a layer.
 const OWN: [&str; 5] = ["dev", "proc", "sys", "etc/hosts", "etc/resolv.conf"];
 
+/// Who owns the files of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// Who the archive says.
+    Kept,
+    /// The user who runs this, as nobody else can; archives say root.
+    Ours,
+}
+
 /// Unpacks an archive, which may be compressed, into a folder, with owners, modes, times and extended attributes. Devices are
 /// left out, and what the sandbox has its own of.
 pub(super) fn unpack(archive: fs_err::File, folder: &str) -> Result<()> {
-    fs_err::create_dir_all(folder)?;
     let folder = Path::new(folder);
+    unpack_as(Owners::Kept, archive, folder, folder)
+}
+
+/// The same into the folder `place`, which is `inside` for who is in the root. Extended attributes that decide
+/// anything take the same rights as owners.
+pub(super) fn unpack_as(
+    owners: Owners,
+    archive: fs_err::File,
+    inside: &Path,
+    place: &Path,
+) -> Result<()> {
+    fs_err::create_dir_all(place)?;
     let reader = archive::decoded(BufReader::with_capacity(1 << 18, archive))?;
     let mut archive = tar::Archive::new(reader);
     archive.set_preserve_permissions(true);
-    archive.set_preserve_ownerships(true);
+    archive.set_preserve_ownerships(owners == Owners::Kept);
     archive.set_preserve_mtime(true);
-    archive.set_unpack_xattrs(true);
+    archive.set_unpack_xattrs(owners == Owners::Kept);
     archive.set_overwrite(true);
     let mut folders = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let path = folder.join(entry.path()?);
+        let path = inside.join(entry.path()?);
         if OWN
             .iter()
             .any(|own| path.starts_with(Path::new("/").join(own)))
@@ -38,12 +58,12 @@ pub(super) fn unpack(archive: fs_err::File, folder: &str) -> Result<()> {
             tar::EntryType::Regular
             | tar::EntryType::Continuous
             | tar::EntryType::Link
-            | tar::EntryType::Symlink => put(&mut entry, folder)?,
+            | tar::EntryType::Symlink => put(&mut entry, place)?,
             _ => {}
         }
     }
     folders.sort_by(|one, two| two.path_bytes().cmp(&one.path_bytes()));
-    folders.iter_mut().try_for_each(|entry| put(entry, folder))
+    folders.iter_mut().try_for_each(|entry| put(entry, place))
 }
 
 fn put(entry: &mut tar::Entry<'_, impl std::io::Read>, folder: &Path) -> Result<()> {
@@ -70,18 +90,58 @@ fn put(entry: &mut tar::Entry<'_, impl std::io::Read>, folder: &Path) -> Result<
 
 /// Writes a file or folder to an archive, under its last name.
 pub(super) fn pack(path: &str, archive: fs_err::File) -> Result<()> {
-    let path = Path::new(path);
+    pack_as(Owners::Kept, Path::new(path), archive)
+}
+
+/// The same for a path of the machine.
+pub(super) fn pack_as(owners: Owners, path: &Path, archive: fs_err::File) -> Result<()> {
     let name = path.file_name().unwrap_or_default();
     let mut builder = tar::Builder::new(BufWriter::with_capacity(1 << 18, archive));
     // GNU's sparse entries are not for everybody's tar.
     builder.sparse(false);
     builder.follow_symlinks(false);
-    if fs_err::symlink_metadata(path)?.is_dir() {
-        builder.append_dir_all(name, path)?;
-    } else {
-        builder.append_path_with_name(path, name)?;
+    match owners {
+        Owners::Kept if fs_err::symlink_metadata(path)?.is_dir() => {
+            builder.append_dir_all(name, path)?;
+        }
+        Owners::Kept => builder.append_path_with_name(path, name)?,
+        Owners::Ours => {
+            for entry in walkdir::WalkDir::new(path) {
+                let entry = entry.map_err(std::io::Error::from)?;
+                append_as_root(&mut builder, &entry, path, Path::new(name))?;
+            }
+        }
     }
     Ok(builder.into_inner()?.flush()?)
+}
+
+/// Appends what lies below `path` under the same place below `name`.
+fn append_as_root(
+    builder: &mut tar::Builder<impl Write>,
+    entry: &walkdir::DirEntry,
+    path: &Path,
+    name: &Path,
+) -> Result<()> {
+    let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+    let name = if entry.depth() == 0 {
+        name.to_owned()
+    } else {
+        name.join(below)
+    };
+    let data = entry.metadata().map_err(std::io::Error::from)?;
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(&data);
+    header.set_uid(0);
+    header.set_gid(0);
+    if data.is_symlink() {
+        builder.append_link(&mut header, name, fs_err::read_link(entry.path())?)?;
+    } else if data.is_dir() {
+        builder.append_data(&mut header, name, std::io::empty())?;
+    } else if data.is_file() {
+        let file = fs_err::File::open(entry.path())?;
+        builder.append_data(&mut header, name, file)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -112,6 +172,31 @@ mod tests {
             .permissions();
         assert_eq!(mode.mode() & 0o7777, 0o750);
         assert!(path("to/tree/stays").exists());
+    }
+
+    #[test]
+    fn what_nobody_else_can_own_is_packed_as_roots() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs_err::create_dir_all(path("tree/deep")).unwrap();
+        fs_err::write(path("tree/deep/file"), "text").unwrap();
+        fs_err::os::unix::fs::symlink("deep/file", path("tree/link")).unwrap();
+        let archive = fs_err::File::create(path("archive")).unwrap();
+        pack_as(Owners::Ours, &path("tree"), archive).unwrap();
+        let mut archive = tar::Archive::new(fs_err::File::open(path("archive")).unwrap());
+        let mut names = Vec::new();
+        for entry in archive.entries().unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.header().uid().unwrap(), 0);
+            assert_eq!(entry.header().gid().unwrap(), 0);
+            names.push(entry.path().unwrap().display().to_string());
+        }
+        names.sort();
+        assert_eq!(names, ["tree", "tree/deep", "tree/deep/file", "tree/link"]);
+        let archive = fs_err::File::open(path("archive")).unwrap();
+        let place = path("place");
+        unpack_as(Owners::Ours, archive, Path::new("/"), &place).unwrap();
+        assert_eq!(fs_err::read(place.join("tree/link")).unwrap(), b"text");
     }
 
     #[test]

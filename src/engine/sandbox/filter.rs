@@ -113,6 +113,16 @@ const PERSONALITIES: [u64; 5] = [0, 0x2_0000, 0x8, 0x2_0008, 0xffff_ffff];
 const NEWEST: i64 = 462;
 /// Keeps its flags in memory, where no filter sees them; the C library does without it.
 const UNKNOWN: [i64; 1] = [libc::SYS_clone3];
+/// `fchmodat2` of Linux 6.6.
+const FCHMODAT2: i64 = 452;
+/// What PRoot 5.1 does not know, so that paths in it would be the machine's; the C library does without them.
+const UNKNOWN_TO_PROOT: [i64; 5] = [
+    libc::SYS_faccessat2,
+    FCHMODAT2,
+    libc::SYS_openat2,
+    libc::SYS_renameat2,
+    libc::SYS_statx,
+];
 
 /// Lets this process, and whoever it becomes or starts, make no system call but those of a container.
 pub(super) fn apply(way: Way) -> Result<()> {
@@ -123,7 +133,7 @@ pub(super) fn apply(way: Way) -> Result<()> {
             format!("the filter of system calls: {error}"),
         )
     })?;
-    for program in [refused, unknown()] {
+    for program in [refused, unknown(way)] {
         apply_filter(&program)
             .map_err(|error| failed("filter system calls", std::io::Error::other(error)))?;
     }
@@ -133,7 +143,8 @@ pub(super) fn apply(way: Way) -> Result<()> {
 /// Answers EPERM to what a command may not have.
 fn refused(way: Way) -> std::result::Result<BpfProgram, BackendError> {
     let of_others: &[i64] = match way {
-        Way::Namespaces | Way::UserNamespace => &[],
+        // PRoot itself works by them.
+        Way::Namespaces | Way::UserNamespace | Way::Proot => &[],
         Way::Trees => &OF_OTHERS,
     };
     let always = REFUSED.iter().chain(&OF_ARCHITECTURE).chain(of_others);
@@ -164,7 +175,11 @@ fn refused(way: Way) -> std::result::Result<BpfProgram, BackendError> {
 
 /// Answers ENOSYS, as a kernel without them does, to calls that are newer than these lists, or to be done
 /// without.
-fn unknown() -> BpfProgram {
+fn unknown(way: Way) -> BpfProgram {
+    let of_way: &[i64] = match way {
+        Way::Namespaces | Way::UserNamespace | Way::Trees => &[],
+        Way::Proot => &UNKNOWN_TO_PROOT,
+    };
     // Comparisons with ranges the library has for arguments alone.
     let step = |code: u32, value: u32, jump: u8| sock_filter {
         code: u16::try_from(code).unwrap_or(u16::MAX),
@@ -182,7 +197,8 @@ fn unknown() -> BpfProgram {
     };
     // The number stands first in what a filter is given.
     let mut program = vec![step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
-    let calls = UNKNOWN.iter().map(|call| refuse_if(libc::BPF_JEQ, *call));
+    let calls = UNKNOWN.iter().chain(of_way);
+    let calls = calls.map(|call| refuse_if(libc::BPF_JEQ, *call));
     program.extend(calls.flatten());
     program.extend(refuse_if(libc::BPF_JGT, NEWEST));
     program.push(answer(libc::SECCOMP_RET_ALLOW));
@@ -239,7 +255,7 @@ mod tests {
 
     /// The stricter of both answers.
     fn answer(way: Way, arch: u32, call: i64, argument: u64) -> u32 {
-        let programs = [refused(way).unwrap(), unknown()];
+        let programs = [refused(way).unwrap(), unknown(way)];
         let answers = programs.map(|program| run(&program, arch, call, argument));
         answers
             .into_iter()
@@ -279,6 +295,15 @@ mod tests {
             assert_eq!(is, expected, "{call} of {argument:#x}: {is:#x}");
             assert_eq!(answer(Way::Namespaces, FOREIGN, call, argument), KILLED);
         }
+    }
+
+    #[test]
+    fn what_proot_does_not_know_is_not_there_for_it() {
+        for call in UNKNOWN_TO_PROOT {
+            assert_eq!(answer(Way::Proot, OWN, call, 0), NOT_THERE, "{call}");
+            assert_eq!(answer(Way::Namespaces, OWN, call, 0), ALLOWED, "{call}");
+        }
+        assert_eq!(answer(Way::Proot, OWN, libc::SYS_ptrace, 0), ALLOWED);
     }
 
     #[test]

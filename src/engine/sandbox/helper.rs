@@ -12,6 +12,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
@@ -22,7 +23,7 @@ use super::defaults::HOST_NAME;
 use super::failure::failed;
 use super::task::{self, Action, Answer, INSIDE, MAPPING, OUTSIDE, Task, receive, send};
 use super::way::Way;
-use super::{chroot, descendants, files, filter, loopback, mapping, rights, root, user};
+use super::{chroot, descendants, files, filter, loopback, mapping, proot, rights, root, user};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 
@@ -68,7 +69,7 @@ fn outside(task: &Task, socket: &UnixStream) -> Result<Option<Answer>> {
             unshare(namespaces(task)).map_err(|error| failed("make namespaces", error))?;
         }
         Way::UserNamespace => mapping::enter(namespaces(task))?,
-        Way::Trees => descendants::adopt()?,
+        Way::Trees | Way::Proot => descendants::adopt()?,
     }
     // What it reads next is the task once more, meant for the one inside.
     let child = Command::new("/proc/self/exe")
@@ -79,7 +80,7 @@ fn outside(task: &Task, socket: &UnixStream) -> Result<Option<Answer>> {
     match task.way {
         // The kernel ended all with the first.
         Way::Namespaces | Way::UserNamespace => {}
-        Way::Trees => descendants::end()?,
+        Way::Trees | Way::Proot => descendants::end()?,
     }
     status.map(|status| status.map(|status| Answer::Ended(code(status))))
 }
@@ -143,7 +144,7 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
                 loopback::raise()?;
             }
         }
-        Way::Trees => {}
+        Way::Trees | Way::Proot => {}
     }
     match &task.action {
         Action::Fill => chroot::fill(task).map(|()| None),
@@ -153,26 +154,58 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
             }
             Ok(None)
         }
-        Action::Probe => {
-            root::enter(task)?;
-            filter::apply(task.way).map(|()| None)
-        }
+        Action::Probe => match task.way {
+            Way::Proot => {
+                filter::apply(task.way)?;
+                proot::probe().map(|()| None)
+            }
+            Way::Namespaces | Way::UserNamespace | Way::Trees => {
+                root::enter(task)?;
+                filter::apply(task.way).map(|()| None)
+            }
+        },
         Action::Unpack { archive, folder } => {
             let archive = fs_err::File::open(archive)?;
-            root::enter(task)?;
-            files::unpack(archive, folder).map(|()| None)
+            match task.way {
+                Way::Proot => proot::unpack(task, archive, folder)?,
+                Way::Namespaces | Way::UserNamespace | Way::Trees => {
+                    root::enter(task)?;
+                    files::unpack(archive, folder)?;
+                }
+            }
+            Ok(None)
         }
         Action::Pack { path, archive } => {
             let archive = fs_err::OpenOptions::new().write(true).open(archive)?;
-            root::enter(task)?;
-            files::pack(path, archive).map(|()| None)
+            match task.way {
+                Way::Proot => proot::pack(task, path, archive)?,
+                Way::Namespaces | Way::UserNamespace | Way::Trees => {
+                    root::enter(task)?;
+                    files::pack(path, archive)?;
+                }
+            }
+            Ok(None)
         }
         Action::Run(command) => {
             // Where groups are is out of reach inside.
             task.restrictions.apply()?;
-            root::enter(task)?;
-            run(task.way, command).map(Some)
+            match task.way {
+                Way::Proot => proot::run(task, command).map(Some),
+                Way::Namespaces | Way::UserNamespace | Way::Trees => {
+                    root::enter(task)?;
+                    run(task.way, command).map(Some)
+                }
+            }
         }
+    }
+}
+
+/// What a command reads: nothing, where it doesn't converse.
+pub(super) fn input(command: &task::Command) -> Result<Stdio> {
+    if command.converses {
+        Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
+    } else {
+        Ok(Stdio::null())
     }
 }
 
@@ -185,7 +218,7 @@ fn run(way: Way, command: &task::Command) -> Result<Answer> {
         &command.cwd
     };
     rustix::process::chdir(folder).map_err(|error| failed(&format!("go to `{folder}`"), error))?;
-    let user = user::find(&command.user)?;
+    let user = user::find(Path::new("/"), &command.user)?;
     let mut path = command.env.iter().rev();
     let path = path.find(|(name, _)| name == "PATH");
     let path = path.map_or("", |(_, path)| path);
@@ -195,11 +228,7 @@ fn run(way: Way, command: &task::Command) -> Result<Answer> {
         .args(command.argv.iter().skip(1))
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
-        .stdin(if command.converses {
-            std::io::stdout().as_fd().try_clone_to_owned()?.into()
-        } else {
-            Stdio::null()
-        });
+        .stdin(input(command)?);
     if let Some((user, group)) = user {
         process.uid(user).gid(group);
     }

@@ -118,10 +118,10 @@ impl Parents {
         let memory = (!self.of(Hierarchy::limits_memory)).then_some(memory);
         let processes = match (way, self.of(Hierarchy::limits_processes)) {
             (Way::UserNamespace, _) => None,
-            (Way::Namespaces | Way::Trees, true) => {
+            (Way::Namespaces | Way::Trees | Way::Proot, true) => {
                 Some("processes have no limit but that of `[build] processes`")
             }
-            (Way::Namespaces | Way::Trees, false) => Some("processes have no limit"),
+            (Way::Namespaces | Way::Trees | Way::Proot, false) => Some("processes have no limit"),
         };
         memory.into_iter().chain(processes).collect()
     }
@@ -224,7 +224,8 @@ impl Restrictions {
         let processes = match way {
             // The kernel counts them for each namespace, and exempts the machine's root.
             Way::UserNamespace => Some(limits.processes.unwrap_or(DEFAULT_PROCESSES)),
-            Way::Namespaces | Way::Trees => None,
+            // Nor can the user's be told from those of the user's other work.
+            Way::Namespaces | Way::Trees | Way::Proot => None,
         };
         Self {
             groups,

@@ -119,7 +119,7 @@ fn maps() -> Result<Maps> {
 /// The user's name, or number where there is none.
 fn name() -> String {
     let number = rustix::process::getuid().to_string();
-    user::line("/etc/passwd", 2, &number)
+    user::line(Path::new("/etc/passwd"), 2, &number)
         .and_then(|line| line.into_iter().next())
         .unwrap_or(number)
 }

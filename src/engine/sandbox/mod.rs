@@ -1,5 +1,5 @@
-//! The sandbox: containers without a daemon, of what the kernel lets the user have: namespaces and
-//! overlays, or whole trees and chroot(2).
+//! The sandbox: containers without a daemon, of what the machine lets the user have: namespaces and
+//! overlays, or whole trees and chroot(2) or proot(1).
 //!
 //! A container is a folder, and each command in it gets a root of its own over that folder, so
 //! nothing has to be kept alive between two commands, and nothing of one outlives it. Works on this
@@ -18,6 +18,7 @@ mod limits;
 mod loopback;
 mod mapping;
 mod process;
+mod proot;
 mod rights;
 mod root;
 mod store;
@@ -157,6 +158,7 @@ async fn strongest(folder: &Path) -> Result<(Store, Option<String>)> {
         let probe = async {
             match way {
                 Way::UserNamespace => mapping::suits()?,
+                Way::Proot => proot::suits(PATH)?,
                 Way::Namespaces | Way::Trees => {}
             }
             store.make()?;

@@ -19,7 +19,7 @@ use super::defaults::{DEVICE_LINKS, DEVICES, NAMES, folder, text_of_names};
 use super::failure::failed;
 use super::task::Task;
 use super::way::Way;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What the kernel shows of the whole machine, and what changes it.
 const HIDDEN: [&str; 4] = ["kcore", "keys", "timer_list", "sched_debug"];
@@ -30,6 +30,7 @@ pub(super) fn enter(task: &Task) -> Result<()> {
     match task.way {
         Way::Namespaces | Way::UserNamespace => mounted(task),
         Way::Trees => chroot::enter(task),
+        Way::Proot => Err(Error::new(Kind::Internal, "proot(1) makes its root itself")),
     }
 }
 
@@ -99,7 +100,7 @@ fn options(way: Way, below: &[std::path::PathBuf], upper: &Path, work: &Path) ->
         .collect();
     let marks = match way {
         // Attributes that only the machine's root may read and write.
-        Way::Namespaces | Way::Trees => "redirect_dir=off",
+        Way::Namespaces | Way::Trees | Way::Proot => "redirect_dir=off",
         Way::UserNamespace => "redirect_dir=nofollow,userxattr",
     };
     format!(

@@ -4,6 +4,7 @@
 //! layers/<key>/upper/        what a step changed, as the kernel's overlay keeps it; never written again
 //! user-layers/<key>/upper/   the same of a user who is not root, whose numbers of owners are others
 //! trees/<key>/upper/         the whole root of an image, where the machine allows no overlay
+//! proot-trees/<key>/upper/   the same of a user who can't give files to others
 //! images/<digest>.json       which layers, environment, labels
 //! names/<name>               the digest of the image that has the name
 //! containers/<id>/lock       held by the helper that works in it
@@ -26,6 +27,7 @@ use tokio::io::DuplexStream;
 
 use super::limits::Restrictions;
 use super::process::{converse, perform};
+use super::proot;
 use super::task::{Action, Task};
 use super::way::Way;
 use crate::digest::Digest;
@@ -283,6 +285,12 @@ impl Store {
                     .await
                     .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
             }
+            Way::Proot => {
+                let work = move || parts.iter().try_for_each(|part| proot::remove(part));
+                tokio::task::spawn_blocking(work)
+                    .await
+                    .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+            }
             Way::UserNamespace => {
                 let parts = parts.iter().map(|part| self.relative(part));
                 let remove = Action::Remove(parts.collect::<Result<_>>()?);
@@ -297,7 +305,7 @@ impl Store {
         match self.way {
             // Whoever makes the next does it.
             Way::Namespaces | Way::Trees => return Ok(()),
-            Way::UserNamespace => {}
+            Way::UserNamespace | Way::Proot => {}
         }
         for above in [self.layers(), self.containers()] {
             for folder in fsutil::abandoned_folders(&above) {
@@ -319,7 +327,7 @@ impl Store {
     async fn fill(&self, task: &Task) -> Result<()> {
         match self.way {
             Way::Namespaces | Way::UserNamespace => Ok(()),
-            Way::Trees => perform(task, &|_| {}).await.map(|_| ()),
+            Way::Trees | Way::Proot => perform(task, &|_| {}).await.map(|_| ()),
         }
     }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 
-/// The numbers of `user` or `user:group`; `None` for root.
-pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
+/// The numbers of `user` or `user:group` in a root; `None` for its own.
+pub(super) fn find(root: &Path, name: &str) -> Result<Option<(u32, u32)>> {
     if matches!(name, "" | "root" | "0") {
         return Ok(None);
     }
@@ -13,7 +13,7 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
         Some((user, group)) => (user, Some(group)),
         None => (name, None),
     };
-    let known = line("/etc/passwd", 0, user);
+    let known = line(&root.join("etc/passwd"), 0, user);
     let number = |field: usize| {
         known
             .as_ref()
@@ -24,7 +24,7 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
     let group = match group {
         None => number(3).unwrap_or(0),
         Some(group) => {
-            let known = line("/etc/group", 0, group);
+            let known = line(&root.join("etc/group"), 0, group);
             let number = known.and_then(|line| line.get(2)?.parse().ok());
             group.parse().ok().or(number).ok_or_else(absent)?
         }
@@ -33,7 +33,7 @@ pub(super) fn find(name: &str) -> Result<Option<(u32, u32)>> {
 }
 
 /// The line of passwd(5) or group(5) with this text in a field; the first field is that of the name.
-pub(super) fn line(file: &str, field: usize, text: &str) -> Option<Vec<String>> {
+pub(super) fn line(file: &Path, field: usize, text: &str) -> Option<Vec<String>> {
     let wanted = text;
     let text = fs_err::read_to_string(file).ok()?;
     let mut lines = text.lines().map(|line| line.split(':'));
@@ -59,6 +59,7 @@ mod tests {
 
     #[test]
     fn numbers_need_no_file_and_root_is_nobody_else() {
+        let find = |name| find(Path::new("/"), name);
         assert_eq!(find("").unwrap(), None);
         assert_eq!(find("root").unwrap(), None);
         assert_eq!(find("1234:5").unwrap(), Some((1234, 5)));

@@ -1,6 +1,6 @@
 //! The ways in which a machine lets a task have a root of its own, and what each keeps apart.
 //!
-//! Says nothing of how: `root`, `chroot` and `helper` do it.
+//! Says nothing of how: `root`, `chroot`, `proot` and `helper` do it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,18 +15,25 @@ pub(super) enum Way {
     UserNamespace,
     /// A whole tree for each image and container, with chroot(2): as root, in a container too.
     Trees,
+    /// A whole tree for each image and container, with proot(1): as anybody.
+    Proot,
 }
 
 impl Way {
     /// All that there are.
-    pub(super) const ALL: [Self; 3] = [Self::Namespaces, Self::UserNamespace, Self::Trees];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Namespaces,
+        Self::UserNamespace,
+        Self::Trees,
+        Self::Proot,
+    ];
 
     /// Those that may work for root, or for others; the one that keeps most apart first.
     pub(super) fn strongest_first(root: bool) -> &'static [Self] {
         if root {
             &[Self::Namespaces, Self::Trees]
         } else {
-            &[Self::UserNamespace]
+            &[Self::UserNamespace, Self::Proot]
         }
     }
 
@@ -36,6 +43,7 @@ impl Way {
             Self::Namespaces => "namespaces",
             Self::UserNamespace => "a user namespace",
             Self::Trees => "chroot",
+            Self::Proot => "PRoot",
         }
     }
 
@@ -47,6 +55,11 @@ impl Way {
                 "every stage shares the machine's network, also those that have none elsewhere, and \
                  its processes, which root in a stage may end; there is no `/proc`"
             }
+            Self::Proot => {
+                "every stage shares the machine's network, also those that have none elsewhere, and \
+                 its `/dev` and `/proc`; that commands are root and see no other files is pretended, \
+                 nothing of the kernel's keeps them from what this user may"
+            }
         }
     }
 
@@ -54,7 +67,7 @@ impl Way {
     pub(super) fn keeps_whole_trees(self) -> bool {
         match self {
             Self::Namespaces | Self::UserNamespace => false,
-            Self::Trees => true,
+            Self::Trees | Self::Proot => true,
         }
     }
 
@@ -75,6 +88,7 @@ impl Way {
             // Owners and the marks of overlays are others.
             Self::UserNamespace => "user-layers",
             Self::Trees => "trees",
+            Self::Proot => "proot-trees",
         }
     }
 }
