@@ -94,6 +94,26 @@ pub(super) fn failed(what: &str, error: &ClientError) -> Error {
     failed
 }
 
+/// What engines say when their store of images failed them, and not what they were to do: Docker's own
+/// (a cached layer that has gone), containerd's, and Podman's while several images are made at once.
+const OF_THE_STORE: [&str; 5] = [
+    "layer does not exist",
+    "failed to export image",
+    "failed to get layer",
+    "unexpected EOF",
+    "closed pipe",
+];
+
+/// Whether the engine's store of images failed, so that the same may succeed when it is asked again.
+pub(super) fn is_of_the_store(error: &ClientError) -> bool {
+    let text = match error {
+        ClientError::DockerResponseServerError { message, .. } => message,
+        ClientError::DockerStreamError { error } => error,
+        _ => return false,
+    };
+    OF_THE_STORE.iter().any(|said| text.contains(said))
+}
+
 /// The engine does not know the thing.
 pub(super) fn is_not_found(error: &ClientError) -> bool {
     matches!(

@@ -4,6 +4,7 @@
 //! alphabet, uploads that count as silence, exit codes that come as errors, names that differ.
 
 mod address;
+mod build;
 mod choice;
 mod connect;
 mod container;
@@ -24,7 +25,7 @@ use bollard::errors::Error as ClientError;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::SystemVersion;
 use bollard::query_parameters::{
-    AttachContainerOptions, BuildImageOptions, CreateContainerOptions, CreateImageOptions,
+    AttachContainerOptions, CreateContainerOptions, CreateImageOptions,
     DownloadFromContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions, TagImageOptions, UploadToContainerOptions,
 };
@@ -37,12 +38,11 @@ use crate::platform::{Arch, ImageRef};
 
 use self::address::Address;
 pub(super) use self::choice::named;
-use self::container::{Input, network_mode};
+use self::container::Input;
 use self::failure::{absent, failed, is_ending, is_not_found, is_spurious_end};
 use self::make::Make;
 pub(super) use self::make::podman_at_rest;
 use self::tunnel::Tunnel;
-use super::lines::Lines;
 use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Output};
 
 /// How long a listing waits for containers that are being made.
@@ -227,45 +227,7 @@ impl Engine for Docker {
     }
 
     fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image> {
-        async move {
-            let options = BuildImageOptions {
-                dockerfile: "Dockerfile".to_owned(),
-                t: Some(spec.tag.to_owned()),
-                buildargs: Some(hash_map(&spec.args)),
-                labels: Some(hash_map(&spec.labels)),
-                networkmode: network_mode(&spec.network),
-                rm: true,
-                forcerm: true,
-                platform: format!("linux/{}", spec.arch.debian()),
-                ..BuildImageOptions::default()
-            };
-            let body = bollard::body_try_stream(file_body(spec.context).await?);
-            let mut stream = self.client.build_image(options, None, Some(body));
-            let mut lines = Lines::default();
-            while let Some(step) = stream.next().await {
-                match step {
-                    Ok(step) => {
-                        if let Some(text) = step.stream.or(step.status) {
-                            lines.push(text.as_bytes(), output);
-                        }
-                    }
-                    Err(error) if is_spurious_end(&error) => {}
-                    Err(error) => {
-                        lines.flush(output);
-                        let error = failed(&format!("build `{}`", spec.tag), &error);
-                        let kind = if error.kind() == Kind::Space {
-                            Kind::Space
-                        } else {
-                            Kind::Build
-                        };
-                        return Err(error.of_kind(kind));
-                    }
-                }
-            }
-            lines.flush(output);
-            self.image_or_missing(spec.tag).await
-        }
-        .boxed()
+        self.make_image(spec, output).boxed()
     }
 
     fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()> {
