@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::disk::SmallDisk;
 use crate::support::engine::{self, Tested, base_of};
 use crate::support::platform;
+use crate::support::program;
 use crate::support::project::Project;
 use crate::support::sandbox;
 
@@ -99,4 +101,36 @@ fn a_build_environment_is_unpacked_once() {
     let first = build(&Project::copy_of("mytool"));
     assert!(!first.is_empty());
     assert_eq!(build(&Project::copy_of("mytool")), first);
+}
+
+/// Room for nothing; for the base, and not for a builder.
+const TOO_LITTLE: [&str; 2] = ["8m", "320m"];
+
+#[test]
+fn a_full_disk_under_the_images_is_told_and_the_next_run_works() {
+    if engine::tested() != Tested::Sandbox {
+        engine::not_about("the sandbox");
+        return;
+    }
+    let platform = platform::first_asked();
+    platform::warm(platform);
+    let project = Project::copy_of("mytool");
+    project.write_news();
+    let disk = SmallDisk::mount(TOO_LITTLE[0]);
+    let run = || {
+        let mut command = project.program(&["--sysbase", platform.id, "--no-verify"]);
+        command.env("OMNIBUILD_SANDBOX_DIR", disk.path());
+        program::run(command)
+    };
+    for size in TOO_LITTLE {
+        disk.grow(size);
+        run().ended_with(7).said(&[
+            "No space left on device",
+            "make room where the sandbox keeps its images",
+        ]);
+        assert_eq!(project.packages(platform.id), Vec::<String>::new());
+    }
+    disk.grow("4g");
+    run().succeeded();
+    assert_eq!(project.packages(platform.id).len(), 3);
 }

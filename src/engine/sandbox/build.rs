@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dockerfile::{Instruction, Step, expand, parse, refused};
+use super::failure::no_room;
 use super::store::{Change, Record, Store};
 use super::task::{Action, Command};
 use super::{environment, shares_network};
@@ -89,6 +91,9 @@ pub(super) async fn build(
     image.labels.extend(spec.labels.clone());
     store.keep(&image, spec.tag)
 }
+
+/// What commands print whose file system has no room, as the C library says it.
+const NO_SPACE: &str = "No space left on device";
 
 impl Building<'_> {
     async fn step(&mut self, step: &Step, output: Output<'_>) -> Result<()> {
@@ -294,13 +299,21 @@ impl Building<'_> {
             changes.push(pending.change);
             archives.push(pending.archive);
         }
-        let made = self.store.make_layer(key, below, changes, output).await?;
+        let is_full = AtomicBool::new(false);
+        let watched = |line: &str| {
+            if line.contains(NO_SPACE) {
+                is_full.store(true, Ordering::Relaxed);
+            }
+            output(line);
+        };
+        let made = self.store.make_layer(key, below, changes, &watched).await?;
         if let Some((number, status)) = made {
             let (line, text) = &steps[number];
-            return Err(Error::new(
-                Kind::Build,
-                format!("Dockerfile:{line}: `{text}` ended with status {status}"),
-            ));
+            let failed = format!("Dockerfile:{line}: `{text}` ended with status {status}");
+            if is_full.into_inner() {
+                return Err(no_room(format!("{failed}: {NO_SPACE}")));
+            }
+            return Err(Error::new(Kind::Build, failed));
         }
         self.made = image.layers.len();
         Ok(())

@@ -5,9 +5,16 @@ use crate::error::{Error, Kind};
 /// The kernel refused what the sandbox needs.
 pub(super) fn failed(what: &str, error: impl Into<std::io::Error>) -> Error {
     let error = error.into();
-    let kind = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Space,
-        _ => Kind::Engine,
-    };
-    Error::new(kind, format!("the sandbox can't {what}: {error}"))
+    let text = format!("the sandbox can't {what}: {error}");
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => no_room(text),
+        _ => Error::new(Kind::Engine, text),
+    }
+}
+
+/// The file system with the images is full.
+pub(super) fn no_room(text: impl Into<String>) -> Error {
+    Error::new(Kind::Space, text).hint(
+        "make room where the sandbox keeps its images (`omnibuild cache prune`; OMNIBUILD_SANDBOX_DIR names another place)",
+    )
 }

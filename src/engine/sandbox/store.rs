@@ -25,6 +25,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use tokio::io::DuplexStream;
 
+use super::failure::no_room;
 use super::limits::Restrictions;
 use super::process::{converse, perform};
 use super::proot;
@@ -216,6 +217,10 @@ impl Store {
         prepare(staged.path())?;
         let folder = self.relative(staged.path())?;
         let made = self.change(&folder, below, changes, output).await;
+        let made = made.map_err(|error| match error.kind() {
+            Kind::Space => no_room(error.message()),
+            _ => error,
+        });
         if !matches!(made, Ok(None)) {
             let cleared = self.clear(staged.path(), &PARTS).await;
             return made.and_then(|failed| cleared.map(|()| failed));
