@@ -13,6 +13,9 @@ CARGO ?= cargo
 # A folder of wheels on this machine must not decide what the tests install.
 unexport PIP_FIND_LINKS
 
+# Unit tests that take minutes, or the network. Everything is compiled with them, once.
+REAL_UNIT_TESTS = large_tests every_platform_is_bootstrapped
+
 # What takes minutes, and is seen in a shorter way by what `make test` runs; `make test-all` has it too.
 LONG_TESTS = a_user_without_ranges verifies_on_a_stand_in
 
@@ -45,7 +48,8 @@ demo: prerequisites-demo build
 test-fast:
 	$(CARGO) test
 
-test: prerequisites prerequisites-podman test-fast
+test: prerequisites prerequisites-podman
+	$(CARGO) test --features real-engine --lib --test it -- $(REAL_UNIT_TESTS:%=--skip %)
 	$(CARGO) test --features real-engine --lib -- large_tests::five_gib
 	tests/standin/image el9
 	tests/standin/image --rootfs el9
@@ -56,11 +60,12 @@ test: prerequisites prerequisites-podman test-fast
 	OMNIBUILD_TEST_ENGINE=sandbox OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real -- $(SANDBOX_TESTS)
 
-test-all: prerequisites prerequisites-podman test-fast
+test-all: prerequisites prerequisites-podman
+	$(CARGO) test --features real-engine --lib --test it -- $(REAL_UNIT_TESTS:%=--skip %)
 	tests/standin/image el9
 	tests/standin/image el7
 	tests/standin/image --rootfs el9
-	$(CARGO) test --features real-engine --lib -- base:: large_tests
+	$(CARGO) test --features real-engine --lib -- $(REAL_UNIT_TESTS)
 	PIP_INDEX_URL=$${PIP_INDEX_URL:-$$(tests/standin/index)} OMNIBUILD_TEST_PLATFORMS=all $(CARGO) test --features real-engine --test real
 	OMNIBUILD_TEST_ENGINE=podman OMNIBUILD_TEST_PLATFORMS=debian-12,rocky-9 \
 		$(CARGO) test --features real-engine --test real
