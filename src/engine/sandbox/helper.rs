@@ -190,7 +190,7 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
             // Where groups are is out of reach inside.
             task.restrictions.apply()?;
             match task.way {
-                Way::Proot => proot::run(task, command).map(Some),
+                Way::Proot => proot::run(task, command, input(command)?).map(Some),
                 Way::Namespaces | Way::UserNamespace | Way::Trees => {
                     root::enter(task)?;
                     run(task.way, command).map(Some)
@@ -201,7 +201,7 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
 }
 
 /// What a command reads: nothing, where it doesn't converse.
-pub(super) fn input(command: &task::Command) -> Result<Stdio> {
+fn input(command: &task::Command) -> Result<Stdio> {
     if command.converses {
         Ok(std::io::stdout().as_fd().try_clone_to_owned()?.into())
     } else {

@@ -13,7 +13,6 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 
 use super::defaults::{NAMES, text_of_names};
-use super::helper::input;
 use super::task::{self, Answer, Task};
 use super::{PATH, files, filter, user};
 use crate::error::{Error, Kind, Result};
@@ -58,8 +57,8 @@ fn root(task: &Task) -> PathBuf {
     task.store.join(&task.folder).join("upper")
 }
 
-/// Becomes proot(1) with the command; answers only when it can't.
-pub(super) fn run(task: &Task, command: &task::Command) -> Result<Answer> {
+/// Becomes proot(1) with the command, which reads from there; answers only when it can't.
+pub(super) fn run(task: &Task, command: &task::Command, input: Stdio) -> Result<Answer> {
     let root = root(task);
     for name in NAMES {
         let path = within(&root, "/etc")?.join(name);
@@ -82,7 +81,7 @@ pub(super) fn run(task: &Task, command: &task::Command) -> Result<Answer> {
         .args(&command.argv)
         .env_clear()
         .envs(command.env.iter().map(|(name, value)| (name, value)))
-        .stdin(input(command)?);
+        .stdin(input);
     // Takes away, too, that a program may have more rights than who starts it.
     filter::apply(task.way)?;
     Err(Error::io(
