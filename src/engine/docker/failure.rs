@@ -35,6 +35,14 @@ pub(super) fn absent(address: &Address, error: &ClientError) -> Error {
     absent.hint("name another one with --host or DOCKER_HOST; `omnibuild doctor` checks the rest")
 }
 
+/// How the client library (hyper) and the kernel say that the other side closed a connection.
+const CLOSED: [&str; 4] = [
+    "connection was not ready",
+    "connection closed before message completed",
+    "Connection reset by peer",
+    "Broken pipe",
+];
+
 /// What to do about a handshake that failed, by what the TLS library (rustls) and the engine say.
 fn advice_on_tls(address: &Address, why: &str) -> Option<String> {
     let Some(folder) = &address.certificates else {
@@ -61,6 +69,11 @@ fn advice_on_tls(address: &Address, why: &str) -> Option<String> {
     ]) {
         Some(format!(
             "the engine wants a client's certificate that its own CA signed: put cert.pem and key.pem into `{folder}`"
+        ))
+    } else if has(&CLOSED) {
+        // It says so too late where the connection is gone before the client has read it (TLS 1.3).
+        Some(format!(
+            "the engine closed the connection without an answer, as one does that wants a client's certificate which its own CA signed: put cert.pem and key.pem into `{folder}`"
         ))
     } else if has(&["InvalidContentType", "corrupt message"]) {
         Some("it does not speak TLS there: ask its port for TLS, or unset DOCKER_TLS_VERIFY and write tcp:// (which anyone on the way can read and change)".to_owned())
@@ -142,6 +155,25 @@ pub(super) fn is_spurious_end(error: &ClientError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_hangs_up_may_want_a_certificate() {
+        let mut address = Address {
+            url: "tcp://127.0.0.1:2376".to_owned(),
+            source: None,
+            certificates: Some("/certificates".into()),
+        };
+        for why in CLOSED {
+            let advice = advice_on_tls(&address, why).unwrap();
+            assert!(
+                advice.contains("put cert.pem and key.pem into `/certificates`"),
+                "{advice}"
+            );
+        }
+        assert_eq!(advice_on_tls(&address, "no answer"), None);
+        address.certificates = None;
+        assert_eq!(advice_on_tls(&address, CLOSED[0]), None);
+    }
 
     #[test]
     fn a_full_disk_of_the_engine_is_told_from_other_failures() {
