@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::disk::SmallDisk;
 use crate::support::engine::{self, Tested, base_of};
-use crate::support::platform;
+use crate::support::platform::{self, Platform};
 use crate::support::program;
 use crate::support::project::Project;
 use crate::support::sandbox;
@@ -28,14 +28,22 @@ RUN cat /srv/marked /proc/self/status; \\
     exit 3
 ";
 
-#[test]
-fn a_step_of_the_sandbox_sees_itself_alone() {
+/// The first platform asked for, with all that a build of it needs; `None` where another engine is tested.
+fn warm() -> Option<Platform> {
     if engine::tested() != Tested::Sandbox {
         engine::not_about("the sandbox");
-        return;
+        return None;
     }
     let platform = platform::first_asked();
     platform::warm(platform);
+    Some(platform)
+}
+
+#[test]
+fn a_step_of_the_sandbox_sees_itself_alone() {
+    let Some(platform) = warm() else {
+        return;
+    };
     let project = Project::copy_of("mytool");
     let table = format!(
         "\n[platform.look-1]\nlike = \"{}\"\nimage = \"{}\"\n",
@@ -77,12 +85,9 @@ fn a_step_of_the_sandbox_sees_itself_alone() {
 
 #[test]
 fn a_build_environment_is_unpacked_once() {
-    if engine::tested() != Tested::Sandbox {
-        engine::not_about("the sandbox");
+    let Some(platform) = warm() else {
         return;
-    }
-    let platform = platform::first_asked();
-    platform::warm(platform);
+    };
     // An environment of this test's own: other tests have others, and a store that earlier versions of
     // the program filled has theirs still.
     let mark = "upper/omnibuild/build/lib/python3.11/site-packages/iniconfig/__init__.py";
@@ -108,12 +113,9 @@ const TOO_LITTLE: [&str; 2] = ["8m", "320m"];
 
 #[test]
 fn a_full_disk_under_the_images_is_told_and_the_next_run_works() {
-    if engine::tested() != Tested::Sandbox {
-        engine::not_about("the sandbox");
+    let Some(platform) = warm() else {
         return;
-    }
-    let platform = platform::first_asked();
-    platform::warm(platform);
+    };
     let project = Project::copy_of("mytool");
     project.write_news();
     let disk = SmallDisk::mount(TOO_LITTLE[0]);

@@ -54,7 +54,6 @@ impl Make {
 #[serde(rename_all = "PascalCase")]
 struct Listed {
     id: String,
-    #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
 }
 
@@ -66,12 +65,8 @@ pub(super) fn listed(error: &ClientError) -> Option<Vec<(String, BTreeMap<String
         return None;
     };
     let list: Vec<Listed> = serde_json::from_str(contents).ok()?;
-    let pairs = list.into_iter();
-    Some(
-        pairs
-            .map(|container| (container.id, container.labels.unwrap_or_default()))
-            .collect(),
-    )
+    let pair = |container: Listed| (container.id, container.labels.unwrap_or_default());
+    Some(list.into_iter().map(pair).collect())
 }
 
 /// What to do where Podman is installed and nobody listens for it.
