@@ -41,6 +41,8 @@ struct RawPlatform {
     image: Option<ImageRef>,
     python: Option<String>,
     python_depends: Option<Vec<String>>,
+    default_python: Option<String>,
+    glibc: Option<String>,
     suffix: Option<String>,
     unit_folder: Option<String>,
     codec: Option<Codec>,
@@ -67,10 +69,15 @@ pub struct Platform {
     pub end_of_life: jiff::civil::Date,
     /// Its base image.
     pub image: ImageRef,
-    /// The minor version of its system Python, such as `3.11`.
-    pub python: String,
+    /// The minor version of its system Python, such as `3.11`; `None`: none that bundles can use.
+    pub python: Option<String>,
     /// What a package must depend on to get exactly that Python.
     pub python_depends: Vec<String>,
+    /// The minor version of the Python of one's own that bundles get where the project doesn't say
+    /// which, because the system's is dead; `None`: the system's is used.
+    pub default_python: Option<String>,
+    /// The version of its C library: what a bundle needs may not be newer.
+    pub glibc: (u32, u32),
     /// What distinguishes its packages' versions, such as `+deb12` or `.el9`.
     pub suffix: String,
     /// Where its packages put systemd units.
@@ -241,6 +248,8 @@ impl RawPlatform {
             image: self.image.or(under.image),
             python: self.python.or(under.python),
             python_depends: self.python_depends.or(under.python_depends),
+            default_python: self.default_python.or(under.default_python),
+            glibc: self.glibc.or(under.glibc),
             suffix: self.suffix.or(under.suffix),
             unit_folder: self.unit_folder.or(under.unit_folder),
             codec: self.codec.or(under.codec),
@@ -265,6 +274,39 @@ fn unit_folder(id: &PlatformId, named: Option<String>) -> Result<String> {
         format!("platforms.toml: platform.{id}.unit-folder: systemd reads no units of packages in `{folder}`"),
     )
     .hint(format!("write one of {}", FOLDERS.join(", "))))
+}
+
+/// The minor version of a Python, `3.11`.
+fn minor_version(id: &PlatformId, key: &str, text: String) -> Result<String> {
+    if two_numbers(&text).is_some() {
+        return Ok(text);
+    }
+    Err(Error::new(
+        Kind::Config,
+        format!("platforms.toml: platform.{id}.{key}: `{text}` is not a minor version of Python"),
+    )
+    .hint(format!("write it as `{key} = \"3.11\"`")))
+}
+
+/// The version of the C library, `2.36`.
+fn glibc(id: &PlatformId, text: &str) -> Result<(u32, u32)> {
+    two_numbers(text).ok_or_else(|| {
+        Error::new(
+            Kind::Config,
+            format!("platforms.toml: platform.{id}.glibc: `{text}` is not a version of the GNU C library"),
+        )
+        .hint("write two numbers, such as `glibc = \"2.36\"`: `ldd --version` on that platform says them")
+    })
+}
+
+/// Two numbers with a dot between them, and nothing else.
+fn two_numbers(text: &str) -> Option<(u32, u32)> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok()).flatten()
+    };
+    let (first, second) = text.split_once('.')?;
+    Some((number(first)?, number(second)?))
 }
 
 fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<Platform> {
@@ -305,6 +347,21 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
             format!("platforms.toml: platform.{id}.end-of-life: {error}"),
         )
     })?;
+    let default_python = raw
+        .default_python
+        .map(|text| minor_version(id, "default-python", text))
+        .transpose()?;
+    let python = raw
+        .python
+        .map(|text| minor_version(id, "python", text))
+        .transpose()?;
+    if python.is_none() && default_python.is_none() {
+        return Err(missing("python"));
+    }
+    if python.is_some() && raw.python_depends.is_none() {
+        return Err(missing("python-depends"));
+    }
+    let glibc = glibc(id, &raw.glibc.ok_or_else(|| missing("glibc"))?)?;
     Ok(Platform {
         id: id.clone(),
         title: raw.title.unwrap_or_else(|| id.to_string()),
@@ -312,10 +369,10 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
         format: raw.format.ok_or_else(|| missing("format"))?,
         end_of_life,
         image: raw.image.ok_or_else(|| missing("image"))?,
-        python: raw.python.ok_or_else(|| missing("python"))?,
-        python_depends: raw
-            .python_depends
-            .ok_or_else(|| missing("python-depends"))?,
+        python,
+        python_depends: raw.python_depends.unwrap_or_default(),
+        default_python,
+        glibc,
         suffix: raw.suffix.ok_or_else(|| missing("suffix"))?,
         unit_folder: unit_folder(id, raw.unit_folder)?,
         codec: raw.codec.ok_or_else(|| missing("codec"))?,
@@ -330,6 +387,59 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// All that a platform must say but for its Python.
+    const FIELDS: &str = "family = \"debian\"\nformat = \"deb\"\nend-of-life = 2099-01-01\nimage = \"x:1\"\n\
+                          suffix = \"+n1\"\ncodec = \"gzip\"\nglibc = \"2.36\"\n";
+
+    #[test]
+    fn a_platform_has_a_python_of_its_own_or_one_that_is_brought() {
+        let load = |more: &str| {
+            let project = tempfile::tempdir().unwrap();
+            let text = format!("[platform.new-1]\n{FIELDS}{more}");
+            fs::write(project.path().join("platforms.toml"), text).unwrap();
+            PlatformTable::load(project.path()).map(|table| table.find("new-1").unwrap().clone())
+        };
+        let brought = load("default-python = \"3.13\"\n").unwrap();
+        assert_eq!((brought.python, brought.glibc), (None, (2, 36)));
+        assert_eq!(brought.default_python.as_deref(), Some("3.13"));
+        for (more, said) in [
+            ("", "no `python`"),
+            ("python = \"3.5\"\n", "no `python-depends`"),
+            (
+                "python = \"3\"\npython-depends = []\n",
+                "`3` is not a minor version",
+            ),
+            ("default-python = \"system\"\n", "default-python: `system`"),
+            ("default-python = \"3.13.1\"\n", "`3.13.1`"),
+        ] {
+            let error = load(more).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{more}");
+            assert!(error.message().contains(said), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_version_of_the_c_library_is_two_numbers() {
+        let id = "new-1".parse().unwrap();
+        assert_eq!(glibc(&id, "2.17").unwrap(), (2, 17));
+        for bad in [
+            "",
+            "2",
+            "2.",
+            ".17",
+            "2.17.1",
+            "+2.17",
+            "2.x",
+            "99999999999.1",
+        ] {
+            let error = glibc(&id, bad).unwrap_err();
+            assert!(
+                error.message().contains("platform.new-1.glibc"),
+                "{bad}: {error}"
+            );
+        }
+    }
 
     #[test]
     fn every_shipped_platform_is_whole_and_has_its_images() {
@@ -376,8 +486,8 @@ mod tests {
         assert_eq!(debian.image.as_str(), "mirror.example/debian:12");
         let own = table.find("acme-1").unwrap();
         assert_eq!(
-            (own.suffix.as_str(), own.python.as_str()),
-            ("+acme1", debian.python.as_str())
+            (own.suffix.as_str(), &own.python),
+            ("+acme1", &debian.python)
         );
         assert_eq!(own.rootfs, Some(project.path().join("a.tar")));
         let dockerfile = |table: &PlatformTable| table.context(own).unwrap()["Dockerfile"].clone();
@@ -394,8 +504,7 @@ mod tests {
     fn a_platform_without_a_dockerfile_says_where_to_write_it() {
         let project = tempfile::tempdir().unwrap();
         let path = project.path().join("platforms.toml");
-        let fields = "family = \"debian\"\nformat = \"deb\"\nend-of-life = 2099-01-01\nimage = \"x:1\"\n\
-                      python = \"3.11\"\npython-depends = []\nsuffix = \"+n1\"\ncodec = \"gzip\"\n";
+        let fields = format!("{FIELDS}python = \"3.11\"\npython-depends = []\n");
         fs::write(&path, format!("[platform.new-1]\n{fields}")).unwrap();
         let table = PlatformTable::load(project.path()).unwrap();
         let error = table.context(table.find("new-1").unwrap()).unwrap_err();

@@ -336,7 +336,7 @@ pub fn platforms(common: &Common, reporter: &Reporter) -> Result<()> {
                 platform.title.clone(),
                 platform.end_of_life.to_string(),
                 support.to_owned(),
-                platform.python.clone(),
+                platform.python.clone().unwrap_or_default(),
                 platform.format.to_string(),
                 aliases.join(", "),
             ]

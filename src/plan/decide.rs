@@ -142,17 +142,24 @@ impl Project<'_> {
             context,
         } = target;
         let over = self.config.platform_override(&platform.id);
+        let system = platform.python.clone().ok_or_else(|| {
+            Error::new(
+                Kind::Platform,
+                format!("python: {} has no Python that bundles can use", platform.id),
+            )
+            .hint("take the platform out of `platforms`, or give it `python` in platforms.toml")
+        })?;
         if let Some(python) = self
             .config
             .python
             .as_ref()
-            .filter(|python| **python != platform.python)
+            .filter(|python| **python != system)
         {
             return Err(Error::new(
                 Kind::Config,
                 format!(
-                    "python: {} has Python {}, and the project insists on {python}",
-                    platform.id, platform.python
+                    "python: {} has Python {system}, and the project insists on {python}",
+                    platform.id
                 ),
             )
             .hint("take the platform out of `platforms`, or say `python = \"system\"`"));
@@ -189,7 +196,7 @@ impl Project<'_> {
             format: platform.format,
             family: platform.family,
             arch,
-            python: platform.python.clone(),
+            python: system,
             base: BasePlan {
                 platform: platform.id.clone(),
                 image: over.image.clone().unwrap_or_else(|| platform.image.clone()),

@@ -213,7 +213,7 @@ fn a_table_under_an_alias_is_refused() {
 #[test]
 fn a_missing_dockerfile_says_where_to_write_it() {
     let fields = "family = \"debian\"\nformat = \"deb\"\nend-of-life = 2099-01-01\nimage = \"x:1\"\n\
-                  python = \"3.11\"\npython-depends = []\nsuffix = \"+new1\"\ncodec = \"gzip\"\n";
+                  python = \"3.11\"\npython-depends = []\nsuffix = \"+new1\"\ncodec = \"gzip\"\nglibc = \"2.36\"\n";
     let project = TestProject::new().file("platforms.toml", &format!("[platform.new-1]\n{fields}"));
     let failure = refused(&project, &["--sysbase", "new-1"], 9);
     assert_eq!(failure.message, "platform `new-1` has no Dockerfile");
