@@ -18,9 +18,20 @@ install_debian() {
     # shellcheck disable=SC2086 # two words or none
     apt-get -q $ca -o Acquire::Retries=3 -o APT::Update::Error-Mode=any update
     [ $# -gt 0 ] || return 0
+    operation=satisfy
+    # apt before 1.9 knows names alone. Whether the versions will do is seen with the packages.
+    case $(LC_ALL=C apt-get -q satisfy 2>&1 </dev/null) in
+    *'Invalid operation'*)
+        operation=install
+        for need; do
+            shift
+            set -- "$@" "${need%%[ (|]*}"
+        done
+        ;;
+    esac
     # shellcheck disable=SC2086
     apt-get -q -y $ca -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
-        satisfy --no-install-recommends "$@"
+        $operation --no-install-recommends "$@"
 }
 
 install_redhat() {

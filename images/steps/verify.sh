@@ -116,7 +116,7 @@ snapshot() {
         -o -path '/var/log/yum*' -o -path '/var/log/hawkey*' -o -path /etc/ld.so.cache \
         -o -path '/etc/passwd*' -o -path '/etc/group*' -o -path '/etc/shadow*' -o -path '/etc/gshadow*' \
         -o -path /etc/.pwd.lock -o -path '/etc/subuid*' -o -path '/etc/subgid*' \
-        -o -path /var/log/faillog -o -path /var/log/lastlog \) -prune \
+        -o -path /var/log/faillog -o -path /var/log/lastlog -o -path /var/log/tallylog \) -prune \
         -o -type f -printf '%p|%y|%m|%U:%G|%s\n' -o -printf '%p|%y|%m|%U:%G|%l\n' 2>/dev/null | sort >"$1"
 }
 
