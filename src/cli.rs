@@ -256,8 +256,12 @@ pub enum Command {
     Init,
     /// Check the engine, disk, mirror, index and certificates, and say what to do.
     Doctor,
-    /// List the platforms with the end of their support.
-    Platforms,
+    /// List the platforms with the end of their support, or add one to the project.
+    Platforms {
+        /// What else to do with them.
+        #[command(subcommand)]
+        command: Option<PlatformsCommand>,
+    },
     /// Look at the cache of wheels, care for it, carry it to other machines.
     Cache {
         /// What to do with it.
@@ -279,6 +283,22 @@ pub enum Command {
     Man {
         /// The folder.
         folder: PathBuf,
+    },
+}
+
+/// What can be done with platforms.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PlatformsCommand {
+    /// Write a table and a Dockerfile for another platform into the project, and say what to check.
+    ///
+    /// The table goes to the end of platforms.toml, the Dockerfile to images/PLATFORM/. What is there
+    /// already is never changed.
+    Add {
+        /// Its name: the distribution's, `-` and the release, such as ubuntu-26.10.
+        name: String,
+        /// The platform that it is most like.
+        #[arg(long, value_name = "PLATFORM")]
+        like: String,
     },
 }
 

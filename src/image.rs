@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 use crate::interpreter::Interpreter;
 use crate::plan::PlatformPlan;
+use crate::platform::Archive;
 use crate::steps::step_script;
 
 const SCHEMA: u32 = 1;
@@ -139,18 +140,21 @@ async fn build(
     let output = |line: &str| context.report.output_line(line);
     match context.engine.build(&spec, &output).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(explain(context, error)),
+        Err(error) => Err(explain(context, plan, error)),
     }
 }
 
 /// The engine says only which `RUN` failed; the cause stands in its output.
-fn explain(context: &Context<'_>, error: Error) -> Error {
+fn explain(context: &Context<'_>, plan: &PlatformPlan, error: Error) -> Error {
     let last_lines = context.report.last_lines();
     let unreachable = [
         "Could not resolve",
         "Temporary failure resolving",
         "Could not connect",
+        "Connection refused",
         "Failed to fetch",
+        "Cannot find a valid baseurl",
+        "Failed to download metadata",
     ];
     let absent = [
         "Unable to locate package",
@@ -173,6 +177,14 @@ fn explain(context: &Context<'_>, error: Error) -> Error {
             last_lines: last_lines.clone(),
             log: Some(context.report.log_path().to_owned()),
         });
+    if seen(&unreachable) && plan.image.context.contains_key(Archive::FILE) {
+        let mirror = plan.base.mirror.as_deref().unwrap_or("its archive");
+        return error.of_kind(Kind::Network).hint(format!(
+            "{} left its mirrors, and its archive `{mirror}` can't be reached from a container: name one that can, \
+             `mirror =` in `[platform.{}]` of the configuration or OMNIBUILD_MIRROR",
+            plan.id, plan.id
+        ));
+    }
     if seen(&absent) {
         return error.hint("a system package does not exist on this platform: correct `build-depends` in its `[platform.…]` table");
     }

@@ -326,8 +326,84 @@ pub struct Bootstrap {
     pub components: Vec<String>,
     /// A line `{mirror} {suite}` for each entry of sources.list(5) when a mirror is given.
     pub archives: Vec<String>,
+    /// Packages that are configured before all others: scripts of essential ones want them, and no
+    /// dependency says so.
+    #[serde(default)]
+    pub first: Vec<String>,
+    /// Whether the archive's Release files count no more when their time is over (`Valid-Until`).
+    #[serde(default = "yes")]
+    pub check_valid_until: bool,
     /// The keys that the archive is signed with.
     pub keyring: Keyring,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where the packages are of a distribution that left its mirrors: the table `archive` of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Archive {
+    /// Its address; a project may name another mirror.
+    pub mirror: String,
+    /// Lines of sources.list(5) that replace the base image's: `deb {mirror} jessie main`.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Addresses in the base image's yum.repos.d that the mirror takes the place of.
+    #[serde(default)]
+    pub replaces: Vec<String>,
+}
+
+impl Archive {
+    /// The name, in a build context, of the file that [`Self::file`] is the text of.
+    pub const FILE: &str = "archive";
+
+    /// What `images/common/use-archive` is told: the entries, with this mirror or the archive's own.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a mirror that can't stand in such files.
+    pub fn file(&self, mirror: Option<&str>) -> Result<String> {
+        let mirror = checked_mirror(mirror.unwrap_or(&self.mirror))?;
+        let sources = self.sources.iter();
+        let lines = sources.map(|line| format!("{}\n", line.replace("{mirror}", mirror)));
+        let replaced = self.replaces.iter();
+        let replaced = replaced.map(|address| format!("replace {address} {mirror}\n"));
+        Ok(lines.chain(replaced).collect())
+    }
+}
+
+/// A mirror's address that can stand in sources.list(5), without a slash at its end.
+///
+/// # Errors
+/// [`Kind::Config`] for what is no address, would bring options, or has a password.
+pub fn checked_mirror(mirror: &str) -> Result<&str> {
+    let bad = |reason: &str| Error::new(Kind::Config, format!("the mirror {reason}"));
+    let known = ["http://", "https://", "file:/"];
+    if !known.iter().any(|scheme| mirror.starts_with(scheme)) {
+        return Err(
+            bad("is not an address that begins with `http://`, `https://` or `file:/`")
+                .hint("write `mirror = \"https://mirror.example/debian\"`"),
+        );
+    }
+    if !mirror
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"[]\"'\\|".contains(&byte))
+    {
+        return Err(bad(
+            "has a space or another character that an address can't have",
+        ));
+    }
+    // It would be in the image and in the list of processes. The message must not have it either.
+    if mirror.contains('@') {
+        return Err(bad(
+            "has a user name or a password in its address, which would get into images",
+        )
+        .hint(
+            "leave them out and put them into a file of /etc/apt/auth.conf.d, apt_auth.conf(5)",
+        ));
+    }
+    Ok(mirror.trim_end_matches('/'))
 }
 
 /// A program that makes root filesystems.
@@ -379,6 +455,36 @@ mod tests {
         }
         assert!("debian:12".parse::<ImageRef>().is_ok());
         assert!("--privileged".parse::<ImageRef>().is_err());
+    }
+
+    #[test]
+    fn an_archive_is_at_its_own_address_or_at_a_mirror() {
+        let archive = Archive {
+            mirror: "http://archive.example/debian".into(),
+            sources: vec!["deb [trusted=yes] {mirror} jessie main".into()],
+            replaces: vec!["http://mirror.example".into()],
+        };
+        assert_eq!(
+            archive.file(None).unwrap(),
+            "deb [trusted=yes] http://archive.example/debian jessie main\n\
+             replace http://mirror.example http://archive.example/debian\n"
+        );
+        let mirrored = archive.file(Some("https://own.example/old/")).unwrap();
+        assert!(
+            mirrored.contains(" https://own.example/old jessie "),
+            "{mirrored}"
+        );
+        for bad in [
+            "own.example",
+            "http://a b",
+            "http://a|b",
+            "http://a\nb",
+            "http://u:p@a/",
+        ] {
+            let error = archive.file(Some(bad)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{bad}");
+            assert!(!error.message().contains("u:p"), "{error}");
+        }
     }
 
     #[test]

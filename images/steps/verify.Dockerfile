@@ -2,5 +2,6 @@
 ARG BASE
 FROM ${BASE}
 ARG FAMILY
-COPY needs install_needs.sh ca-bundle.pem /omnibuild/
+COPY needs install_needs.sh ca-bundle.pem use-archive archive /omnibuild/
+RUN /bin/sh /omnibuild/use-archive /omnibuild/archive
 RUN clean=yes /bin/sh /omnibuild/install_needs.sh "${FAMILY}"

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::digest::Digest;
 use crate::error::{CommandFailed, Error, Kind, Result};
 use crate::fsutil;
-use crate::platform::{Arch, Bootstrap, BootstrapTool as Tool, Keyring};
+use crate::platform::{Arch, Bootstrap, BootstrapTool as Tool, Keyring, checked_mirror};
 
 /// How many of the tool's last lines an error keeps.
 const LAST_LINES: usize = 30;
@@ -33,8 +33,10 @@ impl Bootstrap {
         for (name, words) in [
             ("suite", std::slice::from_ref(&self.suite)),
             ("components", self.components.as_slice()),
+            ("first", self.first.as_slice()),
         ] {
-            if words.is_empty() || !words.iter().all(|word| is_word(word)) {
+            let may_be_empty = name == "first";
+            if words.is_empty() && !may_be_empty || !words.iter().all(|word| is_word(word)) {
                 return Err(Error::new(
                     Kind::Config,
                     format!("`bootstrap.{name}` has something else than names: {words:?}"),
@@ -51,7 +53,17 @@ impl Bootstrap {
             "--skip=check/signed-by".to_owned(),
             // This machine's, which the tool copies; engines bring their own.
             r#"--customize-hook=rm -f "$1/etc/hostname" "$1/etc/resolv.conf""#.to_owned(),
+            // An installed system has it, and dpkg before 1.20 removes no package without it.
+            r#"--customize-hook=touch "$1/var/lib/dpkg/available""#.to_owned(),
         ]);
+        if !self.check_valid_until {
+            argv.push(r#"--aptopt=Acquire::Check-Valid-Until "false""#.to_owned());
+        }
+        for package in &self.first {
+            argv.push(format!(
+                r#"--extract-hook=chroot "$1" sh -c "dpkg --force-depends --install /var/cache/apt/archives/{package}_*.deb""#
+            ));
+        }
         if mirror.is_some_and(|mirror| mirror.starts_with("https:")) {
             argv.push("--include=ca-certificates".to_owned());
         }
@@ -362,36 +374,6 @@ fn failure(last_lines: &VecDeque<String>, mirror: Option<&str>, keyring: &Path) 
         );
     }
     error
-}
-
-/// A mirror's address that can stand in sources.list(5), without a slash at its end.
-fn checked_mirror(mirror: &str) -> Result<&str> {
-    let bad = |reason: &str| Error::new(Kind::Config, format!("the mirror {reason}"));
-    let known = ["http://", "https://", "file:/"];
-    if !known.iter().any(|scheme| mirror.starts_with(scheme)) {
-        return Err(
-            bad("is not an address that begins with `http://`, `https://` or `file:/`")
-                .hint("write `mirror = \"https://mirror.example/debian\"`"),
-        );
-    }
-    if !mirror
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"[]\"'\\".contains(&byte))
-    {
-        return Err(bad(
-            "has a space or another character that an address can't have",
-        ));
-    }
-    // It would be in the image and in the list of processes. The message must not have it either.
-    if mirror.contains('@') {
-        return Err(bad(
-            "has a user name or a password in its address, which would get into images",
-        )
-        .hint(
-            "leave them out and put them into a file of /etc/apt/auth.conf.d, apt_auth.conf(5)",
-        ));
-    }
-    Ok(mirror.trim_end_matches('/'))
 }
 
 /// Whether a text is a name of an archive's vocabulary, and can't be taken for an option.

@@ -29,7 +29,7 @@ pub use self::index::{IndexConfig, IndexOverrides};
 pub use self::overrides::Overrides;
 pub use self::package::{PackageConfig, PerFamily};
 pub use self::places::Places;
-pub use self::platforms::{Platform, PlatformTable};
+pub use self::platforms::{OWN_TABLE, Platform, PlatformTable};
 pub use self::project::{AnyFolder, Config, PyProject};
 pub use self::pyproject::ProjectTable;
 pub use self::repository::{RepositoryConfig, Signed};

@@ -10,10 +10,13 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
+use crate::platform::{Archive, Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
 use crate::signing::KeyRules;
 
 use super::toml_error;
+
+/// The file in a project's folder with platforms of its own.
+pub const OWN_TABLE: &str = "platforms.toml";
 
 const SHIPPED: &str = include_str!("../../platforms.toml");
 
@@ -37,7 +40,8 @@ struct RawPlatform {
     title: Option<String>,
     family: Option<Family>,
     format: Option<Format>,
-    end_of_life: Option<toml::value::Datetime>,
+    /// A date, or `none`.
+    end_of_life: Option<toml::Value>,
     image: Option<ImageRef>,
     python: Option<String>,
     python_depends: Option<Vec<String>>,
@@ -51,6 +55,7 @@ struct RawPlatform {
     /// Take everything that is not said here from this platform, its Dockerfile too.
     like: Option<PlatformId>,
     bootstrap: Option<Bootstrap>,
+    archive: Option<Archive>,
     rootfs: Option<PathBuf>,
 }
 
@@ -65,8 +70,8 @@ pub struct Platform {
     pub family: Family,
     /// The format of its packages.
     pub format: Format,
-    /// The last day of free public support.
-    pub end_of_life: jiff::civil::Date,
+    /// The last day of free public support; `None`: it is no release, and has none.
+    pub end_of_life: Option<jiff::civil::Date>,
     /// Its base image.
     pub image: ImageRef,
     /// The minor version of its system Python, such as `3.11`; `None`: none that bundles can use.
@@ -90,6 +95,8 @@ pub struct Platform {
     pub largest_file: Option<u64>,
     /// How to make the base image where no registry answers.
     pub bootstrap: Option<Bootstrap>,
+    /// Where its packages are, when they left its mirrors.
+    pub archive: Option<Archive>,
     /// A tar archive of a root filesystem that is the base image, instead of `image`.
     pub rootfs: Option<PathBuf>,
     /// The folder of its Dockerfile below `images/`.
@@ -97,9 +104,15 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Whether it is still supported on a day.
+    /// Whether it is a release that is supported on a day. What is no release is built only when it
+    /// is named.
     pub fn is_living(&self, today: jiff::civil::Date) -> bool {
-        self.end_of_life >= today
+        self.end_of_life.is_some_and(|day| day >= today)
+    }
+
+    /// Its last day of support, when a day is after it.
+    pub fn ended(&self, today: jiff::civil::Date) -> Option<jiff::civil::Date> {
+        self.end_of_life.filter(|day| *day < today)
     }
 }
 
@@ -114,11 +127,22 @@ pub struct PlatformTable {
 impl PlatformTable {
     /// The shipped platforms, with those of the project's `platforms.toml` over them.
     pub fn load(project_root: &Path) -> Result<Self> {
+        let path = project_root.join(OWN_TABLE);
+        let own = if path.is_file() {
+            Some(fs::read_to_string(&path)?)
+        } else {
+            None
+        };
+        Self::with(project_root, own.as_deref())
+    }
+
+    /// The same with this text as the project's `platforms.toml`.
+    pub fn with(project_root: &Path, own: Option<&str>) -> Result<Self> {
         let mut table: RawTable =
             toml_error::parse(Path::new("platforms.toml (shipped)"), SHIPPED)?;
-        let path = project_root.join("platforms.toml");
-        if path.is_file() {
-            let own: RawTable = toml_error::parse(&path, &fs::read_to_string(&path)?)?;
+        if let Some(text) = own {
+            let path = project_root.join(OWN_TABLE);
+            let own: RawTable = toml_error::parse(&path, text)?;
             if own.schema.is_some_and(|schema| schema != 1) {
                 return Err(Error::new(
                     Kind::Config,
@@ -257,6 +281,7 @@ impl RawPlatform {
             largest_file: self.largest_file.or(under.largest_file),
             like: self.like.or(under.like),
             bootstrap: self.bootstrap.or(under.bootstrap),
+            archive: self.archive.or(under.archive),
             rootfs: self.rootfs.or(under.rootfs),
         }
     }
@@ -274,6 +299,43 @@ fn unit_folder(id: &PlatformId, named: Option<String>) -> Result<String> {
         format!("platforms.toml: platform.{id}.unit-folder: systemd reads no units of packages in `{folder}`"),
     )
     .hint(format!("write one of {}", FOLDERS.join(", "))))
+}
+
+/// The last day of support; `None` for what says that it has none.
+fn last_day(id: &PlatformId, value: &toml::Value) -> Result<Option<jiff::civil::Date>> {
+    if value.as_str() == Some("none") {
+        return Ok(None);
+    }
+    let date = value.as_datetime().and_then(|datetime| datetime.date);
+    let date = date.and_then(|date| {
+        let (year, month, day) = (
+            date.year.try_into(),
+            date.month.try_into(),
+            date.day.try_into(),
+        );
+        jiff::civil::Date::new(year.ok()?, month.ok()?, day.ok()?).ok()
+    });
+    date.map(Some).ok_or_else(|| {
+        Error::new(
+            Kind::Config,
+            format!("platforms.toml: platform.{id}.end-of-life: `{value}` is not a date"),
+        )
+        .hint("write `end-of-life = 2030-06-30`, or \"none\" for what is no release and always goes on")
+    })
+}
+
+/// An archive whose own address is good, and that has something to say.
+fn checked(id: &PlatformId, archive: Archive) -> Result<Archive> {
+    let place = |error: Error| error.context(format!("platforms.toml: platform.{id}.archive"));
+    let text = archive.file(None).map_err(place)?;
+    let is_entry = |line: &str| line.starts_with("deb ") || line.starts_with("replace ");
+    if !text.is_empty() && text.lines().all(is_entry) {
+        return Ok(archive);
+    }
+    Err(place(
+        Error::new(Kind::Config, "nothing in it says what is where")
+            .hint("write `sources = [\"deb {mirror} suite main\"]`, or `replaces = [\"http://…\"]` for what stands in yum.repos.d"),
+    ))
 }
 
 /// The minor version of a Python, `3.11`.
@@ -332,21 +394,9 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
             "add `{key} = …`, or `like = \"…\"` to take it from another platform"
         ))
     };
-    let end_of_life = raw
-        .end_of_life
-        .and_then(|datetime| datetime.date)
-        .ok_or_else(|| missing("end-of-life"))?;
-    let end_of_life = jiff::civil::Date::new(
-        i16::try_from(end_of_life.year).unwrap_or(i16::MAX),
-        i8::try_from(end_of_life.month).unwrap_or(12),
-        i8::try_from(end_of_life.day).unwrap_or(28),
-    )
-    .map_err(|error| {
-        Error::new(
-            Kind::Config,
-            format!("platforms.toml: platform.{id}.end-of-life: {error}"),
-        )
-    })?;
+    let end_of_life = raw.end_of_life.as_ref();
+    let end_of_life = end_of_life.ok_or_else(|| missing("end-of-life"))?;
+    let end_of_life = last_day(id, end_of_life)?;
     let default_python = raw
         .default_python
         .map(|text| minor_version(id, "default-python", text))
@@ -379,6 +429,10 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
         signing_keys: raw.signing_keys.unwrap_or_default(),
         largest_file: raw.largest_file,
         bootstrap: raw.bootstrap,
+        archive: raw
+            .archive
+            .map(|archive| checked(id, archive))
+            .transpose()?,
         rootfs: raw.rootfs,
         image_folder,
     })
@@ -416,6 +470,114 @@ mod tests {
             let error = load(more).unwrap_err();
             assert_eq!(error.kind(), Kind::Config, "{more}");
             assert!(error.message().contains(said), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_life_is_a_day_or_none() {
+        let load = |value: &str| {
+            let project = tempfile::tempdir().unwrap();
+            let fields = FIELDS.replace("2099-01-01", value);
+            let text = format!("[platform.new-1]\ndefault-python = \"3.13\"\n{fields}");
+            fs::write(project.path().join("platforms.toml"), text).unwrap();
+            PlatformTable::load(project.path()).map(|table| table.find("new-1").unwrap().clone())
+        };
+        let day = jiff::civil::date;
+        let release = load("2020-06-30").unwrap();
+        assert!(release.is_living(day(2020, 6, 30)) && !release.is_living(day(2020, 7, 1)));
+        assert_eq!(release.ended(day(2020, 6, 30)), None);
+        assert_eq!(release.ended(day(2020, 7, 1)), release.end_of_life);
+        let rolling = load("\"none\"").unwrap();
+        assert!(!rolling.is_living(day(2020, 1, 1)) && rolling.ended(day(2099, 1, 1)).is_none());
+        for bad in ["\"never\"", "5", "12:00:00"] {
+            let error = load(bad).unwrap_err();
+            assert!(
+                error.message().contains("platform.new-1.end-of-life"),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_archive_says_what_is_where() {
+        let load = |archive: &str| {
+            let project = tempfile::tempdir().unwrap();
+            let text = format!("[platform.new-1]\ndefault-python = \"3.13\"\n{FIELDS}{archive}");
+            fs::write(project.path().join("platforms.toml"), text).unwrap();
+            PlatformTable::load(project.path()).map(drop)
+        };
+        load("archive = { mirror = \"http://a\", sources = [\"deb {mirror} a main\"] }").unwrap();
+        for bad in [
+            "archive = { mirror = \"http://a\" }",
+            "archive = { mirror = \"a\", sources = [\"deb {mirror} a main\"] }",
+            "archive = { mirror = \"http://a\", sources = [\"{mirror} a main\"] }",
+        ] {
+            let error = load(bad).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config, "{bad}");
+            assert!(
+                error.to_string().contains("platform.new-1.archive"),
+                "{bad}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_fields_of_every_shipped_platform_hold_together() {
+        let nowhere = tempfile::tempdir().unwrap();
+        let table = PlatformTable::load(nowhere.path()).unwrap();
+        let mut suffixes = std::collections::BTreeSet::new();
+        for platform in table.all() {
+            let id = &platform.id;
+            let of_rpm = platform.family == Family::Redhat;
+            assert_eq!(of_rpm, platform.format == Format::Rpm, "{id}");
+            assert!(
+                platform.suffix.starts_with(if of_rpm { '.' } else { '+' }),
+                "{id}"
+            );
+            // Those that are made to be the same have packages of the same names, too.
+            let is_like = platform.image_folder != *id;
+            assert!(is_like || suffixes.insert(platform.suffix.clone()), "{id}");
+            let python = platform.python.as_deref().unwrap();
+            let exact = if of_rpm {
+                format!("python(abi) = {python}")
+            } else {
+                format!("python{python}")
+            };
+            assert!(platform.python_depends.contains(&exact), "{id}");
+            assert!(!of_rpm || platform.bootstrap.is_none(), "{id}");
+            assert!(((2, 17)..(3, 0)).contains(&platform.glibc), "{id}");
+            let files = table.context(platform).unwrap();
+            let dockerfile = String::from_utf8_lossy(&files["Dockerfile"]);
+            let installer = dockerfile
+                .lines()
+                .find(|line| line.contains("/install-"))
+                .unwrap();
+            let word = installer.split('/').next_back().unwrap();
+            let word = word.split_whitespace().next().unwrap();
+            assert!(
+                files.contains_key(&format!("common/{word}")),
+                "{id}: {word}"
+            );
+            let name = if of_rpm {
+                "python3".to_owned()
+            } else {
+                format!("python{python}")
+            };
+            assert!(
+                dockerfile.contains(&format!("make-python {name}\n")),
+                "{id}"
+            );
+            assert_eq!(
+                platform.archive.is_some(),
+                dockerfile.contains("use-archive"),
+                "{id}"
+            );
+            if let Some(archive) = &platform.archive {
+                let before = dockerfile.find("use-archive").unwrap();
+                assert!(before < dockerfile.find("/install-").unwrap(), "{id}");
+                assert_eq!(archive.sources.is_empty(), of_rpm, "{id}");
+                assert_eq!(archive.replaces.is_empty(), !of_rpm, "{id}");
+            }
         }
     }
 

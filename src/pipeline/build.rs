@@ -13,7 +13,7 @@ use crate::text::counted;
 
 use super::metadata::make_plan;
 use super::stages::{Done, PlatformBuild};
-use super::{Project, Run, forecast, verify};
+use super::{Project, Run, forecast, platforms, verify};
 
 /// Memory that one platform's compilers may need, in bytes.
 const MEMORY_PER_PLATFORM: u64 = 1 << 30;
@@ -30,6 +30,7 @@ pub async fn build(
         reporter.note(None, "no platform failed last time; there is nothing to do");
         return Ok(());
     }
+    platforms::warn_of_ended(&project.targets(common, options.failed)?, reporter);
     run_platforms(common, options, &project, reporter, async |build, plan| {
         build.platform(plan).await
     })

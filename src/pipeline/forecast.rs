@@ -1,15 +1,14 @@
-//! `omnibuild plan`, `cache why` and `platforms`: what would be done, and why, from the records alone.
+//! `omnibuild plan` and `cache why`: what would be done, and why, from the records alone.
 //!
 //! Reads caches and records; asks no engine, changes nothing.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde::Serialize;
 
 use crate::base;
 use crate::cli::{BuildOptions, Common, Environment};
-use crate::config::{PlatformTable, nearest};
+use crate::config::nearest;
 use crate::digest::Key;
 use crate::error::Result;
 use crate::image;
@@ -311,49 +310,4 @@ fn render(forecast: &Forecast) -> String {
         text.push_str(&format!("  -> {file}{condition}\n"));
     }
     text
-}
-
-/// Prints the platforms.
-pub fn platforms(common: &Common, reporter: &Reporter) -> Result<()> {
-    let today = super::today();
-    let table = PlatformTable::load(Path::new(&common.project))?;
-    let rows: Vec<Vec<String>> = table
-        .all()
-        .map(|platform| {
-            let aliases: Vec<&str> = table
-                .aliases()
-                .iter()
-                .filter(|(_, id)| **id == platform.id)
-                .map(|(alias, _)| alias.as_str())
-                .collect();
-            let support = if platform.is_living(today) {
-                "living"
-            } else {
-                "past its end of life"
-            };
-            vec![
-                platform.id.to_string(),
-                platform.title.clone(),
-                platform.end_of_life.to_string(),
-                support.to_owned(),
-                platform.python.clone().unwrap_or_default(),
-                platform.format.to_string(),
-                aliases.join(", "),
-            ]
-        })
-        .collect();
-    reporter.print_listing(
-        "platforms",
-        &[
-            "platform",
-            "name",
-            "end of life",
-            "support",
-            "python",
-            "format",
-            "aliases",
-        ],
-        &rows,
-    );
-    Ok(())
 }

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod matrix;
 mod metadata;
 mod platform;
+mod platforms;
 mod rebuild;
 mod repository;
 mod run;
@@ -26,7 +27,7 @@ mod vulnerabilities;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Command, Common, Environment};
+use crate::cli::{Command, Common, Environment, PlatformsCommand};
 use crate::config::{Config, PlatformTable, ProjectTable};
 use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
@@ -316,7 +317,10 @@ pub async fn execute(
         Command::Cache { command } => {
             cache::execute(command, common, options, environment, reporter).await
         }
-        Command::Platforms => forecast::platforms(common, reporter),
+        Command::Platforms { command: None } => platforms::list(common, reporter),
+        Command::Platforms {
+            command: Some(PlatformsCommand::Add { name, like }),
+        } => platforms::add(common, &name, &like, reporter),
         Command::Matrix { format } => matrix::matrix(common, format, environment, reporter),
         Command::Completions { shell } => init::completions(shell, reporter),
         Command::Man { folder } => init::manual(&folder, common.dry_run, reporter),

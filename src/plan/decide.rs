@@ -6,7 +6,7 @@ use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::platform::Family;
+use crate::platform::{Archive, Family};
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -139,9 +139,15 @@ impl Project<'_> {
         let Target {
             platform,
             arch,
-            context,
+            mut context,
         } = target;
         let over = self.config.platform_override(&platform.id);
+        let mut mirror = over.mirror.clone().or_else(|| self.config.mirror.clone());
+        if let Some(archive) = &platform.archive {
+            let text = archive.file(mirror.as_deref())?;
+            context.insert(Archive::FILE.to_owned(), text.into_bytes());
+            mirror.get_or_insert_with(|| archive.mirror.clone());
+        }
         let system = platform.python.clone().ok_or_else(|| {
             Error::new(
                 Kind::Platform,
@@ -202,7 +208,7 @@ impl Project<'_> {
                 image: over.image.clone().unwrap_or_else(|| platform.image.clone()),
                 bootstrap: platform.bootstrap.clone(),
                 rootfs: platform.rootfs.clone(),
-                mirror: over.mirror.clone().or_else(|| self.config.mirror.clone()),
+                mirror,
                 arch,
             },
             image: ImagePlan {

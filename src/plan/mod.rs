@@ -116,7 +116,8 @@ pub struct BasePlan {
     pub bootstrap: Option<Bootstrap>,
     /// A tar archive that is the base, instead of an image.
     pub rootfs: Option<PathBuf>,
-    /// The mirror to make it from; `None`: the bootstrap tool's own default.
+    /// The mirror to make it from, for what left its mirrors its archive; `None`: the bootstrap tool's
+    /// own default.
     pub mirror: Option<String>,
     /// The architecture.
     pub arch: Arch,

@@ -14,10 +14,12 @@ use crate::engine::{BuildSpec, Network};
 use crate::error::Result;
 use crate::package::Built;
 use crate::plan::PlatformPlan;
+use crate::platform::Archive;
 use crate::steps::step_script;
 
 const KEY_LABEL: &str = "org.omnibuild.verify-key";
 const SCRIPT: &str = "install_needs.sh";
+const USE_ARCHIVE: &str = "use-archive";
 const DOCKERFILE: &str = "verify.Dockerfile";
 
 /// What packages need beside each other, sorted, one a line: what names one of them is left out,
@@ -54,6 +56,13 @@ pub(super) async fn ensure(
         return Ok(base.reference.clone());
     }
     let (script, dockerfile) = (step_script(SCRIPT), step_script(DOCKERFILE));
+    let common = |name: &str| {
+        let file = plan.image.context.get(&format!("common/{name}"));
+        file.cloned().unwrap_or_default()
+    };
+    // Empty where the distribution is still on its mirrors.
+    let moved = plan.image.context.get(Archive::FILE);
+    let moved = moved.cloned().unwrap_or_default();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let key = KeyBuilder::new("verify", 1)
         .field("base image", base.identity.as_str())
@@ -61,6 +70,7 @@ pub(super) async fn ensure(
         .field("needs", needs)
         .field("script", text(&script))
         .field("Dockerfile", text(&dockerfile))
+        .field("archive", text(&moved))
         .finish()
         .digest;
     let tag = format!("omnibuild/verify:{}", key.short());
@@ -74,6 +84,8 @@ pub(super) async fn ensure(
     archive.bytes(SCRIPT, 0o755, &script)?;
     archive.bytes("needs", 0o644, needs.as_bytes())?;
     archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
+    archive.bytes(USE_ARCHIVE, 0o755, &common(USE_ARCHIVE))?;
+    archive.bytes(Archive::FILE, 0o644, &moved)?;
     let archive = archive.finish()?;
     let mut args = context.network.proxies.clone();
     args.insert("BASE".to_owned(), base.reference.clone());

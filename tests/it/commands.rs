@@ -38,8 +38,135 @@ fn platforms_are_listed_with_the_end_of_their_support() {
     assert_eq!(rows.len(), text.lines().count() - 2, "{text}");
     for row in rows {
         let date = row["end of life"].as_str().unwrap();
-        assert!(date.parse::<jiff::civil::Date>().is_ok(), "{row}");
+        let is_release = row["support"] != "no release";
+        assert_eq!(
+            date.parse::<jiff::civil::Date>().is_ok(),
+            is_release,
+            "{row}"
+        );
+        assert!(row["glibc"].as_str().unwrap().starts_with("2."), "{row}");
     }
+    let find = |id: &str| rows.iter().find(|row| row["platform"] == id).unwrap();
+    let xenial = find("ubuntu-16.04");
+    assert_eq!(
+        [
+            &xenial["python"],
+            &xenial["default python"],
+            &xenial["glibc"]
+        ],
+        ["3.5", "3.13", "2.23"]
+    );
+    assert_eq!(find("debian-12")["default python"], "system");
+    assert_eq!(find("debian-sid")["support"], "no release");
+}
+
+#[test]
+fn what_is_past_its_end_of_life_is_warned_of() {
+    let project = TestProject::new();
+    let output = project.command(&["platforms"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("past their end of life: ") && said.contains("debian-8"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("debian-12") && !said.contains("debian-sid"),
+        "{said}"
+    );
+    // No engine answers; what is said before is enough.
+    let build = |words: &[&str]| {
+        let output = project.command(words).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = build(&["--sysbase", "centos-7,debian-12,centos-7"]);
+    let warning = "CentOS 7 is past its end of life since 2024-06-30";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    assert_eq!(said.matches("end of life").count(), 1, "{said}");
+    assert!(said.contains("rocky-9") || said.contains("move"), "{said}");
+}
+
+#[test]
+fn a_platform_is_added_once_and_planned() {
+    let own = "# ours\n[aliases]\nacme = \"acme-1\"   # kept\n\n[platform.acme-1]\nlike = \"debian-12\"\n";
+    let project = TestProject::new().file("platforms.toml", own);
+    let add = ["platforms", "add", "ubuntu-26.10", "--like", "ubuntu-26.04"];
+    let before = project.tree();
+    let dry = project.run(&[&add[..], &["--dry-run"]].concat()).success();
+    assert!(dry.contains("[platform.\"ubuntu-26.10\"]"), "{dry}");
+    assert_eq!(project.tree(), before);
+
+    let output = project.command(&add).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for what in [
+        "end-of-life",
+        "python",
+        "glibc",
+        "suite",
+        "images/ubuntu-26.10/Dockerfile",
+    ] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    let table = fs_err::read_to_string(project.root().join("platforms.toml")).unwrap();
+    let added = table.strip_prefix(own).unwrap();
+    for line in [
+        "[platform.\"ubuntu-26.10\"]",
+        "like = \"ubuntu-26.04\"",
+        "title = \"Ubuntu 26.10\"",
+        "image = \"ubuntu:26.10\"",
+        "suffix = \"+ubuntu26.10\"",
+        "[platform.\"ubuntu-26.10\".bootstrap]",
+        "suite = \"NAME-OF-26.10\"",
+    ] {
+        assert!(
+            added.lines().any(|it| it.starts_with(line)),
+            "{line}: {added}"
+        );
+    }
+    let dockerfile =
+        fs_err::read_to_string(project.root().join("images/ubuntu-26.10/Dockerfile")).unwrap();
+    assert!(
+        dockerfile.starts_with("# Ubuntu 26.10: builder "),
+        "{dockerfile}"
+    );
+
+    let plan = project.run(&["plan", "-s", "ubuntu-26.10,acme"]).success();
+    let (deb, _) = crate::support::architectures();
+    assert!(
+        plan.contains(&format!("_1.4.2-1+ubuntu26.10_{deb}.deb")),
+        "{plan}"
+    );
+    let before = project.tree();
+    let failure = project.run(&add).failure(2);
+    assert_eq!(
+        failure.message,
+        "there is a platform `ubuntu-26.10` already"
+    );
+    assert_eq!(project.tree(), before);
+}
+
+#[test]
+fn what_is_like_none_or_has_no_good_name_is_not_added() {
+    let project = TestProject::new().file("images/acme-2/Dockerfile", "FROM x\n");
+    let before = project.tree();
+    for (name, like, code, said) in [
+        ("acme-1", "debain-12", 8, "unknown platform `debain-12`"),
+        ("Acme 1", "debian-12", 2, "`Acme 1` is not a platform name"),
+        (
+            "bookworm",
+            "debian-11",
+            2,
+            "there is a platform `bookworm` already",
+        ),
+        ("acme-2", "debian-12", 2, "Dockerfile` is there already"),
+    ] {
+        let failure = project
+            .run(&["platforms", "add", name, "--like", like])
+            .failure(code);
+        assert!(failure.message.contains(said), "{failure:?}");
+        assert!(!failure.hints.is_empty(), "{failure:?}");
+    }
+    assert_eq!(project.tree(), before);
 }
 
 #[test]

@@ -52,6 +52,7 @@ mod kinds;
 mod libraries;
 mod lint;
 mod matrix;
+mod platforms;
 mod rebuild;
 mod repository;
 mod sample;

@@ -42,16 +42,38 @@ summary = \"Supervision of everything\"
 requirements = [\"requirements.txt\"]
 ";
 
-const WITHOUT_PINS: [Impossible; 4] = [
-    Impossible {
-        platform: "centos-7",
-        exit_code: 10,
-        said: "no distribution satisfies `dnspython==2.2.1`",
-    },
+const WITHOUT_HTTPIE: [Impossible; 3] = [
+    without_httpie("centos-7"),
+    without_httpie("ubuntu-16.04"),
+    without_httpie("ubuntu-18.04"),
+];
+
+const WITHOUT_PINS: [Impossible; 6] = [
+    without_dnspython("centos-7"),
+    without_dnspython("ubuntu-16.04"),
+    without_greenlet("debian-sid"),
     without_greenlet("debian-13"),
     without_greenlet("ubuntu-24.04"),
     without_greenlet("ubuntu-26.04"),
 ];
+
+/// The pinned dnspython is not for Python 3.5.
+const fn without_dnspython(platform: &'static str) -> Impossible {
+    Impossible {
+        platform,
+        exit_code: 10,
+        said: "no distribution satisfies `dnspython==2.2.1`",
+    }
+}
+
+/// httpie since 3.0 is not for Python 3.6.
+const fn without_httpie(platform: &'static str) -> Impossible {
+    Impossible {
+        platform,
+        exit_code: 10,
+        said: "no distribution satisfies `httpie==3.2.4`",
+    }
+}
 
 /// The pinned greenlet can't be compiled since Python 3.12.
 const fn without_greenlet(platform: &'static str) -> Impossible {
@@ -108,11 +130,7 @@ pub(crate) fn httpie() -> Subject {
     Subject {
         project: Project::of(&[("omnibuild.toml", HTTPIE), requirements]),
         earlier: "3.2.3",
-        impossible: &[Impossible {
-            platform: "centos-7",
-            exit_code: 10,
-            said: "no distribution satisfies `httpie==3.2.4`",
-        }],
+        impossible: &WITHOUT_HTTPIE,
     }
 }
 

@@ -25,6 +25,26 @@ fn sample_on_debian_13() {
 }
 
 #[test]
+fn sample_on_debian_sid() {
+    sample_on("debian-sid");
+}
+
+#[test]
+fn sample_on_ubuntu_16_04() {
+    sample_on("ubuntu-16.04");
+}
+
+#[test]
+fn sample_on_ubuntu_18_04() {
+    sample_on("ubuntu-18.04");
+}
+
+#[test]
+fn sample_on_ubuntu_20_04() {
+    sample_on("ubuntu-20.04");
+}
+
+#[test]
 fn sample_on_ubuntu_22_04() {
     sample_on("ubuntu-22.04");
 }

@@ -27,11 +27,15 @@ pub(crate) enum Manager {
     Yum,
 }
 
-/// Every shipped platform; the RPM ones on their stand-ins, with the stand-ins' Python.
-const PLATFORMS: [Platform; 8] = [
+/// Every shipped platform that can be had without a registry; the RPM ones on their stand-ins, with the stand-ins' Python.
+const PLATFORMS: [Platform; 12] = [
     apt("debian-11", "+deb11", "python3.9"),
     apt("debian-12", "+deb12", "python3.11"),
     apt("debian-13", "+deb13", "python3.13"),
+    apt("debian-sid", "+sid", "python3.14"),
+    apt("ubuntu-16.04", "+ubuntu16.04", "python3.5"),
+    apt("ubuntu-18.04", "+ubuntu18.04", "python3.6"),
+    apt("ubuntu-20.04", "+ubuntu20.04", "python3.8"),
     apt("ubuntu-22.04", "+ubuntu22.04", "python3.10"),
     apt("ubuntu-24.04", "+ubuntu24.04", "python3.12"),
     apt("ubuntu-26.04", "+ubuntu26.04", "python3.14"),
