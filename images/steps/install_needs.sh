@@ -38,6 +38,15 @@ install_redhat() {
     [ $# -gt 0 ] || return 0
     ca=
     [ ! -s "$bundle" ] || ca="--setopt=sslcacert=$bundle"
+    if command -v zypper >/dev/null 2>&1; then
+        # It can't be told of certificates: the system trusts them from here on.
+        if [ -s "$bundle" ]; then
+            cp "$bundle" /etc/pki/trust/anchors/omnibuild.pem
+            update-ca-certificates
+        fi
+        zypper --non-interactive install --no-recommends "$@"
+        return
+    fi
     manager=yum
     ! command -v dnf >/dev/null 2>&1 || manager=dnf
     # shellcheck disable=SC2086

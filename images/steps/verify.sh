@@ -51,9 +51,22 @@ apt() {
 yum_or_dnf() {
     if command -v dnf >/dev/null 2>&1; then
         dnf -y --nogpgcheck --setopt=tsflags= --setopt=clean_requirements_on_remove=0 "$@"
-    else
+    elif command -v yum >/dev/null 2>&1; then
         yum -y --nogpgcheck --setopt=tsflags= --setopt=clean_requirements_on_remove=0 "$@"
+    else
+        zypper_as_yum "$@"
     fi
+}
+# openSUSE's, which reinstalls by force and asks about packages without a signature.
+zypper_as_yum() {
+    operation=$1
+    shift
+    case $operation in
+    reinstall) set -- install --force --allow-unsigned-rpm --no-recommends "$@" ;;
+    install) set -- install --allow-unsigned-rpm --no-recommends "$@" ;;
+    *) set -- "$operation" "$@" ;;
+    esac
+    zypper --non-interactive --no-gpg-checks "$@"
 }
 
 # Whether all that the packages need beside themselves is installed.
@@ -111,7 +124,7 @@ configuration_redhat() { rpm -qc $1 | grep '^/'; }
 snapshot() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /omnibuild \
         -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/rpm -o -path /usr/lib/sysimage \
-        -o -path /var/lib/dnf -o -path /var/lib/yum -o -path '/var/cache/*' -o -path /var/log/apt \
+        -o -path /var/lib/dnf -o -path /var/lib/yum -o -path /var/lib/zypp -o -path '/var/log/zypp*' -o -path '/var/cache/*' -o -path /var/log/apt \
         -o -path '/var/log/dpkg.log' -o -path /var/log/alternatives.log -o -path '/var/log/dnf*' \
         -o -path '/var/log/yum*' -o -path '/var/log/hawkey*' -o -path /etc/ld.so.cache \
         -o -path '/etc/passwd*' -o -path '/etc/group*' -o -path '/etc/shadow*' -o -path '/etc/gshadow*' \

@@ -317,15 +317,27 @@ mod tests {
     #[test]
     fn the_shipped_dockerfiles_are_read() {
         let images = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
+        let values = [
+            ("BASE", "base:1"),
+            ("BUILD_DEPENDS", "one two"),
+            ("FAMILY", "debian"),
+        ];
+        let variables = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = BTreeMap::from(variables);
         let mut read = 0;
         for entry in walkdir::WalkDir::new(images) {
             let path = entry.unwrap().into_path();
             if path.to_string_lossy().ends_with("Dockerfile") {
                 let text = fs_err::read_to_string(&path).unwrap();
-                parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let steps =
+                    parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let said = steps.iter().map(|step| expand(&step.text, &variables));
+                let said: Vec<String> = said.map(Result::unwrap).collect();
+                assert!(said.contains(&"FROM base:1".to_owned()), "{said:?}");
+                assert!(!said.concat().contains("${"), "{said:?}");
                 read += 1;
             }
         }
-        assert!(read > 8, "only {read} are found");
+        assert!(read > 18, "only {read} are found");
     }
 }
