@@ -26,6 +26,7 @@ const DIGESTS: [(&str, &[&str]); 3] = [
             "src/digest.rs",
             "src/elf",
             "src/interpreter.rs",
+            "src/standalone",
             "src/steps.rs",
             "src/text.rs",
             "src/tree.rs",

@@ -410,6 +410,7 @@ impl Common {
             wheel_dir: given(&self.wheel_dir).map(from_here),
             ca_bundle: given(&self.ca_bundle).map(from_here),
             mirror: self.mirror.clone().filter(|mirror| !mirror.is_empty()),
+            python_mirror: environment.python_mirror.clone(),
             network: self.network.clone().filter(|network| !network.is_empty()),
             index_url: self.index_url.clone().filter(|url| !url.is_empty()),
             ssh: SshOverrides {

@@ -20,6 +20,7 @@ use crate::wheels::Remote;
 /// v1/libraries/<key>.json                which packages of a builder have the libraries of a bundle
 /// v1/segments/<2 digits>/<key>            compressed parts of packages
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
+/// v1/pythons/<digest>.tar                an archive of a standalone Python, compressed as it came
 /// v1/sandbox/                             images and containers of the sandbox engine
 /// v1/sessions/<session>.lock              who is alive
 /// v1/logs/<name>.log                      what was printed by commands that belong to no project
@@ -67,6 +68,11 @@ impl Caches {
     /// Programs that work in builders.
     pub fn tools(&self) -> PathBuf {
         self.root.join("tools")
+    }
+
+    /// Archives of standalone Pythons.
+    pub fn pythons(&self) -> PathBuf {
+        self.root.join("pythons")
     }
 
     /// Images and containers of the sandbox engine.

@@ -3,7 +3,7 @@
 //! The key is made of the base's identity, the context and the system packages; never of the tag
 //! or of the image's id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,10 @@ use crate::engine::{BuildSpec, Exec, Network, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 use crate::interpreter::Interpreter;
-use crate::plan::PlatformPlan;
+use crate::plan::{PlatformPlan, PythonPlan};
 use crate::platform::Archive;
+use crate::python;
+use crate::standalone::{self, IN_BUILDER, MemberKind, Part};
 use crate::steps::step_script;
 
 const SCHEMA: u32 = 1;
@@ -50,11 +52,16 @@ pub fn key(plan: &PlatformPlan, base: &Digest) -> Key {
         .context
         .iter()
         .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
-    KeyBuilder::new("builder", 1)
+    let key = KeyBuilder::new("builder", 1)
         .field("base image", base.as_str())
         .field("architecture", plan.arch.machine())
         .field("build-depends", plan.image.build_depends.join(" "))
-        .fields("context ", context)
+        .fields("context ", context);
+    let standalone = plan.python.standalone.iter();
+    standalone
+        .fold(key, |key, it| {
+            key.field("python archive", it.digest.as_str())
+        })
         .finish()
 }
 
@@ -122,6 +129,9 @@ async fn build(
     }
     // Always there, so that a Dockerfile can copy it; not in the key, since it decides nothing.
     archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
+    if let Some(python) = python::ensure(context, &plan.python).await? {
+        add_python(&mut archive, &python)?;
+    }
     let archive = archive.finish()?;
     let mut args = context.network.proxies.clone();
     args.insert("BASE".to_owned(), base.reference.clone());
@@ -142,6 +152,28 @@ async fn build(
         Ok(_) => Ok(()),
         Err(error) => Err(explain(context, plan, error)),
     }
+}
+
+/// Adds a standalone Python, where `images/common/make-python` looks for it.
+fn add_python(archive: &mut ArchiveWriter, python: &standalone::Archive) -> Result<()> {
+    let without = BTreeSet::from([Part::Idle, Part::Tests, Part::Tk]);
+    let folder = format!(
+        "common/{}",
+        IN_BUILDER.rsplit('/').next().unwrap_or_default()
+    );
+    python.read(IN_BUILDER, |member, content| {
+        if member.part.is_some_and(|part| without.contains(&part)) {
+            return Ok(());
+        }
+        let path = format!("{folder}/{}", member.path);
+        match &member.kind {
+            MemberKind::Link(target) => archive.link(&path, target),
+            MemberKind::File { size, executable } => {
+                let mode = if *executable { 0o755 } else { 0o644 };
+                archive.stream(&path, mode, *size, content)
+            }
+        }
+    })
 }
 
 /// The engine says only which `RUN` failed; the cause stands in its output.
@@ -196,7 +228,15 @@ fn explain(context: &Context<'_>, plan: &PlatformPlan, error: Error) -> Error {
     error
 }
 
-/// Runs the platform's Python to see what it is; an interpreter of another minor version than the
+/// The interpreter of a builder.
+fn program(python: &PythonPlan) -> String {
+    match python.standalone {
+        None => format!("python{}", python.minor),
+        Some(_) => format!("{IN_BUILDER}/bin/python{}", python.minor),
+    }
+}
+
+/// Runs the Python to see what it is; an interpreter of another minor version than the
 /// plan's would make packages that depend on the wrong one.
 async fn ask_interpreter(
     context: &Context<'_>,
@@ -207,15 +247,15 @@ async fn ask_interpreter(
         let mut archive = ArchiveWriter::new(0)?;
         archive.bytes("omnibuild/interpreter.py", 0o644, &step_script("interpreter.py"))?;
         container.upload("/", &archive.finish()?).await?;
-        let python = format!("python{}", plan.python);
+        let python = program(&plan.python);
         let lines = container.capture(&Exec::new([python.as_str(), "/omnibuild/interpreter.py"])).await?;
         Interpreter::parse(&lines.join("\n"))
     })
     .await
     .map_err(|error| {
         error.hint(format!(
-            "the builder must have `python{}`: check `python` in platforms.toml and the platform's Dockerfile",
-            plan.python
+            "the builder must have `{}`: check `python` in platforms.toml and the platform's Dockerfile",
+            program(&plan.python)
         ))
     })?;
     Ok(interpreter)

@@ -60,6 +60,7 @@
 //! | [`engine`] | what is asked of a container engine; `docker/` asks a daemon, `sandbox/` the kernel; sessions and their sweep |
 //! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
+//! | [`python`] | the archive of the Python that packages bring |
 //! | [`image`] | builder images |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
@@ -73,6 +74,7 @@
 //! | [`archive`] | tar streams into and out of containers |
 //! | [`lint`] | what lintian and rpmlint say of packages, and which of it is overridden |
 //! | [`interpreter`] | what a platform's Python says of itself |
+//! | [`standalone`] | a Python that a bundle brings: which files of its archive, which parts |
 //! | [`steps`] | the scripts that run in containers |
 //! | [`wheel`] | a wheel as a file: name, tags, frame, members, RECORD, entry points, all checked before use |
 //! | [`elf`] | what an ELF file says of itself: machine, libraries it needs, versions and symbols of them |
@@ -95,10 +97,10 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, steps, elf, text, audit, lint, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, standalone, steps, elf, text, audit, lint, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
-//! | ports | engine, context | words; context the plan's types too |
+//! | ports | engine, context, python | words; context and python the plan's types too, python also context |
 //! | records | state | words, and types of what it records |
 //! | stages | base, image, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
@@ -209,9 +211,11 @@ pub mod package;
 pub mod pipeline;
 pub mod plan;
 pub mod platform;
+pub mod python;
 pub mod report;
 pub mod repository;
 pub mod signing;
+pub mod standalone;
 pub mod state;
 pub mod steps;
 pub mod text;

@@ -61,6 +61,18 @@ impl ArchiveWriter {
             .append_data(&mut header, path, file.take(size))?)
     }
 
+    /// Adds a file of `size` bytes that come out of a reader.
+    pub fn stream(
+        &mut self,
+        path: &str,
+        mode: u32,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> Result<()> {
+        let mut header = self.header(tar::EntryType::Regular, mode, size);
+        Ok(self.builder.append_data(&mut header, path, content)?)
+    }
+
     /// Adds a folder.
     pub fn folder(&mut self, path: &str) -> Result<()> {
         let mut header = self.header(tar::EntryType::Directory, 0o755, 0);

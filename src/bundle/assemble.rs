@@ -1,32 +1,27 @@
 //! Makes the layers of a bundle: from the store, or in a builder container without a network.
 //!
-//! Wheels are unpacked here, in Rust; the container only makes the skeleton with the platform's
-//! own `venv` and compiles byte code with the platform's own Python.
+//! Wheels are unpacked here, in Rust; the container only makes the skeleton with the platform's own
+//! `venv`, where the bundle brings no Python, and compiles byte code with the bundle's Python.
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::archive::{self, ArchiveWriter};
 use crate::context::{Context, in_background};
 use crate::digest::{Digest, Key, KeyBuilder};
-use crate::engine::{Container, Exec, with_container};
-use crate::error::{Error, Kind, Result};
+use crate::engine::{Container, with_container};
+use crate::error::Result;
 use crate::image::BuilderImage;
+use crate::plan::PythonPlan;
 use crate::report::{StageHandle, Unit};
-use crate::steps::step_script;
 use crate::text::counted;
 use crate::wheel::WheelContents;
 use crate::wheels::{Wheel, WheelStore};
 
+use super::bytecode::{self, Sources};
 use super::install::Target;
 use super::layer::Layer;
+use super::skeleton;
 use super::store::LayerStore;
 use crate::interpreter::Interpreter;
-
-/// Where the container is given sources and leaves byte code.
-const LIST: &str = "/omnibuild/sources.txt";
-const BYTECODE: &str = "/omnibuild/bytecode";
 
 /// What a bundle is made of.
 #[derive(Debug, Clone)]
@@ -39,10 +34,12 @@ pub struct Request {
     pub wheels: Vec<Wheel>,
     /// The project's own wheel.
     pub application: Option<Wheel>,
+    /// The Python that it runs on.
+    pub python: PythonPlan,
 }
 
 /// A virtualenv at its final place, as layers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bundle {
     /// The final place.
     pub prefix: String,
@@ -115,7 +112,7 @@ pub async fn bundle(
     shared: Option<&Container<'_>>,
 ) -> Result<Bundle> {
     let store = LayerStore::new(&context.caches.layers());
-    let key = skeleton_key(&builder.interpreter, &request.prefix);
+    let key = skeleton::key(&builder.interpreter, &request);
     let skeleton = store.get(&key.digest);
     let (mut layers, missing) = look_up(context, builder, &request);
     let made = missing.len() + usize::from(skeleton.is_none());
@@ -135,7 +132,7 @@ pub async fn bundle(
             .await?;
             match skeleton {
                 Some(skeleton) => Ok(Some(skeleton)),
-                None => make_skeleton(context, container, builder, &request.prefix, &key)
+                None => skeleton::make(context, stage, container, builder, &request, &key)
                     .await
                     .map(Some),
             }
@@ -221,15 +218,6 @@ fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: 
         .finish()
 }
 
-fn skeleton_key(interpreter: &Interpreter, prefix: &str) -> Key {
-    KeyBuilder::new("skeleton", 5)
-        .field("code", env!("OMNIBUILD_LAYER_CODE"))
-        .field("prefix", prefix)
-        .field("executable", &interpreter.executable)
-        .field("version", &interpreter.version)
-        .finish()
-}
-
 /// The layers that are in the store, and the wheels that have none.
 fn look_up(
     context: &Context<'_>,
@@ -284,24 +272,11 @@ async fn make(
         move || open_and_pack(&wheels, missing, &interpreter, &prefix)
     })
     .await?;
-    container.upload("/", &sources).await?;
-    let exec = Exec::new([
-        interpreter.executable.as_str(),
-        "-I",
-        "/omnibuild/compile_bytecode.py",
-        LIST,
-        BYTECODE,
-    ]);
-    container
-        .run(&exec)
-        .await
-        .map_err(|error| error.context("byte code"))?;
-    let compiled = container.download(BYTECODE).await?;
+    let compiled = bytecode::compile(container, &interpreter, &sources).await?;
     let store = LayerStore::new(&context.caches.layers());
     let total = opened.len() as u64;
     let made = in_background(move || {
-        let folder = tempfile::tempdir()?;
-        unpack(&compiled, folder.path())?;
+        let folder = bytecode::unpack(&compiled)?;
         let mut made = Vec::new();
         for (missing, contents) in opened {
             let target = Target {
@@ -335,8 +310,7 @@ fn open_and_pack(
     prefix: &str,
 ) -> Result<(Vec<(Missing, WheelContents)>, tempfile::TempPath)> {
     let paths = wheels.verify_all(missing.iter().map(|missing| &missing.wheel))?;
-    let mut archive = ArchiveWriter::new(0)?;
-    let mut list = String::new();
+    let mut sources = Sources::new()?;
     let mut opened = Vec::new();
     for (missing, path) in missing.into_iter().zip(paths) {
         let contents = WheelContents::open(&path)?;
@@ -347,141 +321,10 @@ fn open_and_pack(
             bytecode: None,
         };
         for source in contents.sources(&target)? {
-            list.push_str(&source);
-            list.push('\n');
+            sources.name(&source);
         }
-        contents.append_sources(&target, archive.builder())?;
+        contents.append_sources(&target, sources.archive().builder())?;
         opened.push((missing, contents));
     }
-    archive.folder(&BYTECODE[1..])?;
-    archive.bytes(
-        "omnibuild/compile_bytecode.py",
-        0o644,
-        &step_script("compile_bytecode.py"),
-    )?;
-    archive.bytes(&LIST[1..], 0o644, list.as_bytes())?;
-    Ok((opened, archive.finish()?))
-}
-
-/// Unpacks the byte code; the archive's top folder is that of the container.
-fn unpack(archive: &Path, folder: &Path) -> Result<()> {
-    archive::for_each_file(archive, |path, content| {
-        let inside: PathBuf = path.components().skip(1).collect();
-        let place = folder.join(inside);
-        if let Some(parent) = place.parent() {
-            fs_err::create_dir_all(parent)?;
-        }
-        let mut file = fs_err::File::create(&place)?;
-        std::io::copy(content, &mut file)?;
-        Ok(())
-    })
-}
-
-/// What newer `venv`s make and no package ships: a note to git that nothing here is committed (3.13), and
-/// one more link to the interpreter, for fun, whose name older tools stumble over (3.14).
-const NOT_SHIPPED: [&str; 2] = [".gitignore", "bin/𝜋thon"];
-
-/// The virtualenv without any distribution, made by the platform's own `venv`.
-async fn make_skeleton(
-    context: &Context<'_>,
-    container: &Container<'_>,
-    builder: &BuilderImage,
-    prefix: &str,
-    key: &Key,
-) -> Result<Layer> {
-    let exec = Exec::new([
-        builder.interpreter.executable.as_str(),
-        "-m",
-        "venv",
-        "--without-pip",
-        "--clear",
-        "--symlinks",
-        prefix,
-    ]);
-    container.run(&exec).await.map_err(|error| {
-        error
-            .context("virtualenv")
-            .hint("the builder needs the standard library's `venv` (Debian: python3-venv)")
-    })?;
-    let archive = container.download(prefix).await?;
-    let store = LayerStore::new(&context.caches.layers());
-    let root = prefix
-        .trim_start_matches('/')
-        .rsplit_once('/')
-        .map_or("", |(root, _)| root)
-        .to_owned();
-    let digest = key.digest.clone();
-    in_background(move || {
-        store.put(&digest, "skeleton", |writer| {
-            let mut entries =
-                tar::Archive::new(std::io::BufReader::new(fs_err::File::open(&archive)?));
-            for entry in entries.entries()? {
-                let mut entry = entry?;
-                let path = archive::safe_path(&entry.path()?)?;
-                let inside: PathBuf = path.components().skip(1).collect();
-                if NOT_SHIPPED.iter().any(|name| inside == Path::new(name)) {
-                    continue;
-                }
-                let path = format!("{root}/{}", in_utf8(&path)?);
-                match entry.header().entry_type() {
-                    tar::EntryType::Directory => writer.add_directory(&path, 0o755)?,
-                    tar::EntryType::Symlink => {
-                        let target = entry.link_name()?.unwrap_or_default();
-                        writer.add_symlink(&path, in_utf8(&target)?)?;
-                    }
-                    _ => {
-                        let mode = if entry.header().mode()? & 0o100 == 0 {
-                            0o644
-                        } else {
-                            0o755
-                        };
-                        writer.add_file(&path, mode, &mut entry, None)?;
-                    }
-                }
-            }
-            Ok(())
-        })
-    })
-    .await
-}
-
-/// A name or a link's target in a virtualenv, which a package has byte for byte.
-fn in_utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| {
-        let path = path.as_os_str().as_bytes().escape_ascii();
-        Error::new(
-            Kind::Build,
-            format!("`{path}` in the virtualenv is not UTF-8"),
-        )
-        .hint("the builder's Python made it: give its files and the interpreter names in UTF-8")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_kept_byte_for_byte_or_refused() {
-        assert_eq!(in_utf8(Path::new("lib/café")).unwrap(), "lib/café");
-        let other = Path::new(std::ffi::OsStr::from_bytes(b"lib/caf\xe9"));
-        let error = in_utf8(other).unwrap_err();
-        assert_eq!(error.kind(), Kind::Build);
-        assert!(error.message().contains(r"`lib/caf\xe9`"), "{error}");
-    }
-
-    #[test]
-    fn unpacking_drops_the_top_folder() {
-        let mut writer = ArchiveWriter::new(0).unwrap();
-        writer
-            .bytes("bytecode/opt/x/a.pyc", 0o644, b"code")
-            .unwrap();
-        let archive = writer.finish().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        unpack(&archive, folder.path()).unwrap();
-        assert_eq!(
-            fs_err::read(folder.path().join("opt/x/a.pyc")).unwrap(),
-            b"code"
-        );
-    }
+    Ok((opened, sources.finish()?))
 }

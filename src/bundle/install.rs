@@ -314,7 +314,11 @@ impl WheelContents {
 }
 
 /// Adds the byte code of a source, where there is some, with the source's time left open.
-fn add_bytecode(target: &Target<'_>, source: &str, writer: &mut LayerWriter) -> Result<Bytecode> {
+pub(super) fn add_bytecode(
+    target: &Target<'_>,
+    source: &str,
+    writer: &mut LayerWriter,
+) -> Result<Bytecode> {
     let Some(folder) = target.bytecode else {
         return Ok(Bytecode::NotWanted);
     };
@@ -351,7 +355,7 @@ fn add_bytecode(target: &Target<'_>, source: &str, writer: &mut LayerWriter) -> 
 }
 
 /// What became of a source's byte code.
-enum Bytecode {
+pub(super) enum Bytecode {
     Added(String),
     DoesNotCompile,
     NotWanted,

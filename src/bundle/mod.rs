@@ -4,11 +4,13 @@
 //! made from, the interpreter's ABI and the prefix, so it is made once and kept.
 
 pub mod assemble;
+mod bytecode;
 pub mod content;
 pub mod distribution;
 pub mod install;
 mod items;
 pub mod layer;
+mod skeleton;
 pub mod store;
 
 pub use self::assemble::{Bundle, Request};

@@ -12,6 +12,8 @@ pub struct Environment {
     pub source_date_epoch: Option<String>,
     /// Proxy variables that are set.
     pub proxies: BTreeMap<String, String>,
+    /// `OMNIBUILD_PYTHON_MIRROR`: where archives of standalone Pythons lie.
+    pub python_mirror: Option<String>,
     /// `NO_COLOR`: no colours, please.
     pub no_color: bool,
     /// `CI`: no terminal tricks.
@@ -72,6 +74,7 @@ impl Environment {
         Self {
             source_date_epoch: set("SOURCE_DATE_EPOCH"),
             proxies,
+            python_mirror: set("OMNIBUILD_PYTHON_MIRROR"),
             no_color: set("NO_COLOR").is_some(),
             ci: set("CI").is_some(),
             glibc_tunables: set("GLIBC_TUNABLES").unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! What the user configured: read, merged, checked once. Defaults and cross-field rules live here
 //! and nowhere else.
 
+mod any_folder;
 mod build;
 mod ca_bundle;
 mod cache;
@@ -15,6 +16,7 @@ pub mod platforms;
 pub mod project;
 mod project_file;
 pub mod pyproject;
+pub mod pythons;
 pub mod repository;
 mod rules;
 mod signing;
@@ -22,6 +24,7 @@ mod texts;
 mod toml_error;
 mod verify;
 
+pub use self::any_folder::AnyFolder;
 pub use self::build::{BuildConfig, SshConfig, SshOverrides};
 pub use self::cache::{Access, CacheOverrides, RemoteConfig};
 pub use self::engines::Engines;
@@ -30,8 +33,9 @@ pub use self::overrides::Overrides;
 pub use self::package::{PackageConfig, PerFamily};
 pub use self::places::Places;
 pub use self::platforms::{OWN_TABLE, Platform, PlatformTable};
-pub use self::project::{AnyFolder, Config, PyProject};
+pub use self::project::{Config, PyProject};
 pub use self::pyproject::ProjectTable;
+pub use self::pythons::{ArchivePlace, PythonChoice, Pythons};
 pub use self::repository::{RepositoryConfig, Signed};
 pub use self::rules::{IgnoredVulnerability, LicenseRules, Rules, StatedLicense};
 pub use self::signing::{SigningConfig, SigningOverrides};

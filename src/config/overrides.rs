@@ -26,6 +26,8 @@ pub struct Overrides {
     pub ca_bundle: Option<PathBuf>,
     /// `--mirror`, `OMNIBUILD_MIRROR`.
     pub mirror: Option<String>,
+    /// `OMNIBUILD_PYTHON_MIRROR`.
+    pub python_mirror: Option<String>,
     /// `--network`.
     pub network: Option<String>,
     /// `--index-url`, `PIP_INDEX_URL`.

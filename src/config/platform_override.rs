@@ -4,7 +4,10 @@
 
 use serde::Deserialize;
 
-use crate::platform::ImageRef;
+use crate::error::{Error, Result};
+use crate::platform::{ImageRef, PlatformId};
+
+use super::pythons::PythonChoice;
 
 /// What a platform's table changes.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,8 @@ pub struct PlatformOverride {
     pub image: Option<ImageRef>,
     /// In place of the project's.
     pub mirror: Option<String>,
+    /// In place of the project's.
+    pub python: Option<PythonChoice>,
 }
 
 /// `[platform.<id>]` as it stands in a file.
@@ -36,18 +41,22 @@ pub(super) struct RawPlatformOverride {
     extras: Option<Vec<String>>,
     image: Option<ImageRef>,
     mirror: Option<String>,
+    python: Option<String>,
 }
 
-impl From<RawPlatformOverride> for PlatformOverride {
-    fn from(raw: RawPlatformOverride) -> Self {
-        Self {
-            build_depends: raw.build_depends,
-            depends: raw.depends,
-            requirements: raw.requirements,
-            constraints: raw.constraints,
-            extras: raw.extras,
-            image: raw.image,
-            mirror: raw.mirror,
-        }
+impl RawPlatformOverride {
+    /// The checked table.
+    pub(super) fn check(self, id: &PlatformId) -> Result<PlatformOverride> {
+        let python = self.python.map(|text| text.parse()).transpose();
+        Ok(PlatformOverride {
+            build_depends: self.build_depends,
+            depends: self.depends,
+            requirements: self.requirements,
+            constraints: self.constraints,
+            extras: self.extras,
+            image: self.image,
+            mirror: self.mirror,
+            python: python.map_err(|error: Error| error.context(format!("platform.{id}")))?,
+        })
     }
 }

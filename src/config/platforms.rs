@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{Archive, Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
 use crate::signing::KeyRules;
 
+use super::pythons::{Pythons, RawPythons};
 use super::toml_error;
 
 /// The file in a project's folder with platforms of its own.
@@ -32,6 +33,8 @@ struct RawTable {
     aliases: BTreeMap<String, PlatformId>,
     #[serde(default)]
     platform: BTreeMap<PlatformId, RawPlatform>,
+    #[serde(default)]
+    python: RawPythons,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -121,6 +124,7 @@ impl Platform {
 pub struct PlatformTable {
     aliases: BTreeMap<String, PlatformId>,
     platforms: BTreeMap<PlatformId, Platform>,
+    pythons: Pythons,
     project_images: std::path::PathBuf,
 }
 
@@ -140,6 +144,7 @@ impl PlatformTable {
     pub fn with(project_root: &Path, own: Option<&str>) -> Result<Self> {
         let mut table: RawTable =
             toml_error::parse(Path::new("platforms.toml (shipped)"), SHIPPED)?;
+        let mut pythons = table.python.over(Pythons::default(), project_root)?;
         if let Some(text) = own {
             let path = project_root.join(OWN_TABLE);
             let own: RawTable = toml_error::parse(&path, text)?;
@@ -150,6 +155,7 @@ impl PlatformTable {
                 )
                 .hint("use the omnibuild that knows that schema"));
             }
+            pythons = own.python.over(pythons, project_root)?;
             table.aliases.extend(own.aliases);
             for (id, mut over) in own.platform {
                 over.rootfs = over.rootfs.map(|file| project_root.join(file));
@@ -165,6 +171,7 @@ impl PlatformTable {
         Ok(Self {
             aliases: table.aliases,
             platforms,
+            pythons,
             project_images: project_root.join("images"),
         })
     }
@@ -172,6 +179,11 @@ impl PlatformTable {
     /// Every platform, sorted by name.
     pub fn all(&self) -> impl Iterator<Item = &Platform> {
         self.platforms.values()
+    }
+
+    /// The archives of standalone Pythons.
+    pub fn pythons(&self) -> &Pythons {
+        &self.pythons
     }
 
     /// Other names of platforms.

@@ -2,7 +2,7 @@
 //!
 //! Raw tables are private; what leaves here has been checked. Reads those two files and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -11,10 +11,10 @@ use serde::Deserialize;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Channel, PlatformId};
 use crate::wheel;
-use crate::{audit, lint};
+use crate::{audit, lint, standalone};
 
 use super::build::{BuildConfig, RawBuild};
-use super::cache::{CacheOverrides, RawCache, RemoteConfig};
+use super::cache::{RawCache, RemoteConfig};
 use super::engines::Engines;
 use super::index::{IndexConfig, RawIndex};
 use super::license::check_license;
@@ -25,9 +25,10 @@ use super::places::Places;
 use super::platform_override::{PlatformOverride, RawPlatformOverride};
 use super::project_file::read;
 use super::pyproject::{BuildSystem, ProjectTable};
+use super::pythons::PythonChoice;
 use super::rules::{RawLicenses, RawVulnerabilities, Rules};
-use super::signing::{RawSigning, SigningConfig, SigningOverrides};
-use super::texts::{check_address, check_maintainer, check_name, check_prefix, check_python};
+use super::signing::{RawSigning, SigningConfig};
+use super::texts::{check_address, check_maintainer, check_name, check_prefix};
 use super::verify::{RawVerify, VerifyConfig};
 use super::{ca_bundle, toml_error};
 
@@ -39,7 +40,7 @@ pub const PYPROJECT: &str = "pyproject.toml";
 /// Every key that a configuration may have.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawConfig {
+pub(super) struct RawConfig {
     name: Option<String>,
     version: Option<String>,
     vendor: Option<String>,
@@ -53,27 +54,30 @@ struct RawConfig {
     constraints: Option<Vec<String>>,
     extras: Option<Vec<String>>,
     python: Option<String>,
-    platforms: Option<Vec<String>>,
+    python_without: Option<BTreeSet<standalone::Part>>,
+    python_mirror: Option<String>,
+    made_on: Option<String>,
+    pub(super) platforms: Option<Vec<String>>,
     build_depends: Option<PerFamily>,
     depends: Option<PerFamily>,
     relations: Option<Relations>,
     packages: Option<BTreeMap<String, RawPackage>>,
     platform: Option<BTreeMap<PlatformId, RawPlatformOverride>>,
-    wheel_dir: Option<PathBuf>,
+    pub(super) wheel_dir: Option<PathBuf>,
     channel: Option<Channel>,
     index_url: Option<String>,
     extra_index_urls: Option<Vec<String>>,
     index: Option<RawIndex>,
-    ca_bundle: Option<PathBuf>,
-    mirror: Option<String>,
-    network: Option<String>,
-    engines: Option<Engines>,
+    pub(super) ca_bundle: Option<PathBuf>,
+    pub(super) mirror: Option<String>,
+    pub(super) network: Option<String>,
+    pub(super) engines: Option<Engines>,
     build: Option<RawBuild>,
     wheels: Option<wheel::Policy>,
     audit: Option<audit::Policy>,
-    lint: Option<lint::Policy>,
-    cache: Option<RawCache>,
-    signing: Option<RawSigning>,
+    pub(super) lint: Option<lint::Policy>,
+    pub(super) cache: Option<RawCache>,
+    pub(super) signing: Option<RawSigning>,
     licenses: Option<RawLicenses>,
     vulnerabilities: Option<RawVulnerabilities>,
     verify: Option<RawVerify>,
@@ -129,8 +133,14 @@ pub struct Config {
     pub constraints: Vec<String>,
     /// Extras of the project.
     pub extras: Vec<String>,
-    /// The minor version of Python that every platform must have, when one is named.
-    pub python: Option<String>,
+    /// The Python of the bundles, when one is named.
+    pub python: Option<PythonChoice>,
+    /// The parts of a standalone Python that are left out.
+    pub python_without: BTreeSet<standalone::Part>,
+    /// Where archives of standalone Pythons lie, when said.
+    pub python_mirror: Option<String>,
+    /// The platform that makes the bundles which bring their Python, when one is named.
+    pub made_on: Option<String>,
     /// Platforms to build when the command line names none.
     pub platforms: Vec<String>,
     /// System packages to compile with.
@@ -237,59 +247,6 @@ impl Config {
     }
 }
 
-/// What commands want to know that work in any folder, be it a project's or not.
-#[derive(Debug, Default)]
-pub struct AnyFolder {
-    /// Where its files want wheels to be kept.
-    pub wheel_dir: Option<PathBuf>,
-    /// The platforms that they list.
-    pub platforms: Vec<String>,
-    /// Certificates to trust.
-    pub ca_bundle: Option<PathBuf>,
-    /// The mirror that base images are bootstrapped from.
-    pub mirror: Option<String>,
-    /// The engine's network for stages that need one.
-    pub network: Option<String>,
-    /// Engines by architecture.
-    pub engines: Engines,
-    /// What lint may find.
-    pub lint: lint::Policy,
-    cache: RawCache,
-    signing: RawSigning,
-}
-
-impl AnyFolder {
-    /// Reads the files of a project, as far as they are there.
-    pub fn read(root: &Path) -> Result<Self> {
-        let raw = RawConfig::read(root, &mut PyProject::read(root)?)?;
-        let lint = raw.lint.unwrap_or_default();
-        lint.check()?;
-        let engines = raw.engines.unwrap_or_default();
-        engines.check()?;
-        Ok(Self {
-            wheel_dir: raw.wheel_dir.map(|folder| root.join(folder)),
-            platforms: raw.platforms.unwrap_or_default(),
-            ca_bundle: raw.ca_bundle.map(|path| root.join(path)),
-            mirror: raw.mirror,
-            network: raw.network,
-            engines,
-            lint,
-            cache: raw.cache.unwrap_or_default(),
-            signing: raw.signing.unwrap_or_default(),
-        })
-    }
-
-    /// Who signs packages, when somebody does.
-    pub fn signing(&self, root: &Path, said: SigningOverrides) -> Result<Option<SigningConfig>> {
-        SigningConfig::check(root, self.signing.clone(), said)
-    }
-
-    /// The remote cache, when one is named.
-    pub fn remote(self, root: &Path, overrides: CacheOverrides) -> Result<Option<RemoteConfig>> {
-        RemoteConfig::check(root, self.cache, overrides)
-    }
-}
-
 impl PyProject {
     /// Reads the pyproject.toml of a project; without one, everything in it is absent.
     pub fn read(root: &Path) -> Result<Self> {
@@ -302,7 +259,7 @@ impl PyProject {
 
 impl RawConfig {
     /// What both files of a project say.
-    fn read(root: &Path, pyproject: &mut PyProject) -> Result<Self> {
+    pub(super) fn read(root: &Path, pyproject: &mut PyProject) -> Result<Self> {
         let under = pyproject.tool.omnibuild.take().unwrap_or_default();
         Ok(match read(root, OWN_FILE)? {
             Some((path, text)) => toml_error::parse::<Self>(&path, &text)?.over(under),
@@ -326,6 +283,9 @@ impl RawConfig {
             constraints: self.constraints.or(under.constraints),
             extras: self.extras.or(under.extras),
             python: self.python.or(under.python),
+            python_without: self.python_without.or(under.python_without),
+            python_mirror: self.python_mirror.or(under.python_mirror),
+            made_on: self.made_on.or(under.made_on),
             platforms: self.platforms.or(under.platforms),
             build_depends: self.build_depends.or(under.build_depends),
             depends: self.depends.or(under.depends),
@@ -427,7 +387,6 @@ fn check(
     if packages.is_empty() {
         packages.insert("cli".to_owned(), PackageConfig::default());
     }
-    raw.python.as_deref().map_or(Ok(()), check_python)?;
     let wheel_dir = overrides
         .wheel_dir
         .or(raw.wheel_dir)
@@ -460,7 +419,12 @@ fn check(
         requirements,
         constraints: raw.constraints.unwrap_or_default(),
         extras: raw.extras.unwrap_or_default(),
-        python: raw.python.filter(|python| python != "system"),
+        python: raw.python.map(|text| text.parse()).transpose()?,
+        python_without: raw
+            .python_without
+            .unwrap_or_else(|| standalone::Part::USUAL.into()),
+        python_mirror: overrides.python_mirror.or(raw.python_mirror),
+        made_on: raw.made_on,
         platforms: raw.platforms.unwrap_or_default(),
         build_depends: raw.build_depends.unwrap_or_default(),
         depends: raw.depends.unwrap_or_default(),
@@ -470,8 +434,8 @@ fn check(
             .platform
             .unwrap_or_default()
             .into_iter()
-            .map(|(id, table)| (id, table.into()))
-            .collect(),
+            .map(|(id, table)| Ok((id.clone(), table.check(&id)?)))
+            .collect::<Result<_>>()?,
         channel: overrides.channel.or(raw.channel).unwrap_or_default(),
         wheel_dir,
         index_url: overrides.index_url.or(raw.index_url),

@@ -77,14 +77,3 @@ pub(super) fn check_address(key: &str, text: &str) -> Result<()> {
     Err(Error::new(Kind::Config, format!("{key}: this is no URL"))
         .hint("write it with its scheme, such as `https://host.example/path`"))
 }
-
-/// Refuses what is neither `system` nor a minor version of Python.
-pub(super) fn check_python(text: &str) -> Result<()> {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let is_minor = text.split('.').count() == 2 && text.split('.').all(is_number);
-    if text == "system" || is_minor {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Config, format!("python: `{text}` is neither `system` nor a minor version"))
-        .hint("write `python = \"system\"`, or a minor version such as `python = \"3.11\"` to insist on it"))
-}

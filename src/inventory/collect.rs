@@ -19,10 +19,11 @@ use crate::text::single_spaced;
 
 use super::license::{self, Said};
 use super::people::people;
-use super::{Distribution, InstalledFile, Inventory, SCHEMA};
+use super::python;
+use super::{Distribution, Ecosystem, InstalledFile, Inventory, SCHEMA};
 
 /// The longest METADATA and licence file that is read, in bytes; the longest in use have 300 kB.
-const LONGEST_TEXT: u64 = 4 << 20;
+pub(super) const LONGEST_TEXT: u64 = 4 << 20;
 
 /// The inventory of a platform's bundle.
 ///
@@ -53,6 +54,10 @@ pub fn collect(
     if let Some(project) = application.and_then(|name| found.get(name)) {
         roots.retain(|name| !project.distribution.depends.contains(name));
     }
+    let standalone = plan.python.standalone.as_ref();
+    let of_python = python::parts(standalone, bundle, interpreter, &mut texts)?;
+    roots.extend(of_python.first().map(Distribution::normalised_name));
+    let distributions = found.into_values().map(|read| read.distribution);
     Ok(Inventory {
         schema: SCHEMA,
         name: plan.bundle.name.clone(),
@@ -68,7 +73,7 @@ pub fn collect(
         prefix: bundle.prefix.clone(),
         epoch: plan.packages.first().map_or(0, |package| package.epoch),
         roots,
-        distributions: found.into_values().map(|read| read.distribution).collect(),
+        distributions: distributions.chain(of_python).collect(),
         texts,
     })
 }
@@ -150,6 +155,7 @@ impl Read {
                 homepage: homepage(&core),
                 name: core.name,
                 version: core.version,
+                ecosystem: Ecosystem::Pypi,
                 wheel: wheel.file_name.clone(),
                 digest: wheel.digest.clone(),
                 license,

@@ -12,6 +12,7 @@ pub mod osv;
 pub mod people;
 pub mod policy;
 pub mod provenance;
+mod python;
 pub mod sbom;
 
 use std::collections::BTreeMap;
@@ -43,7 +44,7 @@ pub struct Inventory {
     pub platform: PlatformId,
     /// The architecture, as the kernel names it.
     pub architecture: String,
-    /// The version of the platform's Python.
+    /// The version of its Python.
     pub python: String,
     /// Its C library.
     pub libc: String,
@@ -54,7 +55,8 @@ pub struct Inventory {
     /// What the application asks for itself, normalised and sorted: the project, its requirements,
     /// and what nothing else needs.
     pub roots: Vec<String>,
-    /// The distributions, sorted by normalised name.
+    /// The distributions, sorted by normalised name; behind them the Python that the bundle brings, and
+    /// what is linked into it.
     pub distributions: Vec<Distribution>,
     /// The texts of licence files, by the digest of the file.
     pub texts: BTreeMap<Digest, String>,
@@ -76,9 +78,12 @@ pub struct Distribution {
     pub authors: Vec<Person>,
     /// `Maintainer` and `Maintainer-email`.
     pub maintainers: Vec<Person>,
-    /// The file name of its wheel.
+    /// Where its name is from.
+    #[serde(default)]
+    pub ecosystem: Ecosystem,
+    /// The file name of its wheel; empty for what is no wheel.
     pub wheel: String,
-    /// The digest of its wheel.
+    /// The digest of its wheel, or of the archive that it came in.
     pub digest: Digest,
     /// Its licence.
     pub license: License,
@@ -88,6 +93,17 @@ pub struct Distribution {
     pub sboms: Vec<InstalledFile>,
     /// What it needs of the bundle, normalised and sorted.
     pub depends: Vec<String>,
+}
+
+/// Where the name of a part of a bundle is from, which decides its package URL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ecosystem {
+    /// The Python Package Index.
+    #[default]
+    Pypi,
+    /// None: CPython, and the libraries in it.
+    Generic,
 }
 
 /// A file of a bundle.

@@ -11,8 +11,8 @@ use crate::base::{BaseImage, Origin};
 use crate::digest::{Digest, Key};
 use crate::error::Result;
 use crate::image::BuilderImage;
-use crate::plan::PlatformPlan;
 use crate::plan::requirements::without_credentials;
+use crate::plan::{ArchivePlace, PlatformPlan};
 use crate::wheels::Wheel;
 
 /// The end of the names of such files.
@@ -34,6 +34,8 @@ pub struct Materials<'a> {
     pub base: &'a BaseImage,
     /// The builder image.
     pub builder: &'a BuilderImage,
+    /// The base of the builder: the same, unless another platform made the bundle.
+    pub builder_base: &'a BaseImage,
     /// The wheels of the bundle.
     pub wheels: &'a [Wheel],
     /// What decided the project's own wheel, where there is one.
@@ -42,6 +44,16 @@ pub struct Materials<'a> {
     pub configuration: &'a [(String, Digest)],
     /// The commit of the source, where git knows it.
     pub commit: Option<&'a Commit>,
+}
+
+impl Materials<'_> {
+    /// The identity of the base that the bundle was made on, where it is another platform's.
+    fn maker_base(&self) -> Option<&Digest> {
+        self.plan
+            .maker
+            .as_ref()
+            .map(|_| &self.builder_base.identity)
+    }
 }
 
 /// A commit of the project.
@@ -80,7 +92,7 @@ pub fn statement(materials: &Materials<'_>, file_name: &str, digest: &Digest) ->
                     "configuration": configuration,
                 },
                 "internalParameters": {
-                    "key": plan.key(&base.identity).digest,
+                    "key": plan.key(&base.identity, materials.maker_base()).digest,
                     "builder": {"image": builder.tag, "key": builder.key.digest},
                     "python": builder.interpreter.version,
                     "prefix": plan.bundle.prefix,
@@ -104,6 +116,9 @@ pub fn statement(materials: &Materials<'_>, file_name: &str, digest: &Digest) ->
 /// Base image, source, wheels, what wheels were built from, and what the project's was built with.
 fn dependencies(materials: &Materials<'_>) -> Vec<Value> {
     let mut all = vec![base_image(materials.base)];
+    if materials.plan.maker.is_some() {
+        all.push(base_image(materials.builder_base));
+    }
     if let Some(application) = &materials.plan.application {
         all.push(json!({
             "name": "source",
@@ -117,6 +132,21 @@ fn dependencies(materials: &Materials<'_>) -> Vec<Value> {
             "digest": {"gitCommit": commit.id},
             "annotations": {"clean": commit.is_clean},
         }));
+    }
+    if let Some(python) = &materials.plan.python.standalone {
+        let place = match &python.place {
+            ArchivePlace::Url(url) => without_credentials(url),
+            // The folders of this machine are nobody's business.
+            ArchivePlace::File(path) => path
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+        };
+        let name = place.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut resource = json!({"name": name, "digest": {"sha256": python.digest}});
+        if matches!(python.place, ArchivePlace::Url(_)) {
+            resource["downloadLocation"] = json!(place);
+        }
+        all.push(resource);
     }
     for wheel in materials.wheels {
         let mut resource = json!({

@@ -1,7 +1,8 @@
 //! The bill of materials: CycloneDX 1.6 (ECMA-424) as JSON.
 //!
-//! Its components are the distributions of the bundle, no more and no less; what they stand on (the
-//! platform's Python and C library) are properties of the application. It is a part of the package,
+//! Its components are the distributions of the bundle, no more and no less, and the Python that it
+//! brings with what is linked into it; what they stand on (the versions of Python and C library) are
+//! properties of the application. It is a part of the package,
 //! so it says nothing that two builds of the same thing could differ in: no address that a wheel was
 //! fetched from, no time but the package's, and a serial number that is made of the content.
 
@@ -16,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::StatedLicense;
 
 use super::license::{License, LicenseSource};
-use super::{Distribution, Inventory, Person};
+use super::{Distribution, Ecosystem, Inventory, Person};
 
 /// The end of the names of such files; tools look for it.
 pub const SUFFIX: &str = ".cdx.json";
@@ -97,11 +98,14 @@ pub fn layer(store: &LayerStore, inventory: &Inventory, document: &[u8]) -> Resu
     }
 }
 
-/// The package URL of a distribution (purl, type `pypi`).
+/// The package URL of a distribution (purl, type `pypi`), or of the Python that it runs on (`generic`).
 pub fn purl(distribution: &Distribution) -> String {
     let name = distribution.name.to_lowercase().replace('_', "-");
     let version = distribution.version.replace('!', "%21").replace('+', "%2B");
-    format!("pkg:pypi/{name}@{version}")
+    match distribution.ecosystem {
+        Ecosystem::Pypi => format!("pkg:pypi/{name}@{version}"),
+        Ecosystem::Generic => format!("pkg:generic/{name}@{version}"),
+    }
 }
 
 fn component(distribution: &Distribution, stated: Option<&StatedLicense>) -> Value {
@@ -109,10 +113,11 @@ fn component(distribution: &Distribution, stated: Option<&StatedLicense>) -> Val
     let concluded =
         stated.map(|stated| License::expression(&stated.license, LicenseSource::Override));
     let license = concluded.as_ref().unwrap_or(&distribution.license);
-    let mut remarks = vec![
-        ("omnibuild:wheel", distribution.wheel.as_str()),
-        ("omnibuild:license-source", license.source.word()),
-    ];
+    let mut remarks = Vec::new();
+    if !distribution.wheel.is_empty() {
+        remarks.push(("omnibuild:wheel", distribution.wheel.as_str()));
+    }
+    remarks.push(("omnibuild:license-source", license.source.word()));
     if let Some(stated) = stated {
         remarks.push(("omnibuild:license-reason", &stated.reason));
         let declared = distribution.license.text.as_deref();

@@ -29,6 +29,7 @@ use crate::plan::{PlatformPlan, inputs};
 use crate::wheels::Wheel;
 
 use super::Project;
+use super::shared::Made;
 
 /// The ends of the names of these files.
 const SUFFIXES: [&str; 2] = [sbom::SUFFIX, provenance::SUFFIX];
@@ -41,6 +42,8 @@ pub(super) struct Documents {
     inventory: Inventory,
     sbom: Vec<u8>,
     builder: BuilderImage,
+    /// Of the builder.
+    base: BaseImage,
     wheels: Vec<Wheel>,
     application: Option<Key>,
 }
@@ -49,11 +52,16 @@ impl Documents {
     /// Reads what a bundle holds; answers the bundle with its bill of materials as one more layer.
     pub(super) async fn of_bundle(
         plan: &PlatformPlan,
-        mut bundle: Bundle,
-        builder: &BuilderImage,
+        made: Made,
         store: LayerStore,
     ) -> Result<(Self, Bundle)> {
-        let (plan, builder) = (plan.clone(), builder.clone());
+        let Made {
+            mut bundle,
+            base,
+            builder,
+            ..
+        } = made;
+        let plan = plan.clone();
         in_background(move || {
             let inventory = collect::collect(&plan, &bundle, &builder.interpreter)?;
             let sbom = sbom::document(&inventory, &plan.licenses)?;
@@ -62,12 +70,18 @@ impl Documents {
                 inventory,
                 sbom,
                 builder,
+                base,
                 wheels: bundle.wheels.clone(),
                 application: bundle.application.clone(),
             };
             Ok((documents, bundle))
         })
         .await
+    }
+
+    /// The identity of the builder's base, where another platform's builder made the bundle.
+    pub(super) fn maker_base(&self, plan: &PlatformPlan) -> Option<Digest> {
+        plan.maker.as_ref().map(|_| self.base.identity.clone())
     }
 
     /// Writes the files beside these packages, and removes those of packages that are gone.
@@ -86,6 +100,7 @@ impl Documents {
         let materials = Materials {
             plan,
             base,
+            builder_base: &self.base,
             builder: &self.builder,
             wheels: &self.wheels,
             application: self.application.as_ref(),

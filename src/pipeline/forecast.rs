@@ -15,19 +15,20 @@ use crate::image;
 use crate::interpreter::Interpreter;
 use crate::package::assemble;
 use crate::plan::metadata::ProjectMetadata;
-use crate::plan::{self, PackageContent, Plan, PlatformPlan, Target};
+use crate::plan::{PackageContent, Plan, PlatformPlan, Target};
 use crate::report::Reporter;
 use crate::text::counted;
 use crate::wheels::{WheelStore, resolve};
 
 use super::Project;
 use super::metadata::{Known, known_metadata};
+use super::shared::maker_base;
 use super::stages::up_to_date;
 
 /// What one stage would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// `base`, `image`, `wheels`, `application`, `packages`.
+    /// `python`, `bundle`, `base`, `image`, `wheels`, `packages`.
     pub stage: &'static str,
     /// `reuse`, `build`, `rebuild`, ….
     pub action: &'static str,
@@ -130,8 +131,7 @@ pub(super) fn planned(
         Known::Yes(metadata) => metadata,
         Known::FromWheel(_) => return not_known(command, &targets, reporter).map(|()| None),
     };
-    let plan = plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)?;
-    Ok(Some(plan))
+    Ok(Some(project.plan(metadata.as_ref(), targets)?))
 }
 
 /// Says that only a build can tell.
@@ -201,6 +201,12 @@ fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {
 /// Follows the keys from stage to stage as far as the records reach.
 fn follow(project: &Project, plan: &PlatformPlan, steps: &mut Vec<Step>) {
     let mut add = |stage, action, why: String| steps.push(Step { stage, action, why });
+    if plan.python.standalone.is_some() {
+        add("python", "bring", plan.python.describe());
+    }
+    if let Some(maker) = &plan.maker {
+        add("bundle", "share", format!("it is made on {}", maker.id));
+    }
     let Some(base) = base::recorded(&project.caches.bases(), &plan.base) else {
         let else_bootstrap = if plan.base.bootstrap.is_some() {
             ", else bootstrapped"
@@ -234,11 +240,28 @@ fn follow(project: &Project, plan: &PlatformPlan, steps: &mut Vec<Step>) {
         return;
     };
     add("image", "reuse", format!("builder {}", key.digest.short()));
-    wheels(project, plan, &key, &interpreter, &mut add);
+    match &plan.maker {
+        None => wheels(project, plan, &key, &interpreter, &mut add),
+        Some(maker) => {
+            let base = base::recorded(&project.caches.bases(), &maker.base);
+            let key = base.map(|base| image::key(maker, &base.identity));
+            let known = key.and_then(|key| {
+                let interpreter = image::recorded_interpreter(&project.caches.builders(), &key);
+                Some((interpreter?, key))
+            });
+            match known {
+                Some((interpreter, key)) => wheels(project, maker, &key, &interpreter, &mut add),
+                None => add("wheels", "make", format!("{} has no builder yet", maker.id)),
+            }
+        }
+    }
     let changes = match project.state.build(&plan.id) {
         None => "this platform was not built before".to_owned(),
         Some(record) => {
-            let changes = plan.key(&base.identity).changes_since(&record.key);
+            let maker_base = maker_base(project, plan);
+            let changes = plan
+                .key(&base.identity, maker_base.as_ref())
+                .changes_since(&record.key);
             if changes.is_empty() {
                 "the packages are not as they were written".to_owned()
             } else {

@@ -82,7 +82,11 @@ fn audited(plan: &PlatformPlan, builder: &BuilderImage, bundle: &Bundle) -> Vec<
     let commands = bundle.entry_points();
     let scope = Scope {
         prefix: &bundle.prefix,
-        interpreter: Some(&builder.interpreter.executable),
+        interpreter: match plan.python.standalone {
+            None => Some(&builder.interpreter.executable),
+            // It is in the bundle.
+            Some(_) => None,
+        },
         machine: plan.arch.machine(),
         commands: &commands,
     };

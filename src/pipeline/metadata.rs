@@ -5,8 +5,8 @@
 use crate::cli::{BuildOptions, Common};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::plan::Plan;
 use crate::plan::metadata::ProjectMetadata;
-use crate::plan::{self, Plan};
 use crate::report::Reporter;
 
 use super::stages::PlatformBuild;
@@ -37,7 +37,7 @@ pub(super) async fn make_plan(
                 version: Some("0".to_owned()),
                 ..ProjectMetadata::default()
             };
-            let plan = plan::plan(&project.config, &project.inputs, Some(&guess), vec![first])?;
+            let plan = project.plan(Some(&guess), vec![first])?;
             let platform = &plan.platforms[0];
             let log = project.state.log(&platform.id);
             let build = PlatformBuild::begin(project, run, options, reporter, &platform.id, &log)?;
@@ -46,7 +46,7 @@ pub(super) async fn make_plan(
             Some(metadata)
         }
     };
-    plan::plan(&project.config, &project.inputs, metadata.as_ref(), targets)
+    project.plan(metadata.as_ref(), targets)
 }
 
 /// What is known of the project's metadata without building it.

@@ -20,6 +20,7 @@ mod platforms;
 mod rebuild;
 mod repository;
 mod run;
+mod shared;
 mod stages;
 mod verify;
 mod versions;
@@ -28,14 +29,14 @@ mod vulnerabilities;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Command, Common, Environment, PlatformsCommand};
-use crate::config::{Config, PlatformTable, ProjectTable};
+use crate::config::{Config, Platform, PlatformTable, ProjectTable};
 use crate::context::Caches;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::Inventory;
 use crate::plan::inputs::Inputs;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::requirements::{self, RequirementSet};
-use crate::plan::{self, Target};
+use crate::plan::{self, Plan, PlatformPlan, Target};
 use crate::platform::{Arch, Family};
 use crate::report::Reporter;
 use crate::state::State;
@@ -182,15 +183,35 @@ impl Project {
         platforms.retain(|platform| seen.insert(platform.id.clone()));
         platforms
             .into_iter()
-            .map(|platform| {
-                let context = self.table.context(platform)?;
-                Ok(Target {
-                    platform,
-                    arch: host_architecture()?,
-                    context,
-                })
-            })
+            .map(|platform| self.target(platform))
             .collect()
+    }
+
+    fn target<'a>(&'a self, platform: &'a Platform) -> Result<Target<'a>> {
+        Ok(Target {
+            platform,
+            arch: host_architecture()?,
+            context: self.table.context(platform)?,
+            pythons: self.table.pythons(),
+        })
+    }
+
+    /// The plan for some platforms. What makes the bundles that bring their Python is decided by the
+    /// configuration alone, so that it is the same whatever is asked for.
+    fn plan(&self, metadata: Option<&ProjectMetadata>, targets: Vec<Target<'_>>) -> Result<Plan> {
+        let plan = |targets| plan::plan(&self.config, &self.inputs, metadata, targets);
+        let mut planned = plan(targets)?;
+        let brings = |platform: &PlatformPlan| platform.python.standalone.is_some();
+        if planned.platforms.iter().any(brings) {
+            let made_on = self.config.made_on.as_ref();
+            let names = made_on.map_or(self.config.platforms.as_slice(), std::slice::from_ref);
+            let makers = names.iter().map(|name| self.target(self.table.find(name)?));
+            let makers = plan(makers.collect::<Result<_>>()?)?;
+            planned
+                .share(&makers.platforms, made_on.is_some())
+                .map_err(|error| self.config.places.locate(error))?;
+        }
+        Ok(planned)
     }
 }
 

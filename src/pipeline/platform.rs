@@ -31,22 +31,16 @@ impl PlatformBuild<'_> {
         let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
 
-        let base = self.base(&context, plan, &mut reused).await?;
-        let builder = self.image(&context, plan, &base, &mut reused).await?;
-        let bundle = self
-            .again_when_damaged(async || {
-                let wheels = self.wheels(&context, plan, &builder, &mut reused).await?;
-                self.bundle(&context, plan, &builder, wheels).await
-            })
-            .await?;
-        let needs = inspect::needs(&context, plan, &builder, &bundle).await?;
+        let (made, base, builder) = self.made(&context, plan, &mut reused).await?;
+        let needs = inspect::needs(&context, plan, &builder, &made.bundle).await?;
         let store = LayerStore::new(&context.caches.layers());
-        let (documents, bundle) = Documents::of_bundle(plan, bundle, &builder, store).await?;
+        let (documents, bundle) = Documents::of_bundle(plan, made, store).await?;
         let packages = self.packages(&needs, bundle).await?;
+        let maker_base = documents.maker_base(plan);
         let documents = documents.write(self.project, plan, &base, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.
-        let key = plan.key(&base.identity);
+        let key = plan.key(&base.identity, maker_base.as_ref());
         self.project
             .state
             .put_build(&plan.id, key, packages, documents)?;

@@ -18,6 +18,7 @@ use crate::report::Reporter;
 use crate::wheels::Remote;
 use crate::wheels::remote::{RemoteSettings, Timing};
 
+use super::shared::SharedBundles;
 use super::{Project, host_architecture};
 
 /// The engine, session and remote cache of a run.
@@ -29,6 +30,7 @@ pub struct Run {
     caches: Caches,
     remote: Option<Remote>,
     connected: OnceCell<(Arc<dyn Engine>, Session)>,
+    shared: SharedBundles,
 }
 
 impl Run {
@@ -61,7 +63,13 @@ impl Run {
             caches,
             remote: None,
             connected: OnceCell::new(),
+            shared: SharedBundles::default(),
         }
+    }
+
+    /// The bundles that several platforms take.
+    pub(super) fn shared(&self) -> &SharedBundles {
+        &self.shared
     }
 
     /// The engine and the session; the first call connects and removes what dead sessions left.

@@ -24,6 +24,7 @@ use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
+use super::shared::maker_base;
 use super::{Project, Run};
 
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
@@ -58,7 +59,12 @@ pub(super) fn up_to_date(
 ) -> Option<(BaseImage, BuildRecord)> {
     let base = base::recorded(&project.caches.bases(), &plan.base)?;
     let record = project.state.build(&plan.id)?;
-    let good = record.key == plan.key(&base.identity) && project.state.holds(&plan.id, &record);
+    let maker_base = maker_base(project, plan);
+    if plan.maker.is_some() && maker_base.is_none() {
+        return None;
+    }
+    let good = record.key == plan.key(&base.identity, maker_base.as_ref())
+        && project.state.holds(&plan.id, &record);
     good.then_some((base, record))
 }
 
@@ -218,6 +224,7 @@ impl PlatformBuild<'_> {
             name: plan.bundle.distribution.clone(),
             wheels: wheels.wheels.clone(),
             application: application.and_then(|set| set.wheels.into_iter().next()),
+            python: plan.python.clone(),
         };
         let made = match &plan.application {
             None => assemble::bundle(context, &stage, builder, request(None), None).await?,
@@ -286,6 +293,7 @@ impl PlatformBuild<'_> {
                 name: "build environment".to_owned(),
                 wheels: environment.wheels,
                 application: None,
+                python: plan.python.clone(),
             };
             let layers = assemble::layers(context, stage, builder, &environment, None).await?;
             let archive = || content::archive(&layers);
@@ -389,6 +397,7 @@ impl PlatformBuild<'_> {
                     name: metadata.name.clone(),
                     wheels: Vec::new(),
                     application: set.wheels.into_iter().next(),
+                    python: plan.python.clone(),
                 };
                 assemble::layers(&context, &stage, &builder, &request, container).await?;
             }

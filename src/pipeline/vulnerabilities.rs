@@ -12,6 +12,7 @@ use crate::cli::{Common, Environment};
 use crate::config::IgnoredVulnerability;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::osv::{Advisories, Finding};
+use crate::inventory::{Distribution, Ecosystem};
 use crate::plan::normalised_name;
 use crate::report::Reporter;
 
@@ -37,7 +38,9 @@ pub(super) fn vulnerabilities(
     let inventories = project.inventories(common, reporter)?;
     let distributions = || {
         inventories.iter().flat_map(|inventory| {
-            let all = inventory.distributions.iter();
+            // Advisories of this kind are about names of the index.
+            let of_index = |it: &&Distribution| it.ecosystem == Ecosystem::Pypi;
+            let all = inventory.distributions.iter().filter(of_index);
             all.map(|distribution| (&inventory.platform, distribution))
         })
     };

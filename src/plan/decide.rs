@@ -140,6 +140,7 @@ impl Project<'_> {
             platform,
             arch,
             mut context,
+            pythons,
         } = target;
         let over = self.config.platform_override(&platform.id);
         let mut mirror = over.mirror.clone().or_else(|| self.config.mirror.clone());
@@ -148,28 +149,7 @@ impl Project<'_> {
             context.insert(Archive::FILE.to_owned(), text.into_bytes());
             mirror.get_or_insert_with(|| archive.mirror.clone());
         }
-        let system = platform.python.clone().ok_or_else(|| {
-            Error::new(
-                Kind::Platform,
-                format!("python: {} has no Python that bundles can use", platform.id),
-            )
-            .hint("take the platform out of `platforms`, or give it `python` in platforms.toml")
-        })?;
-        if let Some(python) = self
-            .config
-            .python
-            .as_ref()
-            .filter(|python| **python != system)
-        {
-            return Err(Error::new(
-                Kind::Config,
-                format!(
-                    "python: {} has Python {system}, and the project insists on {python}",
-                    platform.id
-                ),
-            )
-            .hint("take the platform out of `platforms`, or say `python = \"system\"`"));
-        }
+        let python = self.python(platform, arch, &over, pythons)?;
         let of_family =
             |lists: &PerFamily| lists.get(&platform.family).cloned().unwrap_or_default();
         let mut build_depends = over
@@ -196,13 +176,19 @@ impl Project<'_> {
             .depends
             .unwrap_or_else(|| of_family(&self.config.depends));
         check_depends(platform.family, &key, &depends)?;
-        let packages = self.packages(platform, arch, &depends, &wheels.request)?;
+        let of_python = match &python.standalone {
+            None => platform.python_depends.as_slice(),
+            Some(_) => &[],
+        };
+        let packages = self.packages(platform, arch, [of_python, &depends], &wheels.request)?;
         Ok(PlatformPlan {
             id: platform.id.clone(),
             format: platform.format,
             family: platform.family,
             arch,
-            python: system,
+            glibc: platform.glibc,
+            python,
+            maker: None,
             base: BasePlan {
                 platform: platform.id.clone(),
                 image: over.image.clone().unwrap_or_else(|| platform.image.clone()),

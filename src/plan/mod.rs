@@ -13,17 +13,20 @@ mod netrc;
 mod packages;
 pub mod project_files;
 pub mod pylock;
+mod python;
 mod repository;
 pub mod requirements;
 mod resolver;
 pub mod roots;
+mod share;
 mod wheels;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::audit;
-use crate::config::Platform;
+use crate::config::{Platform, Pythons};
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{
     Arch, Bootstrap, Compression, Family, Format, ImageRef, PackageName, PlatformId,
@@ -34,9 +37,10 @@ use crate::version::{NativeVersion, PythonVersion};
 use self::contents::{PlannedEntry, Relations, Scripts, StateFolder};
 use self::inputs::Source;
 
-pub use crate::config::StatedLicense;
+pub use crate::config::{ArchivePlace, StatedLicense};
 
 pub use self::decide::{normalised_name, plan, prefix};
+pub use self::python::{PythonPlan, StandalonePlan};
 pub use self::repository::{RepositoryPlan, Signed};
 pub use self::resolver::{
     ForeignLock, ForeignLockKind, Indexes, ResolverOptions, Selection, SetRequest, SshPlan,
@@ -66,8 +70,12 @@ pub struct PlatformPlan {
     pub family: Family,
     /// The architecture.
     pub arch: Arch,
-    /// The minor version of Python that it must have.
-    pub python: String,
+    /// The version of its C library.
+    pub glibc: (u32, u32),
+    /// The Python of the bundle.
+    pub python: PythonPlan,
+    /// The platform whose builder makes the wheels and the bundle, where it is another one.
+    pub maker: Option<Arc<Self>>,
     /// The base image.
     pub base: BasePlan,
     /// The builder image.
@@ -152,6 +160,9 @@ pub struct WheelsPlan {
     pub request: SetRequest,
     /// The lock file of other platforms: the project is locked, and this platform is not.
     pub locked_for_others: Option<&'static str>,
+    /// What the platform's table in the project, else the project, has in it: requirement files,
+    /// constraint files, extras.
+    pub chosen: [Vec<String>; 3],
     /// What of the key is known before the builder is.
     pub key: KeyBuilder,
 }
@@ -278,6 +289,8 @@ pub struct Target<'a> {
     pub arch: Arch,
     /// The files of its build context.
     pub context: BTreeMap<String, Vec<u8>>,
+    /// The standalone Pythons that are known.
+    pub pythons: &'a Pythons,
 }
 
 impl ApplicationPlan {
@@ -300,9 +313,15 @@ impl ApplicationPlan {
 }
 
 impl PlatformPlan {
-    /// All that decides the packages of this platform, given the base image's identity. Equal keys
-    /// mean that nothing has to be done.
-    pub fn key(&self, base: &Digest) -> Key {
+    /// The platform that makes its bundle: itself, for most.
+    pub fn bundled_by(&self) -> &Self {
+        self.maker.as_deref().unwrap_or(self)
+    }
+
+    /// All that decides the packages of this platform, given the identities of its base image and of
+    /// the base of the platform that makes its bundle, where it is another one. Equal keys mean that
+    /// nothing has to be done.
+    pub fn key(&self, base: &Digest, maker_base: Option<&Digest>) -> Key {
         let context = self
             .image
             .context
@@ -333,6 +352,16 @@ impl PlatformPlan {
                     .iter()
                     .map(|package| (&package.name, format!("{package:?}"))),
             );
+        key = self.python.add_to(key);
+        if let (Some(maker), Some(base)) = (&self.maker, maker_base) {
+            let context = maker.image.context.iter();
+            let context = context.map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
+            let build_depends = maker.image.build_depends.iter();
+            key = key
+                .field("maker base image", base.as_str())
+                .fields("maker image context ", context)
+                .fields("maker build-depends ", build_depends.map(|name| (name, "")));
+        }
         if let Some(signing) = &self.signing {
             key = key.field("signature", &signing.identity);
         }

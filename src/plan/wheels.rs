@@ -160,6 +160,7 @@ impl Project<'_> {
         let locked = request.lock.is_some() || request.foreign_lock.is_some();
         Ok(WheelsPlan {
             locked_for_others: (found.is_some() && !locked).then_some(pylock::FILE),
+            chosen: [requirements, constraints, extras].map(Clone::clone),
             request,
             key,
         })

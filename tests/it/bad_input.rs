@@ -378,16 +378,6 @@ fn a_system_package_that_is_no_name_is_refused() {
 }
 
 #[test]
-fn a_platform_with_another_python_is_refused() {
-    let project = TestProject::new().file("omnibuild.toml", "python = \"3.9\"\n");
-    let failure = plan_and_build_refuse(&project, 2);
-    assert_eq!(
-        failure.message,
-        "[PROJECT]/omnibuild.toml:1:1: python: debian-12 has Python 3.11, and the project insists on 3.9"
-    );
-}
-
-#[test]
 fn a_ca_bundle_that_is_missing_is_refused_before_anything_starts() {
     let project = TestProject::new();
     let failure = refused(&project, &["-s", "debian-12", "--ca-bundle", "ca.pem"], 9);

@@ -309,6 +309,7 @@ impl World {
             platform,
             arch: self.arch,
             context: table.context(platform).unwrap(),
+            pythons: table.pythons(),
         };
         let plan = plan::plan(&config, &inputs, Some(&metadata), vec![target]).unwrap();
         let builder = KeyBuilder::new("builder", 1).field("number", self.builder.to_string());

@@ -408,3 +408,57 @@ fn a_bundle_of_another_name_links_the_project_s_commands() {
         ]
     );
 }
+
+#[test]
+fn one_bundle_is_made_on_the_oldest_platform_of_the_project() {
+    let digest = "cefba034445d2875408d1fd4d5700ae6731563aeb54dcb39fd8164ab5c457533";
+    let configuration =
+        "platforms = [\"debian-12\", \"debian-11\", \"rocky-9\"]\npython = \"3.13\"\n";
+    let archive = format!("{{ path = \"python.tar.gz\", sha256 = \"{digest}\" }}");
+    let archives = format!("[python.archive.\"3.13\"]\namd64 = {archive}\narm64 = {archive}\n");
+    let project = TestProject::new()
+        .file("platforms.toml", &archives)
+        .file("omnibuild.toml", configuration);
+    let text = project
+        .run(&["plan", "--sysbase", "debian-12,debian-11"])
+        .success();
+    let (newer, older) = text.split_once("\ndebian-11\n").unwrap();
+    let python = format!(
+        "python    bring: Python 3.13 of its own ({})",
+        &digest[..12]
+    );
+    let share = "bundle    share: it is made on debian-11";
+    assert!(newer.contains(share) && !older.contains("share"), "{text}");
+    assert!(newer.contains(&python) && older.contains(&python), "{text}");
+
+    // A platform that bundles something else makes its own.
+    let other = format!("{configuration}[platform.rocky-9]\npython = \"system\"\n");
+    let project = project.file("omnibuild.toml", &other);
+    let text = project.run(&["plan", "--sysbase", "rocky-9"]).success();
+    assert!(!text.contains("share") && !text.contains("bring"), "{text}");
+
+    // One that is named makes it, if it can.
+    let named = format!("made-on = \"rocky-9\"\n{configuration}");
+    let project = project.file("omnibuild.toml", &named);
+    let text = project.run(&["plan", "--sysbase", "debian-12"]).success();
+    assert!(text.contains("share: it is made on rocky-9"), "{text}");
+    let failure = project.run(&["plan", "--sysbase", "debian-11"]).failure(2);
+    let said = "omnibuild.toml:1:1: made-on: rocky-9 has the C library 2.34, which is newer than 2.31 of debian-11";
+    assert!(failure.message.contains(said), "{failure:?}");
+}
+
+#[test]
+fn a_python_that_nobody_has_is_refused_with_those_that_are_known() {
+    let project = TestProject::new().file("omnibuild.toml", "python = \"3.7\"\n");
+    let failure = project.run(&["plan", "--sysbase", "debian-12"]).failure(2);
+    assert_eq!(
+        failure.message,
+        "[PROJECT]/omnibuild.toml:1:1: python: no archive of a standalone Python 3.7 is known"
+    );
+    let hints = failure.hints.join("\n");
+    assert!(
+        hints.contains("known are ") && hints.contains("3.13"),
+        "{hints}"
+    );
+    assert!(hints.contains("[python.archive."), "{hints}");
+}

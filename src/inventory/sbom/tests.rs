@@ -7,6 +7,7 @@ use super::*;
 
 pub(crate) fn distribution(name: &str, version: &str, license: License) -> Distribution {
     Distribution {
+        ecosystem: crate::inventory::Ecosystem::Pypi,
         name: name.into(),
         version: version.into(),
         summary: None,

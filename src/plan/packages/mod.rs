@@ -39,12 +39,13 @@ use self::scripts::Work;
 const UNKNOWN_MAINTAINER: &str = "Unknown maintainer <unknown@localhost.invalid>";
 
 impl Project<'_> {
-    /// The packages of a platform, the omnibus first.
+    /// The packages of a platform, the omnibus first, which depends on what brings its Python and on
+    /// what the configuration says.
     pub(super) fn packages(
         &self,
         platform: &Platform,
         arch: Arch,
-        depends: &[String],
+        [of_python, depends]: [&[String]; 2],
         request: &SetRequest,
     ) -> Result<Vec<PackagePlan>> {
         let version = version::native(self.version, platform.format, &platform.suffix)?;
@@ -104,8 +105,7 @@ impl Project<'_> {
                 .license
                 .clone()
                 .or_else(|| from_metadata(|metadata| metadata.license.as_ref())),
-            depends: platform
-                .python_depends
+            depends: of_python
                 .iter()
                 .chain(depends)
                 .cloned()

@@ -26,6 +26,7 @@ fn planned(root: &Path, platform: &str) -> Result<PlatformPlan> {
         platform,
         arch: Arch::Amd64,
         context: BTreeMap::new(),
+        pythons: table.pythons(),
     };
     let plan = plan::plan(&config, &inputs, metadata.as_ref(), vec![target])?;
     Ok(plan.platforms.into_iter().next().unwrap())
@@ -402,7 +403,7 @@ fn a_changed_file_changes_the_key() {
     let key = |text: &str| {
         let lines = "files.\"/etc/x/y\" = { source = \"a\" }";
         let plan = with(lines, &[("a", text)]).unwrap();
-        plan.key(&crate::digest::Digest::of("base")).digest
+        plan.key(&crate::digest::Digest::of("base"), None).digest
     };
     assert_eq!(key("one"), key("one"));
     assert_ne!(key("one"), key("two"));

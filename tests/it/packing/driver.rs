@@ -79,7 +79,7 @@ pub(super) fn write(root: &Path, platform: &str, build: Build) -> Result<Vec<Bui
     let state = State::new(root);
     let segments = SegmentStore::new(&root.join("segments"));
     let packages = assemble::write(&plan, &bundle, &segments, &state.packages(&plan.id))?;
-    let key = plan.key(&Digest::of(build.seed.to_string()));
+    let key = plan.key(&Digest::of(build.seed.to_string()), None);
     state.put_build(&plan.id, key, packages.clone(), Vec::new())?;
     Ok(packages)
 }
@@ -108,6 +108,7 @@ fn planned(root: &Path, platform: &str, build: Build) -> Result<PlatformPlan> {
         platform: table.find(platform)?,
         arch: Arch::Amd64,
         context: BTreeMap::new(),
+        pythons: table.pythons(),
     };
     let plan = plan::plan(&config, &inputs, metadata.as_ref(), vec![target])?;
     Ok(plan.platforms.into_iter().next().unwrap())

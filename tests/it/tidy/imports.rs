@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 17] = [
     "error",
     "memory",
     "digest",
@@ -14,6 +14,7 @@ const WORDS: [&str; 16] = [
     "platform",
     "archive",
     "interpreter",
+    "standalone",
     "steps",
     "elf",
     "text",
@@ -28,8 +29,8 @@ const WORDS: [&str; 16] = [
 const REPORT: &str = "report";
 const FACTS: &str = "config";
 const DECISION: &str = "plan";
-/// `context` is what a stage is given: engine, caches, reporter.
-const PORTS: [&str; 2] = ["engine", "context"];
+/// `context` is what a stage is given: engine, caches, reporter; `python` gets archives for it.
+const PORTS: [&str; 3] = ["engine", "context", "python"];
 const STAGES: [&str; 11] = [
     "base",
     "image",
@@ -166,6 +167,7 @@ fn may_name(from: &str, to: &str, path: &[String]) -> bool {
         }
         "engine" => word,
         "context" => word || to == "engine" || to == DECISION,
+        "python" => word || to == "context" || to == DECISION,
         _ => {
             let own = place(&STAGES, from).unwrap_or_else(|| panic!("{from} has no layer"));
             let earlier = place(&STAGES, to).is_some_and(|other| other < own && is_type(path));

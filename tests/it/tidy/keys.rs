@@ -6,9 +6,9 @@ use super::source::{Source, read, repository, sources};
 
 /// Rooms that decide no byte of a layer or a segment: what they say is in the keys by value, or they
 /// only ask, tell and keep.
-const BY_VALUE: [&str; 12] = [
-    "bundle", "context", "engine", "error", "fsutil", "image", "plan", "platform", "report",
-    "signing", "version", "wheels",
+const BY_VALUE: [&str; 13] = [
+    "bundle", "context", "engine", "error", "fsutil", "image", "plan", "platform", "python",
+    "report", "signing", "version", "wheels",
 ];
 
 /// The list of a digest, as the build script wrote it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than a machine under load needs to get to the first container.
-pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+pub(crate) const LIMIT: Duration = Duration::from_mins(15);
 
 /// How long something may outlive a program that was killed.
 const GONE: Duration = Duration::from_secs(10);
