@@ -260,8 +260,15 @@ fn select(listing: &str, rules: KeyRules) -> Result<Chosen> {
         return Err(refuse("it has expired or is revoked")
             .hint("extend it (`gpg --edit-key KEY expire`), or sign with another key"));
     }
+    let readable = |record: &&Record<'_>| {
+        record
+            .algorithm
+            .is_none_or(|algorithm| rules.allow(algorithm))
+    };
     match rules {
-        KeyRules::Any => {}
+        // The newest that the platform can check, where there is such a one.
+        KeyRules::Rsa if signing.iter().any(readable) => signing.retain(readable),
+        KeyRules::Any | KeyRules::Rsa => {}
         KeyRules::RsaPrimary => signing.retain(|record| record.primary),
     }
     let Some(chosen) = signing.iter().max_by_key(|record| record.created) else {
@@ -303,6 +310,10 @@ grp:::::::::GRIP:
         };
         assert_eq!(chosen(KeyRules::Any), expect("SUBKEY!", 2000));
         assert_eq!(chosen(KeyRules::RsaPrimary), expect("PRIMARY!", 1000));
+        assert_eq!(chosen(KeyRules::Rsa), expect("PRIMARY!", 1000));
+        let of_rsa = LISTING.replace(":255:22:", ":2048:1:");
+        let subkey = select(&of_rsa, KeyRules::Rsa).unwrap();
+        assert_eq!(subkey, expect("SUBKEY!", 2000));
     }
 
     #[test]
@@ -345,6 +356,7 @@ grp:::::::::GRIP:
                 "only a subkey",
             ),
             (edit("2048:1:", "255:22:"), KeyRules::RsaPrimary, "EdDSA"),
+            (edit("2048:1:", "255:22:"), KeyRules::Rsa, "EdDSA"),
         ];
         for (listing, rules, reason) in cases {
             let error = select(&listing, rules).unwrap_err();

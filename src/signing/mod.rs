@@ -68,6 +68,8 @@ pub enum KeyRules {
     /// Every key that gpg makes.
     #[default]
     Any,
+    /// RSA and DSA: rpm before 4.16 knows no elliptic curves.
+    Rsa,
     /// RSA and DSA, by the primary key: rpm before 4.13 knows no subkeys, and no elliptic curves.
     RsaPrimary,
 }
@@ -77,7 +79,9 @@ impl KeyRules {
     fn allow(self, algorithm: Algorithm) -> bool {
         match self {
             Self::Any => true,
-            Self::RsaPrimary => matches!(algorithm, Algorithm::Rsa | Algorithm::Dsa),
+            Self::Rsa | Self::RsaPrimary => {
+                matches!(algorithm, Algorithm::Rsa | Algorithm::Dsa)
+            }
         }
     }
 }
