@@ -46,3 +46,52 @@ print(verify_bundle.run(['sh', '-c', 'echo 123456'])[1])",
     );
     assert_eq!(printed, "(3, 'one\\ntwo\\n')\n127\n456\n\n");
 }
+
+#[test]
+fn repositories_that_moved_are_asked_where_they_are() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = root.path().join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    };
+    let read = |name: &str| fs_err::read_to_string(root.path().join(name)).unwrap();
+    let base = "[base]\nmirrorlist=http://list.example/?repo=os\n\
+                #baseurl=http://mirror.example/centos/$releasever/os/\ngpgcheck=1\n";
+    let own = "[own]\nmirrorlist=http://own.example/\n";
+    write("etc/yum.repos.d/CentOS-Base.repo", base);
+    write("etc/yum.repos.d/own.repo", own);
+    write("etc/apt/sources.list.d/debian.sources", "Types: deb\n");
+    write("etc/apt/apt.conf.d/00", "");
+    let run = |archive: &str| {
+        write("archive", archive);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/common/use-archive");
+        let status = Command::new("sh")
+            .args([&script, &root.path().join("archive"), root.path()])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    run("");
+    assert_eq!(read("etc/yum.repos.d/CentOS-Base.repo"), base);
+    assert_eq!(
+        read("etc/apt/sources.list.d/debian.sources"),
+        "Types: deb\n"
+    );
+    run("replace http://mirror.example http://vault.example\n");
+    assert_eq!(
+        read("etc/yum.repos.d/CentOS-Base.repo"),
+        "[base]\n#mirrorlist=http://list.example/?repo=os\n\
+         baseurl=http://vault.example/centos/$releasever/os/\ngpgcheck=1\n"
+    );
+    assert_eq!(read("etc/yum.repos.d/own.repo"), own);
+    let lines = "deb http://old.example/debian buster main\ndeb http://old.example/x y main\n";
+    run(lines);
+    assert_eq!(read("etc/apt/sources.list"), lines);
+    assert!(
+        !root
+            .path()
+            .join("etc/apt/sources.list.d/debian.sources")
+            .exists()
+    );
+    assert!(read("etc/apt/apt.conf.d/90archive").contains("Check-Valid-Until \"false\""));
+}

@@ -48,9 +48,14 @@ const WITHOUT_HTTPIE: [Impossible; 3] = [
     without_httpie("ubuntu-18.04"),
 ];
 
-const WITHOUT_PINS: [Impossible; 6] = [
+const WITHOUT_PINS: [Impossible; 7] = [
     without_dnspython("centos-7"),
     without_dnspython("ubuntu-16.04"),
+    Impossible {
+        platform: "ubuntu-18.04",
+        exit_code: 10,
+        said: "no distribution satisfies `pymongo==4.3.2`",
+    },
     without_greenlet("debian-sid"),
     without_greenlet("debian-13"),
     without_greenlet("ubuntu-24.04"),
