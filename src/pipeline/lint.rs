@@ -1,34 +1,27 @@
 //! `omnibuild lint`: lintian and rpmlint over finished packages, in a container of their own image.
 //!
 //! Named files need no project: one that is there has its say about overrides and the network. The
-//! image is made once from debian-12's base and kept by its content, like a builder; the programs run
-//! without a network. What they found is judged by [`lint`](crate::lint).
+//! image is made once from debian-12's base ([`tool`]); the programs run without a network. What they found is judged by [`lint`](crate::lint).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveWriter;
-use crate::base::{self, BaseImage};
 use crate::cli::{Common, Environment, LintLevel};
-use crate::config::{AnyFolder, Engines, PlatformTable};
-use crate::context::{Caches, Context};
-use crate::digest::{Digest, KeyBuilder};
-use crate::engine::{BuildSpec, Exec, Limits, Network, with_container};
+use crate::config::{AnyFolder, PlatformTable};
+use crate::context::Context;
+use crate::engine::{Exec, Limits, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::lint::{self, Judged, Level, Policy};
 use crate::package::read::format_of;
-use crate::plan::{BasePlan, NetworkPlan};
-use crate::platform::Arch;
 use crate::report::{Outcome, Reporter, Stage, listing, one_line};
-use crate::state::State;
 use crate::text::counted;
 
 use super::build::stop_signal;
-use super::{Project, Run, cache_folder, host_architecture, secret_of, wheel_folder};
+use super::{Project, Run, host_architecture, tool};
 
 /// The platform that the image of the lint programs is made from.
 const TOOL_PLATFORM: &str = "debian-12";
-const KEY_LABEL: &str = "org.omnibuild.lint-key";
 /// What stands in a platform's place in messages and logs.
 const NAME: &str = "lint";
 
@@ -43,46 +36,18 @@ struct Settings {
     policy: Policy,
     /// Whether a key is configured that signs packages.
     signs: bool,
-    table: PlatformTable,
-    mirror: Option<String>,
-    network: NetworkPlan,
-    engines: Engines,
-    caches: Caches,
-    log: PathBuf,
+    tool: tool::Settings,
 }
 
 impl Settings {
     fn read(common: &Common, environment: &Environment, reporter: &Reporter) -> Result<Self> {
         let root = &common.project;
-        let folder = AnyFolder::read(root)?;
-        let overrides = common.overrides(environment);
-        let signs = folder.signing(root, overrides.signing)?.is_some();
-        let mirror = overrides.mirror.or(folder.mirror);
-        let addresses = mirror.iter().chain(overrides.proxies.values());
-        addresses
-            .filter_map(|address| secret_of(address))
-            .for_each(|secret| reporter.redact(secret));
-        let cache = cache_folder(environment)?;
-        let caches = Caches::new(&cache, wheel_folder(folder.wheel_dir, root, &cache));
-        // A folder in which nothing was built stays as it is.
-        let log = if root.join(".omnibuild").is_dir() {
-            State::new(root).log(&NAME.parse()?)
-        } else {
-            caches.logs().join(format!("{NAME}.log"))
-        };
+        let mut folder = AnyFolder::read(root)?;
+        let signing = common.overrides(environment).signing;
         Ok(Self {
-            policy: folder.lint,
-            signs,
-            table: PlatformTable::load(root)?,
-            mirror,
-            network: NetworkPlan {
-                name: overrides.network.or(folder.network),
-                proxies: overrides.proxies,
-                ca_bundle: overrides.ca_bundle.or(folder.ca_bundle),
-            },
-            engines: folder.engines,
-            caches,
-            log,
+            signs: folder.signing(root, signing)?.is_some(),
+            policy: std::mem::take(&mut folder.lint),
+            tool: tool::Settings::read(common, environment, reporter, &folder, NAME)?,
         })
     }
 }
@@ -99,7 +64,7 @@ pub(super) async fn lint(
     let folders = if files.is_empty() {
         last_built(&Project::load(common, environment, reporter)?, common)?
     } else {
-        named(files, &settings.table)?
+        named(files, &settings.tool.table)?
     };
     if common.dry_run {
         for path in folders.values().flatten() {
@@ -107,9 +72,10 @@ pub(super) async fn lint(
         }
         return Ok(());
     }
-    let run = Run::without_wheels(common, &settings.engines, settings.caches.clone(), reporter);
+    let tool = &settings.tool;
+    let run = Run::without_wheels(common, &tool.engines, tool.caches.clone(), reporter);
     let result = tokio::select! {
-        result = look(&settings, &run, reporter, &folders) => result,
+        result = look(tool, &run, reporter, &folders) => result,
         () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
     };
     let swept = run.sweep().await;
@@ -222,21 +188,13 @@ fn label(folder: &Path) -> String {
 
 /// Runs the programs and answers what they printed.
 async fn look(
-    settings: &Settings,
+    settings: &tool::Settings,
     run: &Run,
     reporter: &Reporter,
     folders: &Folders,
 ) -> Result<Vec<String>> {
     let platform = settings.table.find(TOOL_PLATFORM)?;
     let arch = host_architecture()?;
-    let base_plan = BasePlan {
-        platform: platform.id.clone(),
-        image: platform.image.clone(),
-        bootstrap: platform.bootstrap.clone(),
-        rootfs: platform.rootfs.clone(),
-        mirror: settings.mirror.clone(),
-        arch,
-    };
     let report = reporter.platform(&NAME.parse()?, &settings.log)?;
     let (engine, session) = run.engine().await?;
     let context = Context {
@@ -249,15 +207,8 @@ async fn look(
         limits: Limits::default(),
     };
     let work = async {
-        let stage = report.stage(Stage::Base);
-        let (base, there) = base::ensure(&context, &stage, &base_plan, false).await?;
-        if there {
-            stage.reused(&base.describe());
-        } else {
-            stage.finished(&base.describe());
-        }
-        let shipped = tool_files();
-        let tag = ensure_image(&context, &shipped, &base, arch).await?;
+        let (mirror, files) = (settings.mirror.clone(), tool_files());
+        let tag = tool::image(&context, platform, mirror, arch, NAME, &files).await?;
         let stage = report.stage(Stage::Lint);
         let mut archive = ArchiveWriter::new(0)?;
         for (folder, files) in folders {
@@ -301,54 +252,6 @@ fn tool_files() -> BTreeMap<String, Vec<u8>> {
     let mut files = PlatformTable::shipped("lint");
     files.remove("overrides.toml");
     files
-}
-
-/// The image with the programs, by its content: base, Dockerfile and what it copies.
-async fn ensure_image(
-    context: &Context<'_>,
-    files: &BTreeMap<String, Vec<u8>>,
-    base: &BaseImage,
-    arch: Arch,
-) -> Result<String> {
-    let digests = files
-        .iter()
-        .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
-    let key = KeyBuilder::new("lint image", 1)
-        .field("base image", base.identity.as_str())
-        .fields("context ", digests)
-        .finish();
-    let tag = format!("omnibuild/lint:{}", key.digest.short());
-    let stage = context.report.stage(Stage::Image);
-    let there = context.engine.image(&tag).await?;
-    let label = |labels: &BTreeMap<String, String>| {
-        labels.get(KEY_LABEL).map(String::as_str) == Some(key.digest.as_str())
-    };
-    if there.is_some_and(|image| label(&image.labels)) {
-        stage.reused(&tag);
-        return Ok(tag);
-    }
-    let mut archive = ArchiveWriter::new(0)?;
-    for (name, bytes) in files {
-        archive.bytes(name, 0o755, bytes)?;
-    }
-    archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
-    let archive = archive.finish()?;
-    let mut args = context.network.proxies.clone();
-    args.insert("BASE".to_owned(), base.reference.clone());
-    let spec = BuildSpec {
-        context: &archive,
-        args,
-        labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.digest.to_string())]),
-        tag: &tag,
-        arch,
-        network: Network::Named(context.network.name.clone()),
-    };
-    let output = |line: &str| context.report.output_line(line);
-    context.engine.build(&spec, &output).await.map_err(|error| {
-        error.context("the image of the lint programs").hint("it is made from debian-12 and installs lintian and rpmlint: check the network, --mirror and --ca-bundle; the log has the rest")
-    })?;
-    stage.finished(&tag);
-    Ok(tag)
 }
 
 fn text(judged: &Judged, folders: &Folders) -> String {

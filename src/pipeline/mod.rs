@@ -22,6 +22,7 @@ mod repository;
 mod run;
 mod shared;
 mod stages;
+mod tool;
 mod verify;
 mod versions;
 mod vulnerabilities;
