@@ -10,12 +10,18 @@ use sha2::{Digest, Sha256};
 
 /// Variables of the compilation, and the sources that they are the digests of. Beside each stands
 /// `<variable>_PATHS`, the list.
-const DIGESTS: [(&str, &[&str]); 3] = [
+const DIGESTS: [(&str, &[&str]); 4] = [
     // All of it: whoever asks for packages gets those of the code that runs, and with layers and
     // segments at hand they are made in a moment.
     (
         "OMNIBUILD_PACKAGE_CODE",
-        &["src", "images", "platforms.toml", "Cargo.lock"],
+        &[
+            "src",
+            "images",
+            "platforms.toml",
+            "pythons.toml",
+            "Cargo.lock",
+        ],
     ),
     (
         "OMNIBUILD_LAYER_CODE",
@@ -43,6 +49,11 @@ const DIGESTS: [(&str, &[&str]); 3] = [
             "src/text.rs",
             "src/tree.rs",
         ],
+    ),
+    // What compiles an interpreter is in its key by value; this writes what came out.
+    (
+        "OMNIBUILD_PYTHON_CODE",
+        &["src/archive", "src/cpython/pack.rs"],
     ),
 ];
 

@@ -3,6 +3,7 @@
 //! The only place, beside the engine's connection, that reads environment variables.
 
 mod environment;
+mod python;
 mod values;
 
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::config::{
 use crate::error::Kind;
 
 pub use self::environment::Environment;
+pub use self::python::{PythonCommand, PythonOptions};
 use self::values::{duration, number, size};
 
 /// Ship a Python application as native packages, built in containers.
@@ -267,6 +269,12 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         command: CacheCommand,
+    },
+    /// Make a Python of one's own, for platforms whose Python is too old or dead.
+    Python {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: PythonCommand,
     },
     /// Print the platforms as a matrix of jobs for continuous integration, as one JSON object.
     Matrix {

@@ -19,6 +19,8 @@ use crate::wheels::Remote;
 /// v1/layers/<2 digits>/<key>/             installed wheels with byte code
 /// v1/libraries/<key>.json                which packages of a builder have the libraries of a bundle
 /// v1/segments/<2 digits>/<key>            compressed parts of packages
+/// v1/interpreters/<key>/                  interpreters that were made from source
+/// v1/sources/<sha256>                     what they were made of
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/pythons/<digest>.tar                an archive of a standalone Python, compressed as it came
 /// v1/sandbox/                             images and containers of the sandbox engine
@@ -63,6 +65,16 @@ impl Caches {
     /// Compressed parts of packages.
     pub fn segments(&self) -> PathBuf {
         self.root.join("segments")
+    }
+
+    /// Interpreters that were made from source.
+    pub fn interpreters(&self) -> PathBuf {
+        self.root.join("interpreters")
+    }
+
+    /// What they were made of.
+    pub fn sources(&self) -> PathBuf {
+        self.root.join("sources")
     }
 
     /// Programs that work in builders.

@@ -62,6 +62,7 @@
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
 //! | [`python`] | the archive of the Python that packages bring |
 //! | [`image`] | builder images |
+//! | [`cpython`] | a Python of one's own, made from source: table of sources, download, build, archive |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
 //! | [`bundle`] | wheel to layer, layers to bundle |
 //! | [`inventory`] | what a bundle holds: licences, bill of materials, provenance |
@@ -91,7 +92,8 @@
 //!
 //! Outside of Rust: `platforms.toml` and `images/<id>/` are the platforms, `images/common/` what
 //! their Dockerfiles share, `images/steps/` the scripts that run in containers, `images/scripts/`
-//! the functions that maintainer scripts are made of. All of it is compiled in.
+//! the functions that maintainer scripts are made of; `pythons.toml` and `images/python/` what an
+//! interpreter is made of and how. All of it is compiled in.
 //!
 //! # Who may import whom
 //!
@@ -102,7 +104,7 @@
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
 //! | ports | engine, context, python | words; context and python the plan's types too, python also context |
 //! | records | state | words, and types of what it records |
-//! | stages | base, image, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | stages | base, image, cpython, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error, text |
 //!
@@ -196,6 +198,7 @@ pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod cpython;
 pub mod digest;
 pub mod elf;
 pub mod engine;

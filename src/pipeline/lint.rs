@@ -208,7 +208,7 @@ async fn look(
     };
     let work = async {
         let (mirror, files) = (settings.mirror.clone(), tool_files());
-        let tag = tool::image(&context, platform, mirror, arch, NAME, &files).await?;
+        let image = tool::image(&context, platform, mirror, arch, NAME, &files).await?;
         let stage = report.stage(Stage::Lint);
         let mut archive = ArchiveWriter::new(0)?;
         for (folder, files) in folders {
@@ -226,7 +226,7 @@ async fn look(
         let lines = with_container(
             engine.as_ref(),
             &report,
-            &context.offline(&tag),
+            &context.offline(&image.tag),
             async |container| {
                 container.upload("/", &archive).await?;
                 container.capture(&exec).await

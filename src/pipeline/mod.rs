@@ -17,6 +17,7 @@ pub mod matrix;
 mod metadata;
 mod platform;
 mod platforms;
+mod python;
 mod rebuild;
 mod repository;
 mod run;
@@ -338,6 +339,9 @@ pub async fn execute(
         Command::Doctor => doctor::doctor(common, environment, reporter).await,
         Command::Cache { command } => {
             cache::execute(command, common, options, environment, reporter).await
+        }
+        Command::Python { command } => {
+            python::execute(&command, common, environment, reporter).await
         }
         Command::Platforms { command: None } => platforms::list(common, reporter),
         Command::Platforms {

@@ -15,7 +15,7 @@ use crate::digest::{Digest, KeyBuilder};
 use crate::engine::{BuildSpec, Network};
 use crate::error::Result;
 use crate::plan::{BasePlan, NetworkPlan};
-use crate::platform::Arch;
+use crate::platform::{Arch, Archive};
 use crate::report::{Reporter, Stage};
 use crate::state::State;
 
@@ -71,8 +71,16 @@ impl Settings {
     }
 }
 
+/// An image of tools.
+pub(super) struct ToolImage {
+    /// What to start containers from.
+    pub(super) tag: String,
+    /// What decided it.
+    pub(super) key: Digest,
+}
+
 /// The image `name` of these files on the base of a platform, by its content: base, Dockerfile and what
-/// it copies. Answers what to start containers from.
+/// it copies. Where the platform left its mirrors, its archive is among the files.
 pub(super) async fn image(
     context: &Context<'_>,
     platform: &Platform,
@@ -80,7 +88,13 @@ pub(super) async fn image(
     arch: Arch,
     name: &str,
     files: &BTreeMap<String, Vec<u8>>,
-) -> Result<String> {
+) -> Result<ToolImage> {
+    let (mut mirror, mut files) = (mirror, files.clone());
+    if let Some(archive) = &platform.archive {
+        let text = archive.file(mirror.as_deref())?;
+        files.insert(Archive::FILE.to_owned(), text.into_bytes());
+        mirror.get_or_insert_with(|| archive.mirror.clone());
+    }
     let base_plan = BasePlan {
         platform: platform.id.clone(),
         image: platform.image.clone(),
@@ -113,10 +127,10 @@ pub(super) async fn image(
     };
     if there.is_some_and(|image| label(&image.labels)) {
         stage.reused(&tag);
-        return Ok(tag);
+        return Ok(ToolImage { tag, key });
     }
     let mut archive = ArchiveWriter::new(0)?;
-    for (name, bytes) in files {
+    for (name, bytes) in &files {
         archive.bytes(name, 0o755, bytes)?;
     }
     archive.bytes("ca-bundle.pem", 0o644, &context.ca_bundle()?)?;
@@ -141,5 +155,5 @@ pub(super) async fn image(
             ))
     })?;
     stage.finished(&tag);
-    Ok(tag)
+    Ok(ToolImage { tag, key })
 }

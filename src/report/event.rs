@@ -28,6 +28,8 @@ pub enum Stage {
     Verify,
     /// The distribution's lint programs look at packages.
     Lint,
+    /// An interpreter is made from source.
+    Python,
 }
 
 impl fmt::Display for Stage {
@@ -40,6 +42,7 @@ impl fmt::Display for Stage {
             Self::Package => "package",
             Self::Verify => "verify",
             Self::Lint => "lint",
+            Self::Python => "python",
         })
     }
 }

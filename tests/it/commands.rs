@@ -176,6 +176,28 @@ fn platforms_need_no_project() {
 }
 
 #[test]
+fn a_python_that_can_not_be_made_is_refused_before_anything_is_done() {
+    let project = TestProject::empty();
+    let build = |words: &[&str]| project.run(&[&["python", "build"], words].concat());
+    let unknown = build(&["2.7", "--platform", "debian-12"]).failure(2);
+    assert!(unknown.hints[0].contains("3.13"), "{unknown:?}");
+    drop(build(&["3.13", "--platform", "nowhere-1"]).failure(8));
+    let glibc = ["3.13", "--platform", "debian-12", "--glibc", "new"];
+    assert!(build(&glibc).failure(2).hints[0].contains("`2.17`"));
+    let folder = project.path("tmp").display().to_string();
+    let sources = ["3.13", "--platform", "debian-12", "--sources", &folder];
+    let missing = build(&sources).failure(9);
+    // Which file it is, what it must be, and where it is to be had.
+    for words in ["bzip2_1.0.8", "ab5a03176ee1", "https://"] {
+        let said = [&missing.message, &missing.hints[0]];
+        assert!(said.iter().any(|it| it.contains(words)), "{missing:?}");
+    }
+    let dry = build(&["3.13", "--platform", "debian-12", "--dry-run"]).success();
+    assert_eq!(dry, "");
+    assert!(project.tree().is_empty());
+}
+
+#[test]
 fn completions_name_every_command() {
     let project = TestProject::empty();
     for shell in ["bash", "zsh", "fish"] {

@@ -53,6 +53,7 @@ mod libraries;
 mod lint;
 mod matrix;
 mod platforms;
+mod python;
 mod rebuild;
 mod repository;
 mod sample;

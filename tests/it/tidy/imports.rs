@@ -31,9 +31,10 @@ const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter; `python` gets archives for it.
 const PORTS: [&str; 3] = ["engine", "context", "python"];
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "base",
     "image",
+    "cpython",
     "wheels",
     "bundle",
     "inventory",

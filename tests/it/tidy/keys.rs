@@ -64,6 +64,7 @@ fn each_digest_of_code_is_in_a_key_and_none_in_those_of_wheels() {
     assert!(used("src/plan/mod.rs", "PACKAGE"));
     assert!(used("src/bundle/assemble.rs", "LAYER"));
     assert!(used("src/package/segment.rs", "SEGMENT"));
+    assert!(used("src/cpython/mod.rs", "PYTHON"));
     for source in sources().iter().filter(|source| source.room() == "wheels") {
         assert!(!source.text.contains("_CODE\")"), "{}", source.path);
     }

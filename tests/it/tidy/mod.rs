@@ -248,7 +248,7 @@ fn every_platform_has_an_image_and_every_image_a_platform() {
         let folder = path.split('/').nth(1).unwrap();
         // An image of tools belongs to none.
         assert!(
-            platforms.contains_key(folder) || folder == "lint",
+            platforms.contains_key(folder) || ["lint", "python"].contains(&folder),
             "{path} belongs to no platform"
         );
     }
@@ -303,7 +303,7 @@ fn no_host_of_a_registry_or_mirror_is_named() {
     ];
     let hosts = hosts.map(|(name, ending)| format!("{name}{ending}"));
     let mut paths = files(&["src", "images", "tests", ".ci", "benches"], "");
-    paths.extend(["platforms.toml", "Makefile", "Cargo.toml"].map(str::to_owned));
+    paths.extend(["platforms.toml", "pythons.toml", "Makefile", "Cargo.toml"].map(str::to_owned));
     for path in paths {
         let Ok(text) = fs_err::read_to_string(repository().join(&path)) else {
             continue;
