@@ -60,6 +60,7 @@
 //! | [`engine`] | what is asked of a container engine; `docker/` asks a daemon, `sandbox/` the kernel; sessions and their sweep |
 //! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
+//! | [`download`] | files from servers by HTTP |
 //! | [`python`] | the archive of the Python that packages bring |
 //! | [`image`] | builder images |
 //! | [`cpython`] | a Python of one's own, made from source: table of sources, download, build, archive |
@@ -102,7 +103,7 @@
 //! | words | error, digest, fsutil, platform, archive, interpreter, standalone, steps, elf, text, audit, lint, tree, signing, wheel, version, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
-//! | ports | engine, context, python | words; context and python the plan's types too, python also context |
+//! | ports | engine, context, download, python | words; all but engine the plan's types too, python also context and download |
 //! | records | state | words, and types of what it records |
 //! | stages | base, image, cpython, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
@@ -200,6 +201,7 @@ pub mod config;
 pub mod context;
 pub mod cpython;
 pub mod digest;
+pub mod download;
 pub mod elf;
 pub mod engine;
 pub mod error;

@@ -1,28 +1,18 @@
 //! Sources: from a folder, from the cache, or from where the table says they are.
 //!
 //! Whoever sends them, they are used by their digest alone: what has another never gets a name in the
-//! cache. The only network client of this room.
+//! cache.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use reqwest::{Certificate, Client, NoProxy, Proxy};
-
-use crate::digest::{Digest, DigestWriter};
+use crate::digest::Digest;
+use crate::download::Downloads;
 use crate::error::{Error, Kind, Result};
-use crate::fsutil::{self, Staged};
 use crate::plan::NetworkPlan;
+use crate::plan::requirements::without_credentials;
 
 use super::table::{Release, Source};
-
-/// A server that takes no connection for so long is asked no more.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Nor one that says nothing for so long.
-const SILENCE: Duration = Duration::from_mins(1);
-/// No source is longer, in bytes.
-const LARGEST: u64 = 1 << 30;
 
 /// Where sources come from.
 #[derive(Debug)]
@@ -31,7 +21,7 @@ pub struct Sources {
     folder: Option<PathBuf>,
     cache: PathBuf,
     mirrors: Vec<String>,
-    client: Option<Client>,
+    downloads: Option<Downloads>,
 }
 
 impl Sources {
@@ -41,7 +31,7 @@ impl Sources {
             folder: Some(folder),
             cache: PathBuf::new(),
             mirrors: Vec::new(),
-            client: None,
+            downloads: None,
         }
     }
 
@@ -54,7 +44,7 @@ impl Sources {
             folder: None,
             cache,
             mirrors,
-            client: Some(client(network)?),
+            downloads: Some(Downloads::new(network)?),
         })
     }
 
@@ -88,12 +78,12 @@ impl Sources {
         if Digest::of_file(&kept).is_ok_and(|digest| digest == source.sha256) {
             return Ok(kept);
         }
-        let Some(client) = &self.client else {
+        let Some(downloads) = &self.downloads else {
             return Err(Error::new(Kind::Internal, "sources without a network"));
         };
         let mut failures: Vec<Error> = Vec::new();
         for address in self.addresses(source) {
-            match download(client, &address, source, &kept).await {
+            match download(downloads, &address, source, &kept).await {
                 Ok(()) => return Ok(kept),
                 // A disk that is full is full for the next server, too.
                 Err(error) if ![Kind::Network, Kind::Damaged].contains(&error.kind()) => {
@@ -174,91 +164,26 @@ fn unavailable(source: &Source, failures: &[Error]) -> Error {
         ))
 }
 
-async fn download(client: &Client, address: &str, source: &Source, place: &Path) -> Result<()> {
-    let shown = crate::text::single_spaced(address);
-    let failed = |error: reqwest::Error| {
-        let mut text = error.without_url().to_string();
-        // The cause says more than "error sending request".
-        text.truncate(300);
-        Error::new(Kind::Network, format!("{shown}: {text}"))
-    };
-    let response = client.get(address).send().await;
-    let mut response = response
-        .and_then(reqwest::Response::error_for_status)
-        .map_err(failed)?;
+async fn download(
+    downloads: &Downloads,
+    address: &str,
+    source: &Source,
+    place: &Path,
+) -> Result<()> {
     let folder = place.parent().unwrap_or(place);
-    let mut staged = Staged::create(folder)?;
-    let mut writer = DigestWriter::new(staged.writer());
-    let mut length = 0;
-    while let Some(piece) = response.chunk().await.map_err(failed)? {
-        length += piece.len() as u64;
-        if length > LARGEST {
-            let text = format!("{shown}: it has more than {LARGEST} bytes");
-            return Err(Error::new(Kind::Damaged, text));
-        }
-        let written = writer.write_all(&piece);
-        written.map_err(|error| Error::io("write", place, &error))?;
-    }
-    let (digest, _, _) = writer.finish();
+    let (staged, digest) = downloads.get(address, folder).await?;
     if digest != source.sha256 {
-        return Err(wrong_digest(&shown, source, &digest));
+        return Err(wrong_digest(&without_credentials(address), source, &digest));
     }
-    fsutil::Staged::commit(staged, place)
-}
-
-fn client(network: &NetworkPlan) -> Result<Client> {
-    // The one that is set already is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let bad = |what: &str, error: reqwest::Error| {
-        Error::new(Kind::Config, format!("{what}: {}", error.without_url()))
-    };
-    // The environment was read by who made the plan.
-    let mut builder = Client::builder()
-        .no_proxy()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .user_agent(concat!("omnibuild/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &network.ca_bundle {
-        let pem = fs_err::read(path)?;
-        let certificates = Certificate::from_pem_bundle(&pem);
-        builder = builder.tls_certs_merge(certificates.map_err(|error| bad("--ca-bundle", error))?);
-    }
-    for (names, scheme) in [
-        (["http_proxy", "HTTP_PROXY"], "http"),
-        (["https_proxy", "HTTPS_PROXY"], "https"),
-        (["all_proxy", "ALL_PROXY"], "all"),
-    ] {
-        let Some(address) = variable(&network.proxies, &names) else {
-            continue;
-        };
-        let proxy = match scheme {
-            "http" => Proxy::http(address),
-            "https" => Proxy::https(address),
-            _ => Proxy::all(address),
-        };
-        let except = variable(&network.proxies, &["no_proxy", "NO_PROXY"]);
-        let except = except.and_then(NoProxy::from_string);
-        let proxy = proxy.map_err(|error| bad(names[0], error))?;
-        builder = builder.proxy(proxy.no_proxy(except));
-    }
-    builder
-        .build()
-        .map_err(|error| bad("the network client", error))
-}
-
-fn variable<'a>(proxies: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
-    names
-        .iter()
-        .find_map(|name| proxies.get(*name))
-        .map(String::as_str)
+    staged.commit(place)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cpython::PythonTable;
-    use std::io::Read;
-    use std::net::TcpListener;
+    use crate::download::tests::server;
+    use crate::fsutil;
 
     fn source(content: &[u8], urls: &[&str]) -> Source {
         let table = PythonTable::shipped().unwrap();
@@ -267,26 +192,6 @@ mod tests {
         source.file = "zlib.tar".to_owned();
         source.urls = urls.iter().map(|url| (*url).to_owned()).collect();
         source
-    }
-
-    /// A server that answers each request with the next of these contents.
-    fn server(contents: Vec<&'static [u8]>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            for content in contents {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).unwrap();
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    content.len()
-                );
-                stream.write_all(head.as_bytes()).unwrap();
-                stream.write_all(content).unwrap();
-            }
-        });
-        address
     }
 
     #[tokio::test]
@@ -313,7 +218,10 @@ mod tests {
     #[tokio::test]
     async fn wrong_content_gets_no_name_and_the_next_server_is_asked_once() {
         let cache = tempfile::tempdir().unwrap();
-        let mirrors = vec![server(vec![b"other"]), server(vec![b"content"])];
+        let mirrors = vec![
+            server(vec![(200, b"other")]),
+            server(vec![(200, b"content")]),
+        ];
         let network = NetworkPlan::default();
         let place = cache.path().join("sources");
         let sources = Sources::of_network(place.clone(), mirrors, &network).unwrap();
@@ -328,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn when_nobody_has_it_everybody_who_was_asked_is_named() {
         let cache = tempfile::tempdir().unwrap();
-        let damaged = server(vec![b"other"]);
+        let damaged = server(vec![(200, b"other")]);
         let wanted = source(
             b"content",
             &["{mirror}/zlib.tar", "http://127.0.0.1:1/zlib.tar"],

@@ -20,10 +20,7 @@ use crate::text::single_spaced;
 use super::license::{self, Said};
 use super::people::people;
 use super::python;
-use super::{Distribution, Ecosystem, InstalledFile, Inventory, SCHEMA};
-
-/// The longest METADATA and licence file that is read, in bytes; the longest in use have 300 kB.
-pub(super) const LONGEST_TEXT: u64 = 4 << 20;
+use super::{Distribution, Ecosystem, InstalledFile, Inventory, LONGEST_TEXT, SCHEMA};
 
 /// The inventory of a platform's bundle.
 ///

@@ -29,6 +29,9 @@ pub use self::people::Person;
 /// The version of the record.
 const SCHEMA: u32 = 1;
 
+/// The longest METADATA and licence file that is read, in bytes; the longest in use have 300 kB.
+const LONGEST_TEXT: u64 = 4 << 20;
+
 /// What a platform's bundle holds, as it is recorded beside the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

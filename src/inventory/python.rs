@@ -15,8 +15,7 @@ use crate::error::Result;
 use crate::interpreter::Interpreter;
 use crate::plan::StandalonePlan;
 
-use super::collect::LONGEST_TEXT;
-use super::{Distribution, Ecosystem, InstalledFile, License, LicenseSource};
+use super::{Distribution, Ecosystem, InstalledFile, LONGEST_TEXT, License, LicenseSource};
 
 /// What CPython is called where libraries are listed.
 pub(super) const NAME: &str = "cpython";

@@ -22,8 +22,7 @@ use crate::wheels::{WheelStore, resolve};
 
 use super::Project;
 use super::metadata::{Known, known_metadata};
-use super::shared::maker_base;
-use super::stages::up_to_date;
+use super::stages::{maker_base, up_to_date};
 
 /// What one stage would do.
 #[derive(Debug, Clone, Serialize)]

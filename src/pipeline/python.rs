@@ -90,7 +90,7 @@ async fn build(
         platform,
         release: &release,
         arch,
-        optimised: !options.fast,
+        optimised: options.optimize,
         sources: &sources,
     };
     let result = tokio::select! {
@@ -242,7 +242,7 @@ fn table_lines(release: &Release, arch: Arch, file: &Path, archive: &Archive) ->
     let address = reqwest::Url::from_file_path(file)
         .map_or_else(|()| file.display().to_string(), |url| url.to_string());
     format!(
-        "[python.\"{}\".archive.{}]\nurl = \"{address}\"\nsha256 = \"{}\"",
+        "[python.archive.\"{}\"]\n{} = {{ url = \"{address}\", sha256 = \"{}\" }}",
         release.minor,
         arch.debian(),
         archive.packed.sha256

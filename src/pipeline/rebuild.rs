@@ -3,7 +3,7 @@
 //!
 //! What is varied: the time, the project's folder and the time, permissions and order of the files in
 //! it, time zone, locale, user's name and home, umask, number of processors, host name, and the
-//! caches, of which only bases, builders and (unless they too are to be made again) wheels are taken
+//! caches, of which only bases, builders, Pythons and (unless they too are to be made again) wheels are taken
 //! along. The clock can't be set, so the time is merely a later one.
 
 use std::collections::BTreeMap;
@@ -96,7 +96,7 @@ impl PlatformBuild<'_> {
         })
     }
 
-    /// A copy of the project, and of what is known of bases and builders.
+    /// A copy of the project, of what is known of bases and builders, and of archives of Pythons.
     async fn copy(&self, folder: &Path) -> Result<PathBuf> {
         let root = self.project.config.root.clone();
         let (target, caches) = (folder.join("files"), self.project.caches.clone());
@@ -108,7 +108,7 @@ impl PlatformBuild<'_> {
                 .find(|folder| folder.join(".git").exists())
                 .unwrap_or(&root);
             copy_shuffled(top, &target)?;
-            for from in [caches.bases(), caches.builders()] {
+            for from in [caches.bases(), caches.builders(), caches.pythons()] {
                 let to = records.join(from.file_name().unwrap_or_default());
                 fs_err::create_dir_all(&to)?;
                 for entry in fs_err::read_dir(&from)? {

@@ -8,16 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::base::{self, BaseImage};
+use crate::base::BaseImage;
 use crate::bundle::Bundle;
 use crate::context::Context;
-use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::PlatformPlan;
 use crate::platform::PlatformId;
 
-use super::Project;
 use super::stages::PlatformBuild;
 
 /// A bundle, and what it was made in.
@@ -31,27 +29,19 @@ pub(super) struct Made {
 }
 
 /// What came of making a bundle; why it is not there, for those that wait for it.
-type Outcome = std::result::Result<Made, (Kind, String)>;
+type Attempt = std::result::Result<Made, (Kind, String)>;
 
 /// The bundles of a run that more than one platform takes.
 #[derive(Debug, Default)]
 pub(super) struct SharedBundles {
-    cells: Mutex<BTreeMap<PlatformId, Arc<OnceCell<Outcome>>>>,
+    cells: Mutex<BTreeMap<PlatformId, Arc<OnceCell<Attempt>>>>,
 }
 
 impl SharedBundles {
-    fn of(&self, maker: &PlatformId) -> Arc<OnceCell<Outcome>> {
+    fn of(&self, maker: &PlatformId) -> Arc<OnceCell<Attempt>> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(maker.clone()).or_default())
     }
-}
-
-/// The identity of the base of the platform that makes a plan's bundle, where that is another one and
-/// somebody has found it.
-pub(super) fn maker_base(project: &Project, plan: &PlatformPlan) -> Option<Digest> {
-    let maker = plan.maker.as_ref()?;
-    let base = base::recorded(&project.caches.bases(), &maker.base)?;
-    Some(base.identity)
 }
 
 impl PlatformBuild<'_> {

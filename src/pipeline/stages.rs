@@ -9,6 +9,7 @@ use crate::base::{self, BaseImage};
 use crate::bundle::{self, Bundle, assemble, content};
 use crate::cli::BuildOptions;
 use crate::context::{Context, in_background};
+use crate::digest::Digest;
 use crate::engine::{Container, ContainerSpec, Content, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::image::{self, BuilderImage};
@@ -24,7 +25,6 @@ use crate::wheels::application::{self, BUILD_PREFIX};
 use crate::wheels::store::InUse;
 use crate::wheels::{WheelSet, WheelStore, resolve};
 
-use super::shared::maker_base;
 use super::{Project, Run};
 
 /// How often a backend may ask for more requirements: once for what it needs, once for what that
@@ -50,6 +50,14 @@ impl Done {
             files: record.packages.iter().map(file_of).collect(),
         }
     }
+}
+
+/// The identity of the base of the platform that makes a plan's bundle, where that is another one and
+/// somebody has found it.
+pub(super) fn maker_base(project: &Project, plan: &PlatformPlan) -> Option<Digest> {
+    let maker = plan.maker.as_ref()?;
+    let base = base::recorded(&project.caches.bases(), &maker.base)?;
+    Some(base.identity)
 }
 
 /// Whether the last build of a platform is still what the plan wants.

@@ -30,6 +30,7 @@ maintainer = \"Acme <ops@acme.example>\"
 license = \"BSD-3-Clause\"
 summary = \"A command-line client for web services\"
 requirements = [\"requirements.txt\"]
+python = \"system\"
 ";
 
 const PINS: &str = "\
@@ -40,6 +41,7 @@ maintainer = \"Acme <ops@acme.example>\"
 license = \"AGPL-3.0-only\"
 summary = \"Supervision of everything\"
 requirements = [\"requirements.txt\"]
+python = \"system\"
 ";
 
 const WITHOUT_HTTPIE: [Impossible; 3] = [

@@ -64,7 +64,6 @@ fn an_interpreter_runs_elsewhere_from_any_path_and_is_made_once() {
         "python",
         "build",
         "3.13",
-        "--fast",
         "--json",
         "--platform",
         platform.id,

@@ -272,3 +272,45 @@ fn containers_of_others_are_left_alone() {
     assert!(first.wait().unwrap().code().is_some());
     assert_eq!(engine.containers(), Vec::<String>::new());
 }
+
+#[test]
+fn an_archive_of_python_that_is_absent_or_another_one_builds_nothing() {
+    let expected = "cefba034445d2875408d1fd4d5700ae6731563aeb54dcb39fd8164ab5c457533";
+    for (place, code, said, advice) in [
+        (
+            "path = 'nowhere.tar.gz'",
+            9,
+            "nowhere.tar.gz",
+            "[python.archive]",
+        ),
+        ("path = 'python.tar.gz'", 15, expected, "`sha256`"),
+        (
+            "url = 'http://user:secret@127.0.0.1:1/python.tar.gz'",
+            13,
+            "http://127.0.0.1:1/python.tar.gz",
+            "OMNIBUILD_PYTHON_MIRROR",
+        ),
+    ] {
+        let (project, engine) = project("1.41", Trouble::None);
+        let archive = format!("{{ {place}, sha256 = '{expected}' }}");
+        let archives = format!("[python.archive.'3.13']\namd64 = {archive}\narm64 = {archive}\n");
+        let project = project
+            .file("platforms.toml", &archives)
+            .file("omnibuild.toml", "python = \"3.13\"\n")
+            .file("python.tar.gz", "another");
+        let failure = project.run(&BUILD).failure(code);
+        let told = format!("{}\n{}", failure.message, failure.hints.join("\n"));
+        assert!(told.contains(said) && told.contains(advice), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+        let calls = engine.calls();
+        assert!(
+            !calls.iter().any(|call| call.starts_with("POST /build")),
+            "{calls:?}"
+        );
+        let kept = project.tree().into_keys();
+        let kept: Vec<String> = kept
+            .filter(|name| name.contains("/pythons/") && !name.ends_with('/'))
+            .collect();
+        assert!(kept.iter().all(|name| name.contains(".lock")), "{kept:?}");
+    }
+}

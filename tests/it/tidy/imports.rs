@@ -30,7 +30,7 @@ const REPORT: &str = "report";
 const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter; `python` gets archives for it.
-const PORTS: [&str; 3] = ["engine", "context", "python"];
+const PORTS: [&str; 4] = ["engine", "context", "download", "python"];
 const STAGES: [&str; 12] = [
     "base",
     "image",
@@ -168,7 +168,8 @@ fn may_name(from: &str, to: &str, path: &[String]) -> bool {
         }
         "engine" => word,
         "context" => word || to == "engine" || to == DECISION,
-        "python" => word || to == "context" || to == DECISION,
+        "download" => word || to == DECISION,
+        "python" => word || ["context", "download", DECISION].contains(&to),
         _ => {
             let own = place(&STAGES, from).unwrap_or_else(|| panic!("{from} has no layer"));
             let earlier = place(&STAGES, to).is_some_and(|other| other < own && is_type(path));

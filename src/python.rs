@@ -3,12 +3,11 @@
 //!
 //! What is in an archive is [`standalone`](crate::standalone)'s to say.
 
-mod download;
-
 use std::path::Path;
 
 use crate::context::{Context, in_background};
 use crate::digest::{Digest, DigestWriter};
+use crate::download::Downloads;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{Lock, Staged};
 use crate::plan::requirements::without_credentials;
@@ -70,7 +69,13 @@ async fn keep(context: &Context<'_>, plan: &StandalonePlan, kept: &Path) -> Resu
             context
                 .report
                 .note(&format!("fetching the archive of Python from {place}"));
-            let (staged, found) = download::fetch(context.network, url, &folder).await?;
+            let fetched = Downloads::new(context.network)?.get(url, &folder).await;
+            let (staged, found) = fetched.map_err(|error| {
+                error
+                    .context("the archive of Python")
+                    .hint("check the network, the proxy variables and --ca-bundle")
+                    .hint("set OMNIBUILD_PYTHON_MIRROR or `python-mirror` to a mirror or a folder that has it, or name a file in `[python.archive]` of platforms.toml; `omnibuild python build` makes one")
+            })?;
             (staged, found, place)
         }
     };
