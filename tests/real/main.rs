@@ -31,6 +31,7 @@ mod support {
     pub(crate) mod program;
     pub(crate) mod project;
     pub(crate) mod proxy;
+    pub(crate) mod python;
     pub(crate) mod record;
     pub(crate) mod sandbox;
     pub(crate) mod search;
@@ -62,5 +63,6 @@ mod secrets;
 mod several;
 mod shared;
 mod signed;
+mod standalone;
 mod stopping;
 mod wheels;
