@@ -217,6 +217,14 @@ fn explain(context: &Context<'_>, plan: &PlatformPlan, error: Error) -> Error {
             plan.id, plan.id
         ));
     }
+    // What the dynamic linker says: version `GLIBC_2.34' not found.
+    if plan.python.standalone.is_some() && seen(&["version `GLIBC_"]) {
+        return error.of_kind(Kind::Platform).hint(format!(
+            "the archive of Python {} needs a newer C library than {} has: name one in `[python.archive]` of platforms.toml \
+             that was built on an older platform (`omnibuild python build` says what one needs)",
+            plan.python.minor, plan.id
+        ));
+    }
     if seen(&absent) {
         return error.hint("a system package does not exist on this platform: correct `build-depends` in its `[platform.…]` table");
     }

@@ -38,7 +38,8 @@ pub(super) async fn make_plan(
                 ..ProjectMetadata::default()
             };
             let plan = project.plan(Some(&guess), vec![first])?;
-            let platform = &plan.platforms[0];
+            // Where it is built for the bundle, too.
+            let platform = plan.platforms[0].bundled_by();
             let log = project.state.log(&platform.id);
             let build = PlatformBuild::begin(project, run, options, reporter, &platform.id, &log)?;
             let metadata = build.learn_metadata(platform).await?;

@@ -368,6 +368,8 @@ impl PlatformBuild<'_> {
     /// Base, image, wheels; answers what the wheels are made from. Without `upgrade` what an
     /// earlier lock or build chose stays where it will do.
     pub(super) async fn lock(&self, plan: &PlatformPlan, upgrade: bool) -> Result<Pylock> {
+        // What is locked is what the bundle is made of, and that is chosen where it is made.
+        let plan = plan.bundled_by();
         let (engine, session) = self.run.engine().await?;
         let context = self.context(plan, engine.as_ref(), session);
         let _in_use = self.hold_wheels().await?;

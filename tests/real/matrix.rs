@@ -6,6 +6,7 @@
 
 use crate::support::platform::{self, Platform};
 use crate::support::project::Project;
+use crate::support::python;
 
 /// A project, and where it can't be built.
 pub(crate) struct Subject {
@@ -117,6 +118,33 @@ const COLLECTIONS: &str = "the names of collections.abc are not in collections s
 #[test]
 fn httpie_on_every_platform() {
     life(&httpie(), &platform::every());
+}
+
+/// The systems' own Python of half of them could never run it.
+#[test]
+fn httpie_with_its_python_on_every_platform() {
+    let platforms = platform::every();
+    if platforms.is_empty() {
+        return;
+    }
+    let ids: Vec<String> = platforms
+        .iter()
+        .map(|it| format!("\"{}\"", it.id))
+        .collect();
+    let own = format!("python = \"3.13\"\nplatforms = [{}]", ids.join(", "));
+    let project = httpie().project;
+    project.replace("omnibuild.toml", "python = \"system\"", &own);
+    project.write(
+        "platforms.toml",
+        &(platform::table() + &python::table(&platforms)),
+    );
+    project.commit();
+    let subject = Subject {
+        project,
+        earlier: "3.2.3",
+        impossible: &[],
+    };
+    life(&subject, &platforms);
 }
 
 #[test]

@@ -7,13 +7,17 @@ use serde_json::Value;
 use super::platform::{Manager, Platform};
 use super::project::Project;
 
-/// The lines of platforms.toml that name it: made on the first of these platforms with apt.
+/// The lines of platforms.toml that name it: made on the one of these platforms with apt that has the
+/// oldest C library.
 pub(crate) fn table(platforms: &[Platform]) -> String {
     static TABLE: OnceLock<String> = OnceLock::new();
     TABLE
         .get_or_init(|| {
             let is_apt = |platform: &&Platform| platform.manager == Manager::Apt;
-            let platform = platforms.iter().find(is_apt).unwrap_or(&platforms[0]);
+            let is_oldest = |platform: &&Platform| platform.id == "ubuntu-16.04";
+            let mut oldest = platforms.iter().filter(is_oldest);
+            let found = oldest.next().or_else(|| platforms.iter().find(is_apt));
+            let platform = found.unwrap_or(&platforms[0]);
             let project = Project::without_history(&[]);
             let output = project.root().join("out");
             let output = output.to_str().expect("paths of tests are UTF-8");
