@@ -146,7 +146,9 @@ impl Pythons {
     /// The archive of a minor version for an architecture. `mirror` takes the place of the table's.
     pub fn find(&self, minor: &str, arch: Arch, mirror: Option<&str>) -> Result<PythonArchive> {
         let Some(archives) = self.archives.get(minor) else {
-            let known: Vec<&str> = self.archives.keys().map(String::as_str).collect();
+            let mut known: Vec<&str> = self.archives.keys().map(String::as_str).collect();
+            let number = |part: &str| part.parse::<u32>().unwrap_or(u32::MAX);
+            known.sort_by_key(|minor| minor.split('.').map(number).collect::<Vec<_>>());
             let error = Error::new(
                 Kind::Config,
                 format!("python: no archive of a standalone Python {minor} is known"),
@@ -270,10 +272,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_told_with_what_is() {
-        let pythons = pythons("archive.'3.13'.amd64 = { path = 'a', sha256 = 'DIGEST' }").unwrap();
+        let archive = "amd64 = { path = 'a', sha256 = 'DIGEST' }";
+        let text = format!("archive.'3.9'.{archive}\narchive.'3.13'.{archive}");
+        let pythons = pythons(&text).unwrap();
         let error = pythons.find("3.12", Arch::Amd64, None).unwrap_err();
         assert!(error.message().contains("3.12"), "{error}");
-        assert!(error.hints().iter().any(|hint| hint.contains("3.13")));
+        let known = "known are 3.9, 3.13".to_owned();
+        assert!(error.hints().contains(&known), "{error:?}");
         let error = pythons.find("3.13", Arch::Arm64, None).unwrap_err();
         assert!(error.message().contains("arm64"), "{error}");
     }
