@@ -38,16 +38,7 @@ pub async fn ensure(context: &Context<'_>, plan: &PythonPlan) -> Result<Option<A
 /// Whether the archive is there and whole.
 async fn is_kept(path: &Path, digest: &Digest) -> Result<bool> {
     let (path, digest) = (path.to_owned(), digest.clone());
-    in_background(move || match fs_err::File::open(&path) {
-        Ok(mut file) => {
-            let mut writer = DigestWriter::new(std::io::sink());
-            std::io::copy(&mut file, &mut writer)?;
-            Ok(writer.finish().0 == digest)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error.into()),
-    })
-    .await
+    in_background(move || Ok(path.is_file() && Digest::of_file(&path)? == digest)).await
 }
 
 async fn keep(context: &Context<'_>, plan: &StandalonePlan, kept: &Path) -> Result<()> {

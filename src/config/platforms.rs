@@ -107,6 +107,24 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// Adds the file that names the archive of a platform that left its mirrors to the files of a build
+    /// context; answers the mirror, which is that archive where none is named.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a mirror that can't stand in such files.
+    pub fn add_archive(
+        &self,
+        mirror: Option<String>,
+        files: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<Option<String>> {
+        let Some(archive) = &self.archive else {
+            return Ok(mirror);
+        };
+        let text = archive.file(mirror.as_deref())?;
+        files.insert(Archive::FILE.to_owned(), text.into_bytes());
+        Ok(mirror.or_else(|| Some(archive.mirror.clone())))
+    }
+
     /// Whether it is a release that is supported on a day. What is no release is built only when it
     /// is named.
     pub fn is_living(&self, today: jiff::civil::Date) -> bool {

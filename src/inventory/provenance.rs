@@ -46,16 +46,6 @@ pub struct Materials<'a> {
     pub commit: Option<&'a Commit>,
 }
 
-impl Materials<'_> {
-    /// The identity of the base that the bundle was made on, where it is another platform's.
-    fn maker_base(&self) -> Option<&Digest> {
-        self.plan
-            .maker
-            .as_ref()
-            .map(|_| &self.builder_base.identity)
-    }
-}
-
 /// A commit of the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -92,7 +82,7 @@ pub fn statement(materials: &Materials<'_>, file_name: &str, digest: &Digest) ->
                     "configuration": configuration,
                 },
                 "internalParameters": {
-                    "key": plan.key(&base.identity, materials.maker_base()).digest,
+                    "key": plan.key(&base.identity, &materials.builder_base.identity).digest,
                     "builder": {"image": builder.tag, "key": builder.key.digest},
                     "python": builder.interpreter.version,
                     "prefix": plan.bundle.prefix,

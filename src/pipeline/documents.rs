@@ -79,11 +79,6 @@ impl Documents {
         .await
     }
 
-    /// The identity of the builder's base, where another platform's builder made the bundle.
-    pub(super) fn maker_base(&self, plan: &PlatformPlan) -> Option<Digest> {
-        plan.maker.as_ref().map(|_| self.base.identity.clone())
-    }
-
     /// Writes the files beside these packages, and removes those of packages that are gone.
     pub(super) fn write(
         self,

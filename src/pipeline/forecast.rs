@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::base;
 use crate::cli::{BuildOptions, Common, Environment};
 use crate::config::nearest;
-use crate::digest::Key;
+use crate::digest::{Digest, Key};
 use crate::error::Result;
 use crate::image;
 use crate::interpreter::Interpreter;
@@ -22,7 +22,7 @@ use crate::wheels::{WheelStore, resolve};
 
 use super::Project;
 use super::metadata::{Known, known_metadata};
-use super::stages::{maker_base, up_to_date};
+use super::stages::{builder_base, up_to_date};
 
 /// What one stage would do.
 #[derive(Debug, Clone, Serialize)]
@@ -257,9 +257,10 @@ fn follow(project: &Project, plan: &PlatformPlan, steps: &mut Vec<Step>) {
     let changes = match project.state.build(&plan.id) {
         None => "this platform was not built before".to_owned(),
         Some(record) => {
-            let maker_base = maker_base(project, plan);
+            // One that nobody has found differs from what was.
+            let builder_base = builder_base(project, plan).unwrap_or_else(|| Digest::of(""));
             let changes = plan
-                .key(&base.identity, maker_base.as_ref())
+                .key(&base.identity, &builder_base)
                 .changes_since(&record.key);
             if changes.is_empty() {
                 "the packages are not as they were written".to_owned()

@@ -33,14 +33,14 @@ impl PlatformBuild<'_> {
 
         let (made, base, builder) = self.made(&context, plan, &mut reused).await?;
         let needs = inspect::needs(&context, plan, &builder, &made.bundle).await?;
+        let builder_base = made.base.identity.clone();
         let store = LayerStore::new(&context.caches.layers());
         let (documents, bundle) = Documents::of_bundle(plan, made, store).await?;
         let packages = self.packages(&needs, bundle).await?;
-        let maker_base = documents.maker_base(plan);
         let documents = documents.write(self.project, plan, &base, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.
-        let key = plan.key(&base.identity, maker_base.as_ref());
+        let key = plan.key(&base.identity, &builder_base);
         self.project
             .state
             .put_build(&plan.id, key, packages, documents)?;

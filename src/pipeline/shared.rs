@@ -24,8 +24,8 @@ pub(super) struct Made {
     pub(super) bundle: Bundle,
     pub(super) base: BaseImage,
     pub(super) builder: BuilderImage,
-    /// Whether its wheels were in the cache.
-    pub(super) wheels_reused: bool,
+    /// What of it was there already.
+    reused: Vec<String>,
 }
 
 /// What came of making a bundle; why it is not there, for those that wait for it.
@@ -53,82 +53,72 @@ impl PlatformBuild<'_> {
         plan: &PlatformPlan,
         reused: &mut Vec<String>,
     ) -> Result<(Made, BaseImage, BuilderImage)> {
-        if plan.python.standalone.is_none() {
-            let made = self.make(context, plan, reused).await?;
-            let (base, builder) = (made.base.clone(), made.builder.clone());
-            return Ok((made, base, builder));
-        }
         let maker = plan.bundled_by();
-        if maker.id != plan.id {
-            self.report
-                .note(&format!("the bundle is made on {}", maker.id));
-        }
-        let cell = self.run.shared().of(&maker.id);
-        let mut own_error = None;
-        let mut own_reused = None;
-        let made = cell
-            .get_or_init(async || {
-                let mut names = Vec::new();
-                match self.make(context, maker, &mut names).await {
-                    Ok(made) => {
-                        own_reused = Some(names);
-                        Ok(made)
-                    }
-                    Err(error) => {
-                        let failed = (error.kind(), error.message().to_owned());
-                        own_error = Some(error);
-                        Err(failed)
-                    }
-                }
-            })
-            .await;
-        let made = match (made, own_error) {
-            (Ok(made), _) => made.clone(),
-            (Err(_), Some(error)) if maker.id == plan.id => return Err(error),
-            (Err(_), Some(error)) => {
-                return Err(error.context(format!("the bundle, made on {}", maker.id)));
-            }
-            (Err((kind, why)), None) => {
-                return Err(Error::new(
-                    *kind,
-                    format!("the bundle, made on {}: {why}", maker.id),
-                )
-                .hint("the platform that began to make it says more: its bundle is this one's too"));
-            }
+        let made = match plan.python.standalone {
+            None => self.make(context, plan).await?,
+            Some(_) => self.shared(context, plan, maker).await?,
         };
         if maker.id == plan.id {
-            reused.extend(own_reused.unwrap_or_default());
+            reused.clone_from(&made.reused);
             let (base, builder) = (made.base.clone(), made.builder.clone());
             return Ok((made, base, builder));
         }
         let base = self.base(context, plan, reused).await?;
         let builder = self.image(context, plan, &base, reused).await?;
-        if made.wheels_reused {
-            reused.push("wheels".to_owned());
-        }
+        let wheels = made.reused.iter().filter(|name| *name == "wheels");
+        reused.extend(wheels.cloned());
         Ok((made, base, builder))
     }
 
-    /// Base, image, wheels, bundle.
-    async fn make(
+    /// The bundle that `maker` makes, by whoever asks for it first.
+    async fn shared(
         &self,
         context: &Context<'_>,
         plan: &PlatformPlan,
-        reused: &mut Vec<String>,
+        maker: &PlatformPlan,
     ) -> Result<Made> {
-        let base = self.base(context, plan, reused).await?;
-        let builder = self.image(context, plan, &base, reused).await?;
+        let place = || format!("the bundle, made on {}", maker.id);
+        if maker.id != plan.id {
+            let text = format!("the bundle is made on {}", maker.id);
+            self.report.note(&text);
+        }
+        let cell = self.run.shared().of(&maker.id);
+        let mut own = None;
+        let attempt = cell
+            .get_or_init(async || {
+                self.make(context, maker).await.map_err(|error| {
+                    let failed = (error.kind(), error.message().to_owned());
+                    own = Some(error);
+                    failed
+                })
+            })
+            .await;
+        match (attempt, own) {
+            (Ok(made), _) => Ok(made.clone()),
+            (Err(_), Some(error)) if maker.id == plan.id => Err(error),
+            (Err(_), Some(error)) => Err(error.context(place())),
+            (Err((kind, why)), None) => Err(Error::new(*kind, format!("{}: {why}", place())).hint(
+                "the platform that began to make it says more: its bundle is this one's too",
+            )),
+        }
+    }
+
+    /// Base, image, wheels, bundle.
+    async fn make(&self, context: &Context<'_>, plan: &PlatformPlan) -> Result<Made> {
+        let mut reused = Vec::new();
+        let base = self.base(context, plan, &mut reused).await?;
+        let builder = self.image(context, plan, &base, &mut reused).await?;
         let bundle = self
             .again_when_damaged(async || {
-                let wheels = self.wheels(context, plan, &builder, reused).await?;
+                let wheels = self.wheels(context, plan, &builder, &mut reused).await?;
                 self.bundle(context, plan, &builder, wheels).await
             })
             .await?;
         Ok(Made {
-            wheels_reused: reused.iter().any(|name| name == "wheels"),
             bundle,
             base,
             builder,
+            reused,
         })
     }
 }

@@ -52,11 +52,9 @@ impl Done {
     }
 }
 
-/// The identity of the base of the platform that makes a plan's bundle, where that is another one and
-/// somebody has found it.
-pub(super) fn maker_base(project: &Project, plan: &PlatformPlan) -> Option<Digest> {
-    let maker = plan.maker.as_ref()?;
-    let base = base::recorded(&project.caches.bases(), &maker.base)?;
+/// The identity of the base that a platform's bundle is made on, when somebody has found it.
+pub(super) fn builder_base(project: &Project, plan: &PlatformPlan) -> Option<Digest> {
+    let base = base::recorded(&project.caches.bases(), &plan.bundled_by().base)?;
     Some(base.identity)
 }
 
@@ -67,11 +65,8 @@ pub(super) fn up_to_date(
 ) -> Option<(BaseImage, BuildRecord)> {
     let base = base::recorded(&project.caches.bases(), &plan.base)?;
     let record = project.state.build(&plan.id)?;
-    let maker_base = maker_base(project, plan);
-    if plan.maker.is_some() && maker_base.is_none() {
-        return None;
-    }
-    let good = record.key == plan.key(&base.identity, maker_base.as_ref())
+    let builder_base = builder_base(project, plan)?;
+    let good = record.key == plan.key(&base.identity, &builder_base)
         && project.state.holds(&plan.id, &record);
     good.then_some((base, record))
 }

@@ -15,7 +15,7 @@ use crate::digest::{Digest, KeyBuilder};
 use crate::engine::{BuildSpec, Network};
 use crate::error::Result;
 use crate::plan::{BasePlan, NetworkPlan};
-use crate::platform::{Arch, Archive};
+use crate::platform::Arch;
 use crate::report::{Reporter, Stage};
 use crate::state::State;
 
@@ -89,12 +89,8 @@ pub(super) async fn image(
     name: &str,
     files: &BTreeMap<String, Vec<u8>>,
 ) -> Result<ToolImage> {
-    let (mut mirror, mut files) = (mirror, files.clone());
-    if let Some(archive) = &platform.archive {
-        let text = archive.file(mirror.as_deref())?;
-        files.insert(Archive::FILE.to_owned(), text.into_bytes());
-        mirror.get_or_insert_with(|| archive.mirror.clone());
-    }
+    let mut files = files.clone();
+    let mirror = platform.add_archive(mirror, &mut files)?;
     let base_plan = BasePlan {
         platform: platform.id.clone(),
         image: platform.image.clone(),

@@ -6,7 +6,7 @@ use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Archive, Family};
+use crate::platform::Family;
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -143,12 +143,8 @@ impl Project<'_> {
             pythons,
         } = target;
         let over = self.config.platform_override(&platform.id);
-        let mut mirror = over.mirror.clone().or_else(|| self.config.mirror.clone());
-        if let Some(archive) = &platform.archive {
-            let text = archive.file(mirror.as_deref())?;
-            context.insert(Archive::FILE.to_owned(), text.into_bytes());
-            mirror.get_or_insert_with(|| archive.mirror.clone());
-        }
+        let mirror = over.mirror.clone().or_else(|| self.config.mirror.clone());
+        let mirror = platform.add_archive(mirror, &mut context)?;
         let python = self.python(platform, arch, &over, pythons)?;
         let of_family =
             |lists: &PerFamily| lists.get(&platform.family).cloned().unwrap_or_default();

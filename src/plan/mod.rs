@@ -319,9 +319,9 @@ impl PlatformPlan {
     }
 
     /// All that decides the packages of this platform, given the identities of its base image and of
-    /// the base of the platform that makes its bundle, where it is another one. Equal keys mean that
-    /// nothing has to be done.
-    pub fn key(&self, base: &Digest, maker_base: Option<&Digest>) -> Key {
+    /// the base that its bundle is made on, which is the same for most. Equal keys mean that nothing has
+    /// to be done.
+    pub fn key(&self, base: &Digest, builder_base: &Digest) -> Key {
         let context = self
             .image
             .context
@@ -353,12 +353,12 @@ impl PlatformPlan {
                     .map(|package| (&package.name, format!("{package:?}"))),
             );
         key = self.python.add_to(key);
-        if let (Some(maker), Some(base)) = (&self.maker, maker_base) {
+        if let Some(maker) = &self.maker {
             let context = maker.image.context.iter();
             let context = context.map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
             let build_depends = maker.image.build_depends.iter();
             key = key
-                .field("maker base image", base.as_str())
+                .field("maker base image", builder_base.as_str())
                 .fields("maker image context ", context)
                 .fields("maker build-depends ", build_depends.map(|name| (name, "")));
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::support::engine::{self, Container};
 use crate::support::platform;
 use crate::support::project::Project;
+use crate::support::python::result;
 
 /// Where nobody expected it, with a blank.
 const PLACE: &str = "/srv/some where";
@@ -114,13 +115,4 @@ fn an_interpreter_runs_elsewhere_from_any_path_and_is_made_once() {
     );
     let old = [&build[..], &["--glibc", "2.3"]].concat();
     project.run(&old).ended_with(17);
-}
-
-/// The result among the events of a run.
-fn result(events: &str) -> Value {
-    let events = events
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut results = events.filter(|event| event["event"] == "python");
-    results.next().expect("a result")["result"].clone()
 }

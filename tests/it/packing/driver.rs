@@ -79,7 +79,8 @@ pub(super) fn write(root: &Path, platform: &str, build: Build) -> Result<Vec<Bui
     let state = State::new(root);
     let segments = SegmentStore::new(&root.join("segments"));
     let packages = assemble::write(&plan, &bundle, &segments, &state.packages(&plan.id))?;
-    let key = plan.key(&Digest::of(build.seed.to_string()), None);
+    let base = Digest::of(build.seed.to_string());
+    let key = plan.key(&base, &base);
     state.put_build(&plan.id, key, packages.clone(), Vec::new())?;
     Ok(packages)
 }

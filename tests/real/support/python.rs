@@ -24,12 +24,7 @@ pub(crate) fn table(platforms: &[Platform]) -> String {
             let words = ["python", "build", "3.13", "--json"];
             let place = ["--platform", platform.id, "--output", output];
             let made = project.run(&[&words[..], &place].concat()).succeeded();
-            let mut events = made
-                .stdout
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            let result = events.find(|event| event["event"] == "python");
-            let result = result.expect("a result")["result"].clone();
+            let result = result(&made.stdout);
             // The tests' project goes; the program keeps the same file in its cache.
             let file = result["file"].as_str().expect("a path");
             let kept = std::env::temp_dir().join(format!(
@@ -44,4 +39,13 @@ pub(crate) fn table(platforms: &[Platform]) -> String {
             )
         })
         .clone()
+}
+
+/// The result among the events of a run.
+pub(crate) fn result(events: &str) -> Value {
+    let events = events
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut results = events.filter(|event| event["event"] == "python");
+    results.next().expect("a result")["result"].clone()
 }
