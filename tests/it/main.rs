@@ -17,6 +17,7 @@ mod inventory;
 mod key;
 mod packing;
 mod plan;
+mod readback;
 mod remote;
 mod steps;
 mod support;
