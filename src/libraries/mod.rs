@@ -8,6 +8,7 @@
 
 mod answer;
 mod dpkg;
+mod floor;
 mod resolve;
 mod rpm;
 
@@ -29,6 +30,7 @@ use crate::platform::Format;
 use crate::steps::step_script;
 
 use self::answer::{Answer, Found, Question};
+use self::floor::floor;
 use self::resolve::{Machine, Outside, resolve};
 
 const SCHEMA: u32 = 1;
@@ -97,7 +99,7 @@ pub async fn ensure(
 ) -> Result<Libraries> {
     let machine = Machine {
         name: plan.arch.machine(),
-        libc: &builder.interpreter.libc,
+        glibc: floor(plan.glibc, plan.is_release, &builder.interpreter.libc),
     };
     let items: Vec<Item<'_>> = bundle.items().collect();
     let (outside, findings) = resolve(&items, &machine);
@@ -227,6 +229,11 @@ pub fn beside(configured: &[String], computed: &[String]) -> Vec<String> {
         .filter(|text| !packages_of(text).any(|name| known.contains(&name)))
         .cloned()
         .collect()
+}
+
+/// `2.36` as numbers.
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    text.split('.').map(|part| part.parse().ok()).collect()
 }
 
 /// The names in a dependency of either format: `libpq5 (>= 9)`, `a | b`, `libpq.so.5()(64bit)`.

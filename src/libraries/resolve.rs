@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::{Check, Finding, Item, ItemKind, is_loadable};
 use crate::elf::ElfFile;
 
+use super::numbers;
+
 /// How many links are followed.
 const MOST_LINKS: usize = 40;
 
@@ -16,8 +18,8 @@ const MOST_LINKS: usize = 40;
 pub(super) struct Machine<'a> {
     /// `x86_64`, `aarch64`.
     pub(super) name: &'a str,
-    /// Its C library and version, such as `glibc 2.36`.
-    pub(super) libc: &'a str,
+    /// The version of glibc that nothing may need a newer one of; `None`: it is not known.
+    pub(super) glibc: Option<Vec<u32>>,
 }
 
 /// What the bundle needs from outside.
@@ -79,7 +81,6 @@ pub(super) fn resolve(items: &[Item<'_>], machine: &Machine<'_>) -> (Outside, Ve
     let inside = Inside::of(items);
     let mut outside = Outside::default();
     let mut findings = Vec::new();
-    let glibc = machine.libc.strip_prefix("glibc ").and_then(numbers);
     for item in items {
         let ItemKind::File { facts, .. } = item.kind else {
             continue;
@@ -97,7 +98,7 @@ pub(super) fn resolve(items: &[Item<'_>], machine: &Machine<'_>) -> (Outside, Ve
             item,
             file,
             &inside,
-            glibc.as_deref(),
+            machine.glibc.as_deref(),
             &mut outside,
             &mut findings,
         );
@@ -149,7 +150,15 @@ fn one(
                     .map(u32::to_string)
                     .collect::<Vec<_>>()
                     .join(".");
-                let what = format!("needs `{node}` of `{name}`, and the platform has glibc {has}");
+                let symbol = file.undefined.iter().find(|symbol| {
+                    let version = symbol.version.as_ref();
+                    version.is_some_and(|(of, library)| of == node && library == name)
+                });
+                let why = symbol.map(|symbol| format!(" (for `{}`)", symbol.name));
+                let what = format!(
+                    "needs `{node}` of `{name}`{}, and the platform has glibc {has}",
+                    why.unwrap_or_default()
+                );
                 findings.push(Finding::new(Check::TooNew, item.path, item.origin, what));
                 continue;
             }
@@ -171,11 +180,6 @@ fn one(
             }
         }
     }
-}
-
-/// `2.36` as numbers.
-fn numbers(text: &str) -> Option<Vec<u32>> {
-    text.split('.').map(|part| part.parse().ok()).collect()
 }
 
 /// Whether a name is one that auditwheel gives to copies: `libpq-1f2e3d4c.so.5.14`.

@@ -9,10 +9,12 @@ use super::*;
 use crate::audit::{Check, Facts, ItemKind};
 use crate::elf::{ElfFile, ElfKind, Symbol};
 
-const MACHINE: Machine<'static> = Machine {
-    name: "x86_64",
-    libc: "glibc 2.36",
-};
+fn machine(name: &str) -> Machine<'_> {
+    Machine {
+        name,
+        glibc: Some(vec![2, 36]),
+    }
+}
 
 /// A module that is linked with these libraries.
 fn module(needed: &[&str]) -> ElfFile {
@@ -56,7 +58,7 @@ fn resolved(files: &[(&str, &str, ElfFile)], links: &[(&str, &str)]) -> (Outside
         origin: "skeleton",
     });
     let items: Vec<Item<'_>> = files.chain(links).collect();
-    resolve(&items, &MACHINE)
+    resolve(&items, &machine("x86_64"))
 }
 
 fn names(outside: &Outside) -> Vec<&str> {
@@ -345,7 +347,7 @@ fn of_this_machine(path: &str) -> (Outside, Vec<Finding>) {
     };
     let machine = Machine {
         name: std::env::consts::ARCH,
-        libc: "",
+        glibc: None,
     };
     resolve(&[item], &machine)
 }

@@ -183,6 +183,7 @@ impl Project<'_> {
             family: platform.family,
             arch,
             glibc: platform.glibc,
+            is_release: platform.end_of_life.is_some(),
             python,
             maker: None,
             base: BasePlan {

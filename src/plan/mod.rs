@@ -72,6 +72,8 @@ pub struct PlatformPlan {
     pub arch: Arch,
     /// The version of its C library.
     pub glibc: (u32, u32),
+    /// Whether it is a release, whose C library stays the same.
+    pub is_release: bool,
     /// The Python of the bundle.
     pub python: PythonPlan,
     /// The platform whose builder makes the wheels and the bundle, where it is another one.
