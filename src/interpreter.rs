@@ -72,6 +72,21 @@ impl Interpreter {
         Ok(this)
     }
 
+    /// The options that let nothing but the command line say what is imported.
+    pub fn isolated(&self) -> &'static [&'static str] {
+        // Python 2 has no `-I`, which also leaves the script's folder out.
+        if self.numbers() >= Some((3, 4)) {
+            &["-I"]
+        } else {
+            &["-E", "-s"]
+        }
+    }
+
+    /// Whether its standard library has `venv` (PEP 405).
+    pub fn has_venv(&self) -> bool {
+        self.numbers() >= Some((3, 3))
+    }
+
     /// Major and minor version as numbers.
     pub fn numbers(&self) -> Option<(u32, u32)> {
         let (major, minor) = self.major_minor.split_once('.')?;

@@ -2,7 +2,7 @@
 
 Argument: a JSON file with `source`, `output`, `backend` and `backend_path`; the environment has
 the backend on PYTHONPATH. Exit status 3 means that the backend wants more requirements: they are
-in `requires.json` in the output folder. Runs on Python 3.5 and newer.
+in `requires.json` in the output folder. Runs on Python 2.7 and from 3.5 on.
 """
 import json
 import os
@@ -33,8 +33,8 @@ def main():
     sys.path.pop(0)
     os.chdir(request["source"])
     for folder in reversed(request["backend_path"]):
-        sys.path.insert(0, os.path.join(request["source"], folder))
-    name, _, attribute = request["backend"].partition(":")
+        sys.path.insert(0, str(os.path.join(request["source"], folder)))
+    name, _, attribute = str(request["backend"]).partition(":")
     __import__(name)
     backend = sys.modules[name]
     for part in filter(None, attribute.split(".")):
@@ -45,7 +45,7 @@ def main():
         with open(os.path.join(request["output"], "requires.json"), "w") as file:
             json.dump(missing, file)
         return 3
-    backend.build_wheel(request["output"])
+    backend.build_wheel(str(request["output"]))
     return 0
 
 

@@ -345,8 +345,8 @@ def main():
     processes = int(sys.argv[3]) if len(sys.argv) > 3 else count_processors()
     with open(source_list, "rb") as file:
         sources = [line for line in file.read().split(b"\n") if line]
-    if not PYTHON_2:
-        CHARACTERS.extend(sys.intern(chr(number)) for number in range(256))
+    intern_string = intern if PYTHON_2 else sys.intern  # noqa: F821
+    CHARACTERS.extend(intern_string(chr(number)) for number in range(256))
     if not os.path.isdir(output):
         os.makedirs(output)
     processes = max(1, min(processes, len(sources)))

@@ -13,7 +13,7 @@ wanted of it. Prints a JSON object with what was found for each library that som
 dpkg: *.symbols, then *.shlibs, then whatever package owns the file, as dpkg-shlibdeps does it.
 rpm: the capabilities that rpm's own dependency generator gives to packages.
 
-Runs with any Python from 3.5 on. Reads only.
+Runs with Python 2.7 and from 3.5 on. Reads only.
 """
 import glob
 import json
@@ -21,6 +21,7 @@ import os
 import re
 import subprocess
 import sys
+from io import open
 
 INFO = "/var/lib/dpkg/info"
 

@@ -68,13 +68,25 @@ def machine():
     return name
 
 
+def loaded_libc():
+    """The version of glibc that this process runs with; nothing with another C library."""
+    import ctypes
+
+    try:
+        ask = ctypes.CDLL(None).gnu_get_libc_version
+    except AttributeError:
+        return ""
+    ask.restype = ctypes.c_char_p
+    return "glibc " + ask().decode("ascii")
+
+
 def libc():
     """`glibc 2.36`, `musl`, or `unknown`."""
     try:
         version = os.confstr("CS_GNU_LIBC_VERSION")
     except (AttributeError, ValueError, OSError):
-        # Python 2 does not know the name; its libc_ver reads the executable.
-        version = " ".join(platform.libc_ver()).strip()
+        # Python 2 does not know the name, and its libc_ver says what the executable needs.
+        version = loaded_libc()
     return version or ("musl" if glob.glob("/lib/ld-musl-*") else "unknown")
 
 

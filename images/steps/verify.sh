@@ -299,9 +299,12 @@ compare_files ''
 
 check bundle
 python=$prefix/bin/python
+# Python 2.7 has no -I.
+isolated=-I
+"$python" -I -c '' >/dev/null 2>&1 || isolated='-E -s'
 if [ ! -e "$python" ]; then
     fault "the bundle has no interpreter: \`$python\` is missing, or leads nowhere"
-elif ! "$python" -I -B -c 'import json, subprocess' >"$work/out" 2>&1; then
+elif ! "$python" $isolated -B -c 'import json, subprocess' >"$work/out" 2>&1; then
     cat "$work/out"
     fault "the bundle's interpreter does not start: \`$python\`: $(tail -n 1 "$work/out")"
 else
@@ -309,7 +312,7 @@ else
         cat "$work/out"
         fault "the bundle's interpreter complains: $(few "$work/out")"
     }
-    "$python" -I -B $here/verify_bundle.py $here/settings.json $here/listed 2>&1 | tee "$work/bundle"
+    "$python" $isolated -B $here/verify_bundle.py $here/settings.json $here/listed 2>&1 | tee "$work/bundle"
     grep '^verify: fault' "$work/bundle" >>"$work/faults"
     grep -q '^verify: done-bundle' "$work/bundle" || fault "the checks of the bundle did not come to their end"
 fi

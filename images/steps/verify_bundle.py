@@ -2,14 +2,15 @@
 
 Run as root by the bundle's own Python; looks at the files in LISTED, then becomes a user without
 rights, runs the commands, imports every module, and prints what the distributions require. Speaks
-in the lines of verify.sh. Runs on Python 3.5 and later, with the standard library only.
+in the lines of verify.sh. Runs on Python 2.7 and from 3.5 on, with the standard library only.
 """
 
-import configparser
+from __future__ import print_function
+
 import csv
+import errno
 import importlib
-import importlib.machinery
-import importlib.util
+import io
 import json
 import os
 import pwd
@@ -21,6 +22,25 @@ import subprocess
 import sys
 import tempfile
 
+PYTHON_2 = sys.version_info[0] == 2
+if PYTHON_2:
+    import ConfigParser as configparser
+    import imp
+
+    MAGIC = imp.get_magic()
+    SUFFIXES = [suffix for suffix, _, _ in imp.get_suffixes()]
+    EXTENSION_SUFFIXES = [suffix for suffix, _, kind in imp.get_suffixes() if kind == imp.C_EXTENSION]
+    ISOLATED = ["-E", "-s"]
+else:
+    import configparser
+    import importlib.machinery
+    import importlib.util
+
+    MAGIC = importlib.util.MAGIC_NUMBER
+    SUFFIXES = importlib.machinery.all_suffixes()
+    EXTENSION_SUFFIXES = importlib.machinery.EXTENSION_SUFFIXES
+    ISOLATED = ["-I"]
+
 COMMAND_SECONDS = 30
 IMPORT_SECONDS = 60
 NOBODY = 65534
@@ -30,9 +50,20 @@ LARGEST_OUTPUT = 1 << 20
 SCRIPT_KEYS = ("ExecStart", "ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost", "ExecCondition")
 
 
+def native(data):
+    """Bytes as what this Python's own functions take for text: on Python 2 they are that."""
+    return data if PYTHON_2 else data.decode("utf-8", "replace")
+
+
+def as_bytes(text):
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
+
+
 def say(kind, text):
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    sys.stdout.write("verify: %s %s\n" % (kind, text.replace("\n", "\\n")))
+    sys.stdout.flush()
+    text = as_bytes(text).replace(b"\n", b"\\n")
+    line = b" ".join([b"verify:", as_bytes(kind), text]) + b"\n"
+    getattr(sys.stdout, "buffer", sys.stdout).write(line)
     sys.stdout.flush()
 
 
@@ -42,7 +73,10 @@ def fault(text):
 
 def finding(check, path, what):
     """What the project may allow in `[[audit.allow]]`, so whether it is a fault is not decided here."""
-    say("finding", json.dumps({"check": check, "path": path, "what": what}, sort_keys=True))
+    said = {"check": check, "path": path, "what": what}
+    if PYTHON_2:
+        said = dict((key, value.decode("utf-8", "replace")) for key, value in said.items())
+    say("finding", json.dumps(said, sort_keys=True))
 
 
 def shown(names, limit=5):
@@ -59,9 +93,11 @@ def last_line(text):
 
 
 def listed_files(path):
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        names = [line.rstrip("\n") for line in file]
-    return [(name, os.lstat(name)) for name in names if name != "/" and os.path.lexists(name)]
+    with open(path, "rb") as file:
+        names = file.read().split(b"\n")
+    if not PYTHON_2:
+        names = [name.decode("utf-8", "surrogateescape") for name in names]
+    return [(name, os.lstat(name)) for name in names if name not in ("", "/") and os.path.lexists(name)]
 
 
 def check_modes(files):
@@ -80,7 +116,6 @@ def check_modes(files):
 
 def check_contents(files, prefix):
     """Byte code of another Python, scripts whose interpreter is missing, folders of the builder."""
-    magic = importlib.util.MAGIC_NUMBER
     other = []
     for name, status in files:
         if not stat.S_ISREG(status.st_mode):
@@ -88,11 +123,11 @@ def check_contents(files, prefix):
         with open(name, "rb") as file:
             head = file.read(256)
             if name.endswith(".pyc"):
-                if head[:4] != magic:
+                if head[:4] != MAGIC:
                     other.append(name)
                 continue
             if head[:2] == b"#!" and status.st_mode & 0o111:
-                words = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace").split()
+                words = native(head[2:].split(b"\n", 1)[0]).split()
                 program = words[0] if words else ""
                 if not os.access(program, os.X_OK):
                     finding("shebang", name, "is run by `%s`, which is missing" % program)
@@ -106,8 +141,7 @@ def check_contents(files, prefix):
 
 def unit_settings(path):
     """Sections with lists of values; systemd repeats keys, so configparser can't read units."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        text = re.sub(r"\\\n", " ", file.read())
+    text = re.sub(r"\\\n", " ", read(path))
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.startswith(("#", ";")):
@@ -119,12 +153,20 @@ def declared_users(files):
     users = set()
     for name, _ in files:
         if "/sysusers.d/" in name and name.endswith(".conf"):
-            with open(name, encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    words = line.split()
-                    if len(words) > 1 and words[0].rstrip("!") in ("u", "g", "m"):
-                        users.add(words[1])
+            for line in read(name).splitlines():
+                words = line.split()
+                if len(words) > 1 and words[0].rstrip("!") in ("u", "g", "m"):
+                    users.add(words[1])
     return users
+
+
+def which(program):
+    if not PYTHON_2:
+        return shutil.which(program)
+    from distutils.spawn import find_executable
+
+    found = find_executable(program)
+    return found if found and os.access(found, os.X_OK) else None
 
 
 def exists_user(name):
@@ -146,7 +188,7 @@ def check_units(files):
             if key in SCRIPT_KEYS and value:
                 words = value.lstrip("@-:+!|").split()
                 program = words[0] if words else ""
-                if "%" not in program and not shutil.which(program):
+                if "%" not in program and not which(program):
                     fault("the unit `%s` starts `%s`, which does not exist" % (name, program))
             if key == "User" and value and "%" not in value and not dynamic:
                 if value not in users and not value.isdigit() and not exists_user(value):
@@ -170,24 +212,37 @@ def become_nobody():
     os.environ.update({"HOME": home, "PATH": path, "LC_ALL": "C.UTF-8", "TMPDIR": home, "USER": "nobody"})
 
 
+class TooLong(Exception):
+    """A command that does not end."""
+
+
+def give_up(_number, _frame):
+    raise TooLong()
+
+
 def run(argv):
     """Runs a command; answers its status (None: none in time) and what it printed."""
     # A file and no pipe: a child in a session of its own outlives the command, and holds a pipe open.
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, open(os.devnull, "rb") as nothing:
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                argv, stdin=nothing, stdout=output, stderr=subprocess.STDOUT, close_fds=True, preexec_fn=os.setsid
             )
         except OSError as error:
-            return 127 if isinstance(error, FileNotFoundError) else 126, "it can't be started: %s" % error
+            return 127 if error.errno == errno.ENOENT else 126, "it can't be started: %s" % error
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(COMMAND_SECONDS)
         try:
-            status = process.wait(timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired:
+            status = process.wait()
+        except TooLong:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             status = None
-        output.seek(max(0, output.seek(0, os.SEEK_END) - LARGEST_OUTPUT))
-        return status, output.read(LARGEST_OUTPUT).decode("utf-8", "replace")
+        finally:
+            signal.alarm(0)
+        output.seek(0, os.SEEK_END)
+        output.seek(max(0, output.tell() - LARGEST_OUTPUT))
+        return status, native(output.read(LARGEST_OUTPUT))
 
 
 def why_not_started(status, output):
@@ -248,9 +303,9 @@ def distributions(prefix):
 
 def read(path):
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
+        with open(path, "rb") as file:
+            return native(file.read()).replace("\r\n", "\n")
+    except (IOError, OSError):
         return ""
 
 
@@ -277,9 +332,13 @@ def recorded(info):
     return [row[0] for row in csv.reader(lines) if row]
 
 
+def is_identifier(text):
+    return bool(re.match(r"[A-Za-z_][A-Za-z0-9_]*\Z", text)) if PYTHON_2 else text.isidentifier()
+
+
 def top_level_modules(paths):
     """The names to import: top-level modules, and the outermost of those below a namespace."""
-    suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
+    suffixes = sorted(SUFFIXES, key=len, reverse=True)
     packages, modules = set(), set()
     for path in paths:
         parts = path.split("/")
@@ -289,7 +348,7 @@ def top_level_modules(paths):
         if suffix is None or suffix == ".pyc":
             continue
         parts[-1] = parts[-1][: -len(suffix)]
-        if not all(part.isidentifier() for part in parts):
+        if not all(is_identifier(part) for part in parts):
             continue
         if parts[-1] == "__init__" and len(parts) > 1:
             packages.add(".".join(parts[:-1]))
@@ -306,18 +365,22 @@ def top_level_modules(paths):
 def extension_modules(paths):
     """Compiled modules: what nobody imports at once may lack a library, too."""
     for path in paths:
-        suffix = next((suffix for suffix in importlib.machinery.EXTENSION_SUFFIXES if path.endswith(suffix)), None)
+        suffix = next((suffix for suffix in EXTENSION_SUFFIXES if path.endswith(suffix)), None)
         name = path[: -len(suffix)].replace("/", ".") if suffix else ""
-        if name and all(part.isidentifier() for part in name.split(".")):
+        if name and all(is_identifier(part) for part in name.split(".")):
             yield name
 
 
 def entry_points(info):
     """Commands that an entry point makes: name, module and attribute."""
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    text = read(os.path.join(info, "entry_points.txt"))
+    parser = configparser.RawConfigParser() if PYTHON_2 else configparser.RawConfigParser(delimiters=("=",))
     parser.optionxform = str
     try:
-        parser.read_string(read(os.path.join(info, "entry_points.txt")))
+        if PYTHON_2:
+            parser.readfp(io.BytesIO(text))
+        else:
+            parser.read_string(text)
     except configparser.Error:
         return
     for section in ("console_scripts", "gui_scripts"):
@@ -343,11 +406,11 @@ def child(job, output):
             module = getattr(module, name)
         status = 0
     except SystemExit as error:
-        os.write(2, ("\nSystemExit: it ends the process (%s)\n" % error).encode("utf-8", "replace"))
+        os.write(2, as_bytes("\nSystemExit: it ends the process (%s)\n" % error))
     except BaseException:
         import traceback
 
-        os.write(2, traceback.format_exc().encode("utf-8", "replace"))
+        os.write(2, as_bytes(traceback.format_exc()))
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -358,8 +421,9 @@ def child(job, output):
 def import_all(jobs):
     """Each job in a process that has imported nothing of the bundle; answers why it failed."""
     waiting, running = list(reversed(jobs)), {}
+    most = max(1, os.sysconf("SC_NPROCESSORS_ONLN"))
     while waiting or running:
-        while waiting and len(running) < (os.cpu_count() or 1):
+        while waiting and len(running) < most:
             job, output = waiting.pop(), tempfile.TemporaryFile()
             sys.stdout.flush()
             process = os.fork()
@@ -373,7 +437,7 @@ def import_all(jobs):
         if status == 0:
             continue
         output.seek(0)
-        text = output.read().decode("utf-8", "replace")
+        text = native(output.read())
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             slow = "it takes more than %d seconds" % IMPORT_SECONDS
@@ -413,15 +477,29 @@ def normalised(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def plain(value):
+    """A value of JSON with its texts as Python 2 has them."""
+    if isinstance(value, dict):
+        return dict((plain(key), plain(one)) for key, one in value.items())
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return as_bytes(value) if hasattr(value, "encode") else value
+
+
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+    # Nothing of the bundle may be taken from the folder of this script.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [folder for folder in sys.path if folder != here]
+    with io.open(sys.argv[1], encoding="utf-8") as file:
         settings = json.load(file)
+    if PYTHON_2:
+        settings = plain(settings)
     prefix = settings["prefix"]
     files = listed_files(sys.argv[2])
     check_modes(files)
     check_contents(files, prefix)
     check_units(files)
-    facts = subprocess.check_output([sys.executable, "-I", "-B", "/omnibuild/interpreter.py"])
+    facts = subprocess.check_output([sys.executable] + ISOLATED + ["-B", "/omnibuild/interpreter.py"])
     say("interpreter", json.dumps(json.loads(facts.decode("utf-8")), sort_keys=True))
 
     become_nobody()
@@ -429,7 +507,8 @@ def main():
     check_commands(settings["links"], settings["commands"])
 
     say("check", "imports")
-    importlib.invalidate_caches()
+    if not PYTHON_2:
+        importlib.invalidate_caches()
     found = [(info, metadata(info), top_level_modules(recorded(info))) for _, info in distributions(prefix)]
     check_imports(found, settings["skip_imports"], settings["distribution"])
 

@@ -64,13 +64,9 @@ pub(super) async fn compile(
     sources: &Path,
 ) -> Result<TempPath> {
     container.upload("/", sources).await?;
-    let exec = Exec::new([
-        interpreter.executable.as_str(),
-        "-I",
-        "/omnibuild/compile_bytecode.py",
-        LIST,
-        BYTECODE,
-    ]);
+    let exec = Exec::new([interpreter.executable.as_str()])
+        .args(interpreter.isolated().iter().copied())
+        .args(["/omnibuild/compile_bytecode.py", LIST, BYTECODE]);
     container
         .run(&exec)
         .await
