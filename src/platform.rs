@@ -341,6 +341,29 @@ fn yes() -> bool {
     true
 }
 
+/// A Python that a distribution has beside its usual one: an entry of the table `pythons` of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FurtherPython {
+    /// What a package must depend on to get exactly that Python with its whole standard library.
+    pub depends: Vec<String>,
+    /// The packages that the builder needs of it: the interpreter, its headers, and `virtualenv` where
+    /// it has no `venv` of its own.
+    pub build_depends: Vec<String>,
+}
+
+impl FurtherPython {
+    /// The name, in a build context, of the file that [`Self::file`] is the text of.
+    pub const FILE: &str = "common/further-python";
+
+    /// What `images/common/make-python` is told: the interpreter, then the packages, each a line.
+    pub fn file(&self, minor: &str) -> String {
+        let packages = self.build_depends.iter();
+        let packages = packages.map(|package| format!("{package}\n"));
+        format!("python{minor}\n{}", packages.collect::<String>())
+    }
+}
+
 /// Where the packages are of a distribution that left its mirrors: the table `archive` of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,14 +1,15 @@
 //! What a bundle is before any distribution is in it: a virtualenv of the platform's Python, or a
 //! standalone Python at the bundle's prefix.
 //!
-//! The virtualenv is made by the platform's own `venv`. A standalone Python is its archive's files, with
+//! The virtualenv is made by the platform's own `venv`; for Python 2.7, which has none, by
+//! `images/steps/make_environment.py`. A standalone Python is its archive's files, with
 //! byte code, and a `pyvenv.cfg` that names the prefix itself as its home: then its `site` treats it as
 //! a virtualenv (PEP 405), which has no packages of users.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::archive;
+use crate::archive::{self, ArchiveWriter};
 use crate::context::{Context, in_background};
 use crate::digest::{Key, KeyBuilder};
 use crate::engine::{Container, Exec};
@@ -19,6 +20,7 @@ use crate::plan::StandalonePlan;
 use crate::python;
 use crate::report::{StageHandle, human_size};
 use crate::standalone::{MemberKind, Sizes};
+use crate::steps::step_script;
 
 use super::Request;
 use super::bytecode::{self, Sources};
@@ -158,7 +160,10 @@ async fn standalone(
 /// one more link to the interpreter, for fun, whose name older tools stumble over (3.14).
 const NOT_SHIPPED: [&str; 2] = [".gitignore", "bin/𝜋thon"];
 
-/// The virtualenv without any distribution, made by the platform's own `venv`.
+/// What makes the environment of a Python that has no `venv`.
+const WITHOUT_VENV: &str = "make_environment.py";
+
+/// The virtualenv without any distribution, made by the platform's own `venv`, or by a step for Python 2.7.
 async fn virtualenv(
     context: &Context<'_>,
     container: &Container<'_>,
@@ -166,20 +171,30 @@ async fn virtualenv(
     prefix: &str,
     key: &Key,
 ) -> Result<Layer> {
-    let exec = Exec::new([
-        builder.interpreter.executable.as_str(),
-        "-m",
-        "venv",
-        "--without-pip",
-        "--clear",
-        "--symlinks",
-        prefix,
-    ]);
-    container.run(&exec).await.map_err(|error| {
-        error
-            .context("virtualenv")
-            .hint("the builder needs the standard library's `venv` (Debian: python3-venv)")
-    })?;
+    let interpreter = &builder.interpreter;
+    let exec = Exec::new([interpreter.executable.as_str()]);
+    let (exec, hint) = if interpreter.has_venv() {
+        let words = [
+            "-m",
+            "venv",
+            "--without-pip",
+            "--clear",
+            "--symlinks",
+            prefix,
+        ];
+        let hint = "the builder needs the standard library's `venv` (Debian: python3-venv)";
+        (exec.args(words), hint)
+    } else {
+        let script = format!("/omnibuild/{WITHOUT_VENV}");
+        let mut archive = ArchiveWriter::new(0)?;
+        archive.bytes(&script[1..], 0o644, &step_script(WITHOUT_VENV))?;
+        container.upload("/", &archive.finish()?).await?;
+        let words = interpreter.isolated().iter().copied();
+        let hint = "the builder needs a C compiler and the shared library of this Python: check `build-depends` in `pythons` of the platform's table";
+        (exec.args(words).arg(script).arg(prefix), hint)
+    };
+    let run = container.run(&exec).await;
+    run.map_err(|error| error.context("virtualenv").hint(hint))?;
     let archive = container.download(prefix).await?;
     let store = LayerStore::new(&context.caches.layers());
     let root = prefix
@@ -188,6 +203,7 @@ async fn virtualenv(
         .map_or("", |(root, _)| root)
         .to_owned();
     let digest = key.digest.clone();
+    let time_offset = interpreter.bytecode_time_offset();
     in_background(move || {
         store.put(&digest, "skeleton", |writer| {
             let mut entries =
@@ -212,7 +228,9 @@ async fn virtualenv(
                         } else {
                             0o755
                         };
-                        writer.add_file(&path, mode, &mut entry, None)?;
+                        let is_bytecode = inside.extension().is_some_and(|it| it == "pyc");
+                        let time = is_bytecode.then_some(time_offset);
+                        writer.add_file(&path, mode, &mut entry, time)?;
                     }
                 }
             }

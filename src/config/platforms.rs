@@ -10,7 +10,9 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Archive, Bootstrap, Codec, Family, Format, ImageRef, PlatformId};
+use crate::platform::{
+    Archive, Bootstrap, Codec, Family, Format, FurtherPython, ImageRef, PlatformId,
+};
 use crate::signing::KeyRules;
 
 use super::pythons::{Pythons, RawPythons};
@@ -49,6 +51,7 @@ struct RawPlatform {
     python: Option<String>,
     python_depends: Option<Vec<String>>,
     default_python: Option<String>,
+    pythons: Option<BTreeMap<String, FurtherPython>>,
     glibc: Option<String>,
     suffix: Option<String>,
     unit_folder: Option<String>,
@@ -84,6 +87,8 @@ pub struct Platform {
     /// The minor version of the Python of one's own that bundles get where the project doesn't say
     /// which, because the system's is dead; `None`: the system's is used.
     pub default_python: Option<String>,
+    /// The Pythons that it has beside that, by minor version.
+    pub pythons: BTreeMap<String, FurtherPython>,
     /// The version of its C library: what a bundle needs may not be newer.
     pub glibc: (u32, u32),
     /// What distinguishes its packages' versions, such as `+deb12` or `.el9`.
@@ -303,6 +308,7 @@ impl RawPlatform {
             python: self.python.or(under.python),
             python_depends: self.python_depends.or(under.python_depends),
             default_python: self.default_python.or(under.default_python),
+            pythons: self.pythons.or(under.pythons),
             glibc: self.glibc.or(under.glibc),
             suffix: self.suffix.or(under.suffix),
             unit_folder: self.unit_folder.or(under.unit_folder),
@@ -441,6 +447,10 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
     if python.is_some() && raw.python_depends.is_none() {
         return Err(missing("python-depends"));
     }
+    let pythons = raw.pythons.unwrap_or_default();
+    for minor in pythons.keys() {
+        minor_version(id, "pythons", minor.clone())?;
+    }
     let glibc = glibc(id, &raw.glibc.ok_or_else(|| missing("glibc"))?)?;
     Ok(Platform {
         id: id.clone(),
@@ -452,6 +462,7 @@ fn check(id: &PlatformId, table: &BTreeMap<PlatformId, RawPlatform>) -> Result<P
         python,
         python_depends: raw.python_depends.unwrap_or_default(),
         default_python,
+        pythons,
         glibc,
         suffix: raw.suffix.ok_or_else(|| missing("suffix"))?,
         unit_folder: unit_folder(id, raw.unit_folder)?,
@@ -574,6 +585,12 @@ mod tests {
                 format!("python{python}")
             };
             assert!(platform.python_depends.contains(&exact), "{id}");
+            for (minor, further) in &platform.pythons {
+                assert_ne!(minor, python, "{id}");
+                let exact = exact.replace(python, minor);
+                assert!(further.depends.contains(&exact), "{id}");
+                assert!(!further.build_depends.is_empty(), "{id}");
+            }
             assert!(!of_rpm || platform.bootstrap.is_none(), "{id}");
             assert!(((2, 17)..(3, 0)).contains(&platform.glibc), "{id}");
             let files = table.context(platform).unwrap();

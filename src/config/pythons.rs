@@ -21,6 +21,8 @@ use super::toml_error::nearest;
 pub enum PythonChoice {
     /// The platform's own.
     System,
+    /// The one of this minor version that the platform has, its own or another.
+    SystemMinor(String),
     /// One that the bundle brings, of this minor version.
     Standalone(String),
 }
@@ -33,14 +35,18 @@ impl FromStr for PythonChoice {
         if text == "system" {
             return Ok(Self::System);
         }
-        if text.split('.').count() == 2 && text.split('.').all(is_number) {
+        let is_minor = |text: &str| text.split('.').count() == 2 && text.split('.').all(is_number);
+        if is_minor(text) {
             return Ok(Self::Standalone(text.to_owned()));
+        }
+        if let Some(minor) = text.strip_prefix("system-").filter(|minor| is_minor(minor)) {
+            return Ok(Self::SystemMinor(minor.to_owned()));
         }
         Err(Error::new(
             Kind::Config,
             format!("python: `{text}` is neither `system` nor a minor version"),
         )
-        .hint("write `python = \"system\"` for the platform's own, or a minor version such as `python = \"3.13\"` for one that the packages bring"))
+        .hint("write `python = \"system\"` for the platform's own, `python = \"system-2.7\"` for another that it has, or a minor version such as `python = \"3.13\"` for one that the packages bring"))
     }
 }
 
@@ -48,6 +54,7 @@ impl fmt::Display for PythonChoice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => formatter.write_str("system"),
+            Self::SystemMinor(minor) => write!(formatter, "system-{minor}"),
             Self::Standalone(minor) => formatter.write_str(minor),
         }
     }
@@ -226,7 +233,12 @@ mod tests {
         );
         let own = PythonChoice::Standalone("3.13".to_owned());
         assert_eq!("3.13".parse::<PythonChoice>().unwrap(), own);
-        for bad in ["3", "3.13.1", "three", "", "3.", ".3", "3.13t", "System"] {
+        let other = PythonChoice::SystemMinor("2.7".to_owned());
+        assert_eq!("system-2.7".parse::<PythonChoice>().unwrap(), other);
+        assert_eq!(other.to_string(), "system-2.7");
+        for bad in [
+            "3", "3.13.1", "three", "", "3.", ".3", "3.13t", "System", "system-2", "system-",
+        ] {
             let error = bad.parse::<PythonChoice>().unwrap_err();
             assert!(error.message().contains(&format!("`{bad}`")), "{error}");
         }

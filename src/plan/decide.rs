@@ -6,7 +6,7 @@ use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::platform::Family;
+use crate::platform::{Family, FurtherPython};
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -146,6 +146,10 @@ impl Project<'_> {
         let mirror = over.mirror.clone().or_else(|| self.config.mirror.clone());
         let mirror = platform.add_archive(mirror, &mut context)?;
         let python = self.python(platform, arch, &over, pythons)?;
+        if let Some(further) = &python.further {
+            let text = further.file(&python.minor);
+            context.insert(FurtherPython::FILE.to_owned(), text.into_bytes());
+        }
         let of_family =
             |lists: &PerFamily| lists.get(&platform.family).cloned().unwrap_or_default();
         let mut build_depends = over
@@ -172,11 +176,8 @@ impl Project<'_> {
             .depends
             .unwrap_or_else(|| of_family(&self.config.depends));
         check_depends(platform.family, &key, &depends)?;
-        let of_python = match &python.standalone {
-            None => platform.python_depends.as_slice(),
-            Some(_) => &[],
-        };
-        let packages = self.packages(platform, arch, [of_python, &depends], &wheels.request)?;
+        let packages =
+            self.packages(platform, arch, [&python.depends, &depends], &wheels.request)?;
         Ok(PlatformPlan {
             id: platform.id.clone(),
             format: platform.format,

@@ -9,7 +9,7 @@ use crate::config::platform_override::PlatformOverride;
 use crate::config::pythons::{ArchivePlace, PythonChoice, Pythons};
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
-use crate::platform::Arch;
+use crate::platform::{Arch, FurtherPython};
 use crate::standalone::Part;
 
 use super::decide::Project;
@@ -19,6 +19,10 @@ use super::decide::Project;
 pub struct PythonPlan {
     /// Its minor version, such as `3.11`.
     pub minor: String,
+    /// What a package must depend on to get it, in the words of its format.
+    pub depends: Vec<String>,
+    /// The one that the platform has beside its usual one, where it is that.
+    pub further: Option<FurtherPython>,
     /// What the packages bring; `None`: they depend on the platform's.
     pub standalone: Option<StandalonePlan>,
 }
@@ -85,23 +89,14 @@ impl Project<'_> {
         };
         let choice = over.python.clone().or_else(|| self.config.python.clone());
         match choice.unwrap_or_else(by_default) {
-            PythonChoice::System => Ok(PythonPlan {
-                minor: platform.python.clone().ok_or_else(|| {
-                    Error::new(
-                        Kind::Platform,
-                        format!("python: {} has no Python that bundles can use", platform.id),
-                    )
-                    .hint(format!(
-                        "let the packages bring one: `python = \"3.13\"` in `[platform.\"{}\"]`",
-                        platform.id
-                    ))
-                })?,
-                standalone: None,
-            }),
+            PythonChoice::System => usual(platform),
+            PythonChoice::SystemMinor(minor) => of_minor(platform, &minor),
             PythonChoice::Standalone(minor) => {
                 let archive = pythons.find(&minor, arch, self.config.python_mirror.as_deref())?;
                 Ok(PythonPlan {
                     minor,
+                    depends: Vec::new(),
+                    further: None,
                     standalone: Some(StandalonePlan {
                         place: archive.place,
                         digest: archive.digest,
@@ -111,4 +106,51 @@ impl Project<'_> {
             }
         }
     }
+}
+
+/// The platform's usual Python.
+fn usual(platform: &Platform) -> Result<PythonPlan> {
+    let minor = platform.python.clone().ok_or_else(|| {
+        Error::new(
+            Kind::Platform,
+            format!("python: {} has no Python that bundles can use", platform.id),
+        )
+        .hint(bring_one(platform))
+    })?;
+    Ok(PythonPlan {
+        minor,
+        depends: platform.python_depends.clone(),
+        further: None,
+        standalone: None,
+    })
+}
+
+/// The Python of a minor version that the platform has.
+fn of_minor(platform: &Platform, minor: &str) -> Result<PythonPlan> {
+    if platform.python.as_deref() == Some(minor) {
+        return usual(platform);
+    }
+    let Some(further) = platform.pythons.get(minor) else {
+        let known = platform.python.iter().chain(platform.pythons.keys());
+        let known: Vec<String> = known.map(|minor| format!("`system-{minor}`")).collect();
+        return Err(Error::new(
+            Kind::Platform,
+            format!("python: {} has no Python {minor}", platform.id),
+        )
+        .hint(format!("it has {}", known.join(", ")))
+        .hint(bring_one(platform)));
+    };
+    Ok(PythonPlan {
+        minor: minor.to_owned(),
+        depends: further.depends.clone(),
+        further: Some(further.clone()),
+        standalone: None,
+    })
+}
+
+fn bring_one(platform: &Platform) -> String {
+    format!(
+        "let the packages bring one: `python = \"3.13\"` in `[platform.\"{}\"]`",
+        platform.id
+    )
 }

@@ -410,6 +410,22 @@ fn a_bundle_of_another_name_links_the_project_s_commands() {
 }
 
 #[test]
+fn a_python_of_the_platform_is_named_by_its_version() {
+    let project = TestProject::new().file("omnibuild.toml", "python = \"system-2.7\"\n");
+    project.run(&["plan", "-s", "ubuntu-18.04"]).success();
+    let failure = project.run(&["plan", "-s", "debian-12"]).failure(8);
+    assert!(
+        failure
+            .message
+            .ends_with("1:1: python: debian-12 has no Python 2.7"),
+        "{failure:?}"
+    );
+    assert_eq!(failure.hints[0], "it has `system-3.11`");
+    let usual = project.file("omnibuild.toml", "python = \"system-3.11\"\n");
+    usual.run(&["plan", "-s", "debian-12"]).success();
+}
+
+#[test]
 fn one_bundle_is_made_on_the_oldest_platform_of_the_project() {
     let digest = "cefba034445d2875408d1fd4d5700ae6731563aeb54dcb39fd8164ab5c457533";
     let configuration =

@@ -41,6 +41,7 @@ mod support {
 
 mod agent;
 mod bad_input;
+mod bygone;
 mod daemon;
 mod engines;
 mod everyone;

@@ -57,10 +57,12 @@ pub(super) fn pip(words: &[&str]) -> Exec {
 impl Workshop<'_> {
     /// Pythons that are past their end of life came with a pip that today's index does not serve.
     pub(super) async fn renew_pip(&self) -> Result<()> {
-        // The last that run on it; `pip wheel` builds with the two others.
+        // The last that run on it; `pip wheel` builds with the two others. With a lower bound, since pip calls
+        // what is there the newest when no index answers.
         let newest = match self.builder.interpreter.major_minor.as_str() {
-            "2.7" | "3.5" => ["pip<21", "setuptools<51", "wheel<0.38"],
-            "3.6" => ["pip<22", "setuptools<60", "wheel<0.38"],
+            "2.7" => ["pip>=20,<21", "setuptools<45", "wheel<0.38"],
+            "3.5" => ["pip>=20,<21", "setuptools<51", "wheel<0.38"],
+            "3.6" => ["pip>=21,<22", "setuptools<60", "wheel<0.38"],
             _ => return Ok(()),
         };
         let exec = pip(&["install", "--upgrade"]).args(newest);
