@@ -203,12 +203,13 @@ async fn in_container<T>(
 }
 
 fn layer_key(interpreter: &Interpreter, prefix: &str, wheel: &Wheel, requested: bool) -> Key {
-    KeyBuilder::new("layer", 3)
+    KeyBuilder::new("layer", 4)
         .field("code", env!("OMNIBUILD_LAYER_CODE"))
         .field("wheel", wheel.digest.as_str())
         .field("file name", &wheel.file_name)
         .field("prefix", prefix)
-        .field("python", &interpreter.major_minor)
+        // Not the minor alone: compilers of one give other bytes for the same source, such as 2.7.11 and 2.7.17.
+        .field("python", &interpreter.version)
         .field("abi", &interpreter.abi)
         .field(
             "byte code",
@@ -327,4 +328,25 @@ fn open_and_pack(
         opened.push((missing, contents));
     }
     Ok((opened, sources.finish()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpreter::tests::debian_12;
+
+    #[test]
+    fn a_layer_is_of_one_release_of_an_interpreter() {
+        let wheel = Wheel {
+            file_name: "a-1-py3-none-any.whl".to_owned(),
+            digest: Digest::of("a"),
+            size: 1,
+            origin: None,
+        };
+        let key = |interpreter: &Interpreter| layer_key(interpreter, "/opt/x", &wheel, false);
+        let mut newer = debian_12();
+        "3.11.15".clone_into(&mut newer.version);
+        assert_eq!(key(&debian_12()), key(&debian_12()));
+        assert_ne!(key(&debian_12()), key(&newer));
+    }
 }
