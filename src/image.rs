@@ -54,7 +54,7 @@ pub fn key(plan: &PlatformPlan, base: &Digest) -> Key {
         .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
     let key = KeyBuilder::new("builder", 1)
         .field("base image", base.as_str())
-        .field("architecture", plan.arch.machine())
+        .field("architecture", plan.arch().machine())
         .field("build-depends", plan.image.build_depends.join(" "))
         .fields("context ", context);
     let standalone = plan.python.standalone.iter();
@@ -144,7 +144,7 @@ async fn build(
         args,
         labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.digest.to_string())]),
         tag,
-        arch: plan.arch,
+        arch: plan.arch(),
         network: Network::Named(context.network.name.clone()),
     };
     let output = |line: &str| context.report.output_line(line);

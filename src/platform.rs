@@ -2,6 +2,8 @@
 //!
 //! A value of these types has been checked; nothing here reads a file or knows a distribution.
 
+mod target;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+
+pub use self::target::{Arch, TargetId};
 
 /// A string type whose values are checked when they are made.
 macro_rules! checked_word {
@@ -164,41 +168,6 @@ impl fmt::Display for Format {
             Self::Deb => "deb",
             Self::Rpm => "rpm",
         })
-    }
-}
-
-/// The architecture of a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// 64-bit x86 (`amd64`, `x86_64`).
-    Amd64,
-    /// 64-bit ARM (`arm64`, `aarch64`).
-    Arm64,
-}
-
-impl Arch {
-    /// The name in Debian and in OCI.
-    pub fn debian(self) -> &'static str {
-        match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
-        }
-    }
-
-    /// The name in RPM and in wheel tags, that of `uname -m`.
-    pub fn machine(self) -> &'static str {
-        match self {
-            Self::Amd64 => "x86_64",
-            Self::Arm64 => "aarch64",
-        }
-    }
-
-    /// The architecture that has this name in any of the vocabularies.
-    pub fn from_any_name(name: &str) -> Option<Self> {
-        [Self::Amd64, Self::Arm64]
-            .into_iter()
-            .find(|arch| arch.debian() == name || arch.machine() == name)
     }
 }
 
@@ -508,12 +477,5 @@ mod tests {
             assert_eq!(error.kind(), Kind::Config, "{bad}");
             assert!(!error.message().contains("u:p"), "{error}");
         }
-    }
-
-    #[test]
-    fn an_architecture_is_found_under_each_of_its_names() {
-        assert_eq!(Arch::from_any_name("x86_64"), Some(Arch::Amd64));
-        assert_eq!(Arch::from_any_name("arm64"), Some(Arch::Arm64));
-        assert_eq!(Arch::from_any_name("vax"), None);
     }
 }

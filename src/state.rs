@@ -1,17 +1,20 @@
 //! What a project's folder remembers of its builds:
 //!
 //! ```text
-//! .omnibuild/state/<platform>.json    the last good build: key, artifacts
-//! .omnibuild/state/inventory/<platform>.json
+//! .omnibuild/state/<target>.json      the last good build: key, artifacts
+//! .omnibuild/state/inventory/<target>.json
 //!                                     what is in its bundle, with the texts of licences
 //! .omnibuild/state/metadata.json      the metadata of a source whose backend decides it
-//! .omnibuild/state/failed.json        platforms that failed last time
-//! .omnibuild/repository/<platform>/<digest>/
+//! .omnibuild/state/failed.json        targets that failed last time
+//! .omnibuild/repository/<target>/<digest>/
 //!                                     packages of an earlier version that a repository had
-//! .omnibuild/logs/<platform>.log      everything its commands printed
+//! .omnibuild/logs/<target>.log        everything its commands printed
 //! packages/<platform>/                the packages, what is told of each, and the record of their
 //!                                     verification
 //! ```
+//!
+//! A target is a platform on an architecture ([`TargetId::stem`]); the architectures of a platform share
+//! the folder of packages.
 //!
 //! A record is trusted only while the digests in it hold. Knows nothing of stages.
 
@@ -25,7 +28,7 @@ use crate::fsutil;
 use crate::inventory::Inventory;
 use crate::package::{Artifact, Built};
 use crate::plan::metadata::ProjectMetadata;
-use crate::platform::PlatformId;
+use crate::platform::{PlatformId, TargetId};
 
 const SCHEMA: u32 = 1;
 
@@ -84,16 +87,16 @@ impl State {
     }
 
     /// The folder of packages that a repository had for a platform.
-    pub fn repository(&self, platform: &PlatformId) -> PathBuf {
+    pub fn repository(&self, target: &TargetId) -> PathBuf {
         let folder = self.root.join(".omnibuild/repository");
-        folder.join(platform.as_str())
+        folder.join(target.stem())
     }
 
     /// A platform's log.
-    pub fn log(&self, platform: &PlatformId) -> PathBuf {
+    pub fn log(&self, target: &TargetId) -> PathBuf {
         self.root
             .join(".omnibuild/logs")
-            .join(format!("{platform}.log"))
+            .join(format!("{}.log", target.stem()))
     }
 
     fn state(&self, name: &str) -> PathBuf {
@@ -103,15 +106,15 @@ impl State {
     }
 
     /// The last good build of a platform.
-    pub fn build(&self, platform: &PlatformId) -> Option<BuildRecord> {
-        let record: BuildRecord = fsutil::read_json(&self.state(platform.as_str()))?;
+    pub fn build(&self, target: &TargetId) -> Option<BuildRecord> {
+        let record: BuildRecord = fsutil::read_json(&self.state(&target.stem()))?;
         (record.schema == SCHEMA).then_some(record)
     }
 
     /// Records a good build, not verified yet.
     pub fn put_build(
         &self,
-        platform: &PlatformId,
+        target: &TargetId,
         key: Key,
         packages: Vec<Built>,
         documents: Vec<Artifact>,
@@ -122,7 +125,7 @@ impl State {
                 .map(|built| built.artifact.file_name.clone())
                 .collect()
         };
-        let previous = match self.build(platform) {
+        let previous = match self.build(target) {
             None => Vec::new(),
             Some(last) if names(&last.packages) == names(&packages) => last.previous,
             Some(last) if last.verified || last.previous.is_empty() => last.packages,
@@ -136,18 +139,18 @@ impl State {
             verified: false,
             previous,
         };
-        fsutil::commit_json(&self.state(platform.as_str()), &record)
+        fsutil::commit_json(&self.state(&target.stem()), &record)
     }
 
     /// Records that the packages of a build passed verification.
-    pub fn put_verified(&self, platform: &PlatformId, mut record: BuildRecord) -> Result<()> {
+    pub fn put_verified(&self, target: &TargetId, mut record: BuildRecord) -> Result<()> {
         record.verified = true;
-        fsutil::commit_json(&self.state(platform.as_str()), &record)
+        fsutil::commit_json(&self.state(&target.stem()), &record)
     }
 
     /// The packages of the last good build of another version, when all are there as they were.
-    pub fn previous(&self, platform: &PlatformId, record: &BuildRecord) -> Vec<PathBuf> {
-        let folder = self.packages(platform);
+    pub fn previous(&self, target: &TargetId, record: &BuildRecord) -> Vec<PathBuf> {
+        let folder = self.packages(target.platform());
         let artifacts = record.previous.iter().map(|built| &built.artifact);
         if !hold(&folder, artifacts.clone()) {
             return Vec::new();
@@ -158,24 +161,24 @@ impl State {
     }
 
     /// Whether every package of a record, and what is told of them, is there with the digest it had.
-    pub fn holds(&self, platform: &PlatformId, record: &BuildRecord) -> bool {
-        let folder = self.packages(platform);
+    pub fn holds(&self, target: &TargetId, record: &BuildRecord) -> bool {
+        let folder = self.packages(target.platform());
         let packages = record.packages.iter().map(|package| &package.artifact);
         !record.documents.is_empty() && hold(&folder, packages.chain(&record.documents))
     }
 
     /// What the bundle of a platform's last build holds.
-    pub fn inventory(&self, platform: &PlatformId) -> Option<Inventory> {
-        fsutil::read_json(&self.inventory_path(platform)).filter(Inventory::is_current)
+    pub fn inventory(&self, target: &TargetId) -> Option<Inventory> {
+        fsutil::read_json(&self.inventory_path(target)).filter(Inventory::is_current)
     }
 
     /// Records what the bundle of a platform holds.
     pub fn put_inventory(&self, inventory: &Inventory) -> Result<()> {
-        fsutil::commit_json(&self.inventory_path(&inventory.platform), inventory)
+        fsutil::commit_json(&self.inventory_path(&inventory.target()), inventory)
     }
 
-    fn inventory_path(&self, platform: &PlatformId) -> PathBuf {
-        self.state(&format!("inventory/{platform}"))
+    fn inventory_path(&self, target: &TargetId) -> PathBuf {
+        self.state(&format!("inventory/{}", target.stem()))
     }
 
     /// The metadata that was read from the wheel of this source.
@@ -205,12 +208,12 @@ impl State {
     }
 
     /// The platforms that failed last time.
-    pub fn failed(&self) -> Vec<PlatformId> {
+    pub fn failed(&self) -> Vec<TargetId> {
         fsutil::read_json(&self.state("failed")).unwrap_or_default()
     }
 
     /// Records which platforms failed.
-    pub fn put_failed(&self, platforms: &[PlatformId]) -> Result<()> {
+    pub fn put_failed(&self, platforms: &[TargetId]) -> Result<()> {
         fsutil::commit_json(&self.state("failed"), &platforms)
     }
 }

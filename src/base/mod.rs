@@ -239,12 +239,9 @@ async fn find(
             .hint(format!("or name another one: `[platform.{}] image = \"…\"`", plan.platform)));
     }
     stage.message("no registry answers; bootstrapping from the distribution's mirror");
-    context.report.reporter().note(
-        Some(&plan.platform),
-        &format!(
-            "`{reference}` can't be pulled; bootstrapping the base from the distribution's mirror"
-        ),
-    );
+    context.report.note(&format!(
+        "`{reference}` can't be pulled; bootstrapping the base from the distribution's mirror"
+    ));
     bootstrap_root(context, plan, place).await?;
     let origin = Origin::Bootstrap(plan.mirror.clone());
     import(context, plan, &place.root, content(place)?, origin).await

@@ -63,8 +63,8 @@ pub fn collect(
             .packages
             .first()
             .map_or_else(String::new, |package| package.name.to_string()),
-        platform: plan.id.clone(),
-        architecture: plan.arch.machine().to_owned(),
+        platform: plan.id.platform().clone(),
+        architecture: plan.arch().machine().to_owned(),
         python: interpreter.version.clone(),
         libc: interpreter.libc.clone(),
         prefix: bundle.prefix.clone(),

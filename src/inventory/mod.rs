@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::plan::normalised_name;
-use crate::platform::PlatformId;
+use crate::platform::{Arch, PlatformId, TargetId};
 
 pub use self::license::{License, LicenseSource};
 pub use self::people::Person;
@@ -63,6 +63,14 @@ pub struct Inventory {
     pub distributions: Vec<Distribution>,
     /// The texts of licence files, by the digest of the file.
     pub texts: BTreeMap<Digest, String>,
+}
+
+impl Inventory {
+    /// What it was built for; a record of an architecture that nobody knows is of no bundle that is kept.
+    pub fn target(&self) -> TargetId {
+        let arch = Arch::from_any_name(&self.architecture).unwrap_or(Arch::Amd64);
+        TargetId::new(self.platform.clone(), arch)
+    }
 }
 
 /// A distribution of a bundle.

@@ -76,8 +76,8 @@ pub fn statement(materials: &Materials<'_>, file_name: &str, digest: &Digest) ->
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
-                    "platform": plan.id,
-                    "architecture": plan.arch.machine(),
+                    "platform": plan.id.platform(),
+                    "architecture": plan.arch().machine(),
                     "version": plan.bundle.version.to_string(),
                     "configuration": configuration,
                 },

@@ -98,7 +98,7 @@ pub async fn ensure(
     bundle: &Bundle,
 ) -> Result<Libraries> {
     let machine = Machine {
-        name: plan.arch.machine(),
+        name: plan.arch().machine(),
         glibc: floor(plan.glibc, plan.is_release, &builder.interpreter.libc),
     };
     let items: Vec<Item<'_>> = bundle.items().collect();

@@ -149,7 +149,7 @@ fn spec(plan: &PlatformPlan, package: &PackagePlan) -> PackageSpec {
     PackageSpec {
         name: package.name.clone(),
         version: package.version.clone(),
-        architecture: matches!(package.content, PackageContent::Bundle).then_some(plan.arch),
+        architecture: matches!(package.content, PackageContent::Bundle).then_some(plan.arch()),
         summary: package.summary.clone(),
         description: package.description.clone(),
         maintainer: package.maintainer.clone(),

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use crate::cli::{BuildOptions, Common, Environment, VerifyOptions};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Plan, PlatformPlan};
+use crate::platform::TargetId;
 use crate::report::{Outcome, Reporter, Summary, SummaryRow};
 use crate::text::counted;
 
@@ -205,12 +206,7 @@ fn default_jobs(platforms: usize) -> usize {
     cores.min(by_memory).min(platforms).max(1)
 }
 
-fn row(
-    platform: crate::platform::PlatformId,
-    result: &Result<Done>,
-    took: Duration,
-    log: &Path,
-) -> SummaryRow {
+fn row(target: TargetId, result: &Result<Done>, took: Duration, log: &Path) -> SummaryRow {
     let (outcome, reused, files) = match result {
         Ok(done) => (
             done.outcome.clone(),
@@ -220,7 +216,7 @@ fn row(
         Err(error) => (Outcome::of_error(error), Vec::new(), Vec::new()),
     };
     SummaryRow {
-        platform,
+        platform: target,
         outcome,
         took,
         reused,

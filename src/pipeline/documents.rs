@@ -6,6 +6,8 @@
 //!     <package file>                the omnibus package
 //!     <package file>.cdx.json       its bill of materials, the same file that is installed
 //!     <package file>.intoto.jsonl   of each package: what it was made from, and how
+//!     <package file>.arm64.intoto.jsonl
+//!                                   the same of a package for every architecture, as arm64 made it
 //! ```
 
 use std::collections::BTreeSet;
@@ -25,14 +27,12 @@ use crate::image::BuilderImage;
 use crate::inventory::provenance::{Commit, Materials};
 use crate::inventory::{Inventory, collect, provenance, sbom};
 use crate::package::{Artifact, Built};
-use crate::plan::{PlatformPlan, inputs};
+use crate::plan::{PackageContent, PlatformPlan, inputs};
+use crate::platform::Arch;
 use crate::wheels::Wheel;
 
 use super::Project;
 use super::shared::Made;
-
-/// The ends of the names of these files.
-const SUFFIXES: [&str; 2] = [sbom::SUFFIX, provenance::SUFFIX];
 
 /// The project's own platforms.
 const PLATFORMS: &str = "platforms.toml";
@@ -88,7 +88,7 @@ impl Documents {
         packages: &[Built],
     ) -> Result<Vec<Artifact>> {
         let folder = project.state.packages(&self.inventory.platform);
-        let earlier = project.state.build(&self.inventory.platform);
+        let earlier = project.state.build(&plan.id);
         let configuration = configuration(project)?;
         let commit = inputs::commit(&project.config.root);
         let commit = commit.map(|(id, is_clean)| Commit { id, is_clean });
@@ -108,8 +108,10 @@ impl Documents {
                 file_name, digest, ..
             } = &package.artifact;
             let statement = provenance::statement(&materials, file_name, digest)?;
-            let name = format!("{file_name}{}", provenance::SUFFIX);
-            documents.push(put(&folder, name, &statement)?);
+            let own = plan.packages.iter().find(|own| own.name == package.name);
+            let is_for_all = own.is_some_and(|own| own.content != PackageContent::Bundle);
+            let suffix = provenance_suffix(is_for_all, plan.arch());
+            documents.push(put(&folder, format!("{file_name}{suffix}"), &statement)?);
         }
         let omnibus = packages
             .iter()
@@ -144,6 +146,15 @@ fn configuration(project: &Project) -> Result<Vec<(String, Digest)>> {
     Ok(files)
 }
 
+/// The end of the name of a package's statement. Of a package that is the same for every architecture
+/// there is one for each that made it: amd64's has the plain name.
+fn provenance_suffix(is_for_all: bool, arch: Arch) -> String {
+    match arch {
+        Arch::Arm64 if is_for_all => format!(".{}{}", arch.debian(), provenance::SUFFIX),
+        Arch::Amd64 | Arch::Arm64 => provenance::SUFFIX.to_owned(),
+    }
+}
+
 fn put(folder: &Path, file_name: String, bytes: &[u8]) -> Result<Artifact> {
     fsutil::commit_bytes(&folder.join(&file_name), bytes)?;
     Ok(Artifact {
@@ -157,7 +168,12 @@ fn put(folder: &Path, file_name: String, bytes: &[u8]) -> Result<Artifact> {
 /// names are somebody else's.
 fn remove_stale<'a>(folder: &Path, packages: impl Iterator<Item = &'a str>) -> Result<()> {
     for package in packages.filter(|package| !folder.join(package).exists()) {
-        for suffix in SUFFIXES {
+        let suffixes = [
+            sbom::SUFFIX.to_owned(),
+            provenance_suffix(true, Arch::Amd64),
+            provenance_suffix(true, Arch::Arm64),
+        ];
+        for suffix in suffixes {
             let path = folder.join(format!("{package}{suffix}"));
             if path.is_file() {
                 fs::remove_file(path)?;
@@ -179,6 +195,7 @@ mod tests {
             "a.deb.cdx.json",
             "b.deb.cdx.json",
             "b.deb.intoto.jsonl",
+            "b.deb.arm64.intoto.jsonl",
             "theirs.cdx.json",
         ] {
             fs::write(folder.path().join(name), b"x").unwrap();

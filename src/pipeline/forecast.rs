@@ -281,7 +281,7 @@ fn wheels(
 ) {
     let store = WheelStore::new(project.caches.wheels());
     let key = resolve::key(plan, builder, &interpreter.abi);
-    match store.get(&plan.id, &key.digest) {
+    match store.get(plan.id.platform(), &key.digest) {
         Ok(Some(set)) => {
             let made = super::day_and_time(set.made);
             add(

@@ -87,7 +87,7 @@ fn audited(plan: &PlatformPlan, builder: &BuilderImage, bundle: &Bundle) -> Vec<
             // It is in the bundle.
             Some(_) => None,
         },
-        machine: plan.arch.machine(),
+        machine: plan.arch().machine(),
         commands: &commands,
     };
     audit::audit(bundle.items(), scope)

@@ -16,7 +16,7 @@ use super::Project;
 /// A distribution, as programs see it.
 #[derive(Serialize)]
 struct Listed<'i> {
-    platform: &'i str,
+    platform: String,
     distribution: &'i str,
     version: &'i str,
     license: Option<&'i str>,
@@ -88,7 +88,7 @@ fn list<'i>(
         let stated = rules.distributions.get(&distribution.normalised_name());
         let files = distribution.license_files.iter();
         Listed {
-            platform: inventory.platform.as_str(),
+            platform: inventory.target().to_string(),
             distribution: &distribution.name,
             version: &distribution.version,
             license: license.text.as_deref(),
@@ -106,7 +106,7 @@ fn print(listed: &[Listed<'_>], reporter: &Reporter) -> Result<()> {
         .iter()
         .map(|one| {
             vec![
-                one.platform.to_owned(),
+                one.platform.clone(),
                 one.distribution.to_owned(),
                 one.version.to_owned(),
                 one.license.unwrap_or("unknown").to_owned(),

@@ -104,16 +104,16 @@ pub(super) async fn lint(
 fn last_built(project: &Project, common: &Common) -> Result<Folders> {
     let mut folders = Folders::new();
     for target in project.targets(common, false)? {
-        let id = &target.platform.id;
-        let Some(record) = project.state.build(id) else {
+        let id = target.id();
+        let Some(record) = project.state.build(&id) else {
             continue;
         };
-        let folder = project.state.packages(id);
+        let folder = project.state.packages(&target.platform.id);
         let files = record
             .packages
             .iter()
             .map(|package| folder.join(&package.artifact.file_name));
-        folders.insert(id.to_string(), files.collect());
+        folders.insert(id.stem(), files.collect());
     }
     if folders.is_empty() {
         return Err(

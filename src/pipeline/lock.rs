@@ -9,7 +9,7 @@ use crate::cli::{BuildOptions, Common, Environment};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
 use crate::plan::pylock::{self, LockedPackage, Pylock};
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 use crate::report::{Outcome, Reporter};
 use crate::text::counted;
 
@@ -28,7 +28,7 @@ pub async fn lock(
     let project = Project::load(common, environment, reporter)?;
     if common.dry_run {
         for target in project.targets(common, options.failed)? {
-            reporter.note(Some(&target.platform.id), "would be locked");
+            reporter.note(Some(&target.id()), "would be locked");
         }
         return Ok(());
     }
@@ -65,7 +65,7 @@ pub async fn lock(
     }
     for (name, lock) in &files {
         fsutil::commit_bytes(&project.config.root.join(name), lock.render().as_bytes())?;
-        let platforms: Vec<&str> = lock.platforms.iter().map(PlatformId::as_str).collect();
+        let platforms: Vec<&str> = lock.platforms.iter().map(TargetId::as_str).collect();
         let text = format!(
             "{name}: {} for {}",
             counted(lock.packages.len(), "distribution"),
@@ -83,7 +83,7 @@ pub async fn lock(
 }
 
 /// The closures in the locks that this command wrote earlier.
-fn earlier(locks: &BTreeMap<String, Pylock>) -> BTreeMap<PlatformId, Vec<LockedPackage>> {
+fn earlier(locks: &BTreeMap<String, Pylock>) -> BTreeMap<TargetId, Vec<LockedPackage>> {
     let mut closures = BTreeMap::new();
     for lock in locks.values() {
         for platform in &lock.platforms {
@@ -95,7 +95,7 @@ fn earlier(locks: &BTreeMap<String, Pylock>) -> BTreeMap<PlatformId, Vec<LockedP
 
 /// Closures as files: those of the same versions are one, with the files of all of them. The one of
 /// most platforms is `pylock.toml`; each platform of another has a file of its own.
-fn files(closures: BTreeMap<PlatformId, Vec<LockedPackage>>) -> BTreeMap<String, Pylock> {
+fn files(closures: BTreeMap<TargetId, Vec<LockedPackage>>) -> BTreeMap<String, Pylock> {
     let mut groups: Vec<Pylock> = Vec::new();
     for (platform, packages) in closures {
         let same = groups
@@ -151,7 +151,7 @@ fn merge(into: &mut [LockedPackage], from: Vec<LockedPackage>) {
 mod tests {
     use super::*;
 
-    fn closure(platform: &str, version: &str, wheel: &str) -> (PlatformId, Vec<LockedPackage>) {
+    fn closure(platform: &str, version: &str, wheel: &str) -> (TargetId, Vec<LockedPackage>) {
         let digest = crate::digest::Digest::of(wheel);
         let text = format!(
             "lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nversion = \"{version}\"\n\

@@ -126,8 +126,8 @@ impl Project {
         let mut inventories = Vec::new();
         let mut missing = Vec::new();
         for target in self.targets(common, false)? {
-            let id = &target.platform.id;
-            match self.state.inventory(id) {
+            let id = target.id();
+            match self.state.inventory(&id) {
                 Some(inventory) => inventories.push(inventory),
                 None => missing.push(id.to_string()),
             }

@@ -76,12 +76,13 @@ pub(super) fn list(common: &Common, reporter: &Reporter) -> Result<()> {
 /// Says of each platform once that nobody supports it any more.
 pub(super) fn warn_of_ended(targets: &[Target<'_>], reporter: &Reporter) {
     let today = super::today();
-    for platform in targets.iter().map(|target| target.platform) {
+    for target in targets {
+        let platform = target.platform;
         if let Some(day) = platform.ended(today) {
             let text = format!("{} is past its end of life since {day}", platform.title);
             let hint = "nobody mends its packages for free: move to a newer release, and take the platform \
                         out of `platforms` when no machine has it any more";
-            reporter.warn(Some(&platform.id), &text, Some(hint));
+            reporter.warn(Some(&target.id()), &text, Some(hint));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::cpython::{self, Archive, Glibc, PythonTable, Release, Request, Source
 use crate::engine::Limits;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil;
-use crate::platform::Arch;
+use crate::platform::{Arch, TargetId};
 use crate::report::{Outcome, Reporter, Stage, human_size};
 
 use super::build::stop_signal;
@@ -164,7 +164,8 @@ async fn make(
         arch,
         ..
     } = *wanted;
-    let report = reporter.platform(&platform.id, &settings.log)?;
+    let target = TargetId::new(platform.id.clone(), wanted.arch);
+    let report = reporter.platform(&target, &settings.log)?;
     let (engine, session) = run.engine().await?;
     let context = Context {
         engine: engine.as_ref(),

@@ -68,8 +68,8 @@ impl PlatformBuild<'_> {
             )
             .await?;
         let (here, there) = (
-            self.project.state.packages(&plan.id),
-            project.join("packages").join(plan.id.as_str()),
+            self.project.state.packages(plan.id.platform()),
+            project.join("packages").join(plan.id.platform().as_str()),
         );
         let artifacts = record.packages.iter().map(|built| built.artifact.clone());
         let artifacts: Vec<Artifact> = artifacts.chain(record.documents.clone()).collect();

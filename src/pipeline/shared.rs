@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
 use crate::plan::PlatformPlan;
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::stages::PlatformBuild;
 
@@ -34,11 +34,11 @@ type Attempt = std::result::Result<Made, (Kind, String)>;
 /// The bundles of a run that more than one platform takes.
 #[derive(Debug, Default)]
 pub(super) struct SharedBundles {
-    cells: Mutex<BTreeMap<PlatformId, Arc<OnceCell<Attempt>>>>,
+    cells: Mutex<BTreeMap<TargetId, Arc<OnceCell<Attempt>>>>,
 }
 
 impl SharedBundles {
-    fn of(&self, maker: &PlatformId) -> Arc<OnceCell<Attempt>> {
+    fn of(&self, maker: &TargetId) -> Arc<OnceCell<Attempt>> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(maker.clone()).or_default())
     }

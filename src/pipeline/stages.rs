@@ -17,7 +17,7 @@ use crate::package::{self, Built, SegmentStore};
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
 use crate::plan::{ApplicationPlan, PlatformPlan};
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 use crate::report::{Outcome, PlatformReporter, Reporter, Stage, StageHandle, SummaryFile};
 use crate::state::BuildRecord;
 use crate::text::counted;
@@ -96,14 +96,14 @@ impl<'a> PlatformBuild<'a> {
         run: &'a Run,
         options: &'a BuildOptions,
         reporter: &Reporter,
-        platform: &PlatformId,
+        target: &TargetId,
         log: &Path,
     ) -> Result<Self> {
         Ok(Self {
             project,
             run,
             options,
-            report: reporter.platform(platform, log)?,
+            report: reporter.platform(target, log)?,
         })
     }
 }
@@ -199,7 +199,7 @@ impl PlatformBuild<'_> {
         let stage = self.report.stage(Stage::Wheels);
         reused.retain(|name| name != "wheels");
         let ensured = resolve::ensure(context, &stage, plan, builder).await?;
-        WheelStore::new(context.caches.wheels()).touch(&plan.id, &ensured.set);
+        WheelStore::new(context.caches.wheels()).touch(plan.id.platform(), &ensured.set);
         let text = counted(ensured.set.wheels.len(), "wheel");
         match ensured.made {
             None => {
@@ -269,15 +269,15 @@ impl PlatformBuild<'_> {
         for _ in 0..BACKEND_ROUNDS {
             let environment =
                 resolve::ensure_build_requires(context, stage, plan, builder, &requires).await?;
-            store.touch(&plan.id, &environment);
+            store.touch(plan.id.platform(), &environment);
             let key = application::key(
                 application,
                 &builder.key,
                 &builder.interpreter.abi,
                 &environment,
             );
-            if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
-                store.touch(&plan.id, &set);
+            if let Ok(Some(set)) = store.get(plan.id.platform(), &key.digest) {
+                store.touch(plan.id.platform(), &set);
                 return next(set, None).await;
             }
             let waits = |holder: &str| {
@@ -286,7 +286,7 @@ impl PlatformBuild<'_> {
             };
             let lock = store.lock(&key.digest, waits).await?;
             // Another run may have made it meanwhile.
-            if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+            if let Ok(Some(set)) = store.get(plan.id.platform(), &key.digest) {
                 drop(lock);
                 return next(set, None).await;
             }
@@ -333,7 +333,7 @@ impl PlatformBuild<'_> {
 
     pub(super) async fn packages(&self, plan: &PlatformPlan, bundle: Bundle) -> Result<Vec<Built>> {
         let stage = self.report.stage(Stage::Package);
-        let folder = self.project.state.packages(&plan.id);
+        let folder = self.project.state.packages(plan.id.platform());
         let segments = SegmentStore::new(&self.project.caches.segments());
         let store = segments.clone();
         let owned = Arc::new(plan.clone());

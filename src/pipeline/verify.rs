@@ -8,7 +8,9 @@ use crate::base::{self, BaseImage};
 use crate::cli::VerifyOptions;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
+use crate::package::read;
 use crate::plan::PlatformPlan;
+use crate::platform::Arch;
 use crate::report::{Outcome, Stage, StageHandle};
 use crate::repository::Wanted;
 use crate::state::BuildRecord;
@@ -25,7 +27,7 @@ pub(super) fn is_verified(
     base: &BaseImage,
     record: &BuildRecord,
 ) -> bool {
-    let folder = project.state.packages(&plan.id);
+    let folder = project.state.packages(plan.id.platform());
     Verified::recall(&folder, &record.packages)
         .is_some_and(|verified| verified.is_current(plan, base))
 }
@@ -69,7 +71,7 @@ impl PlatformBuild<'_> {
         previous: Option<&str>,
     ) -> Result<Verified> {
         let stage = self.report.stage(Stage::Verify);
-        let folder = self.project.state.packages(&plan.id);
+        let folder = self.project.state.packages(plan.id.platform());
         let previous = self
             .previous(context, &stage, plan, base, &record, previous)
             .await?;
@@ -112,7 +114,7 @@ impl PlatformBuild<'_> {
             None => {
                 return Ok(Previous {
                     files: kept,
-                    from: Some(format!("packages/{}", plan.id)),
+                    from: Some(format!("packages/{}", plan.id.platform())),
                 });
             }
         };
@@ -190,6 +192,16 @@ fn packages_in(folder: &Path, plan: &PlatformPlan) -> Result<Vec<PathBuf>> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|end| end == ending.as_str()))
         .collect();
+    // The architectures of a platform share a folder.
+    let others = [Arch::Amd64, Arch::Arm64].map(|arch| (arch != plan.arch()).then_some(arch));
+    found.retain(|path| {
+        let read = read::read(path);
+        !read.is_ok_and(|package| {
+            let others = others.into_iter().flatten();
+            let mut names = others.flat_map(|arch| [arch.debian(), arch.machine()]);
+            names.any(|name| name == package.architecture)
+        })
+    });
     found.sort();
     if found.is_empty() {
         return Err(Error::new(

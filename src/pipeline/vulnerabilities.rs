@@ -41,7 +41,7 @@ pub(super) fn vulnerabilities(
             // Advisories of this kind are about names of the index.
             let of_index = |it: &&Distribution| it.ecosystem == Ecosystem::Pypi;
             let all = inventory.distributions.iter().filter(of_index);
-            all.map(|distribution| (&inventory.platform, distribution))
+            all.map(|distribution| (inventory.target(), distribution))
         })
     };
     let names: BTreeSet<String> = distributions()

@@ -6,7 +6,7 @@ use crate::config::package::check_depends;
 use crate::config::{Config, PerFamily, Platform};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Family, FurtherPython};
+use crate::platform::{Family, FurtherPython, TargetId};
 use crate::version::{self, PythonVersion};
 
 use super::inputs::Inputs;
@@ -178,11 +178,10 @@ impl Project<'_> {
         check_depends(platform.family, &key, &depends)?;
         let packages =
             self.packages(platform, arch, [&python.depends, &depends], &wheels.request)?;
+        let id = TargetId::new(platform.id.clone(), arch);
         Ok(PlatformPlan {
-            id: platform.id.clone(),
             format: platform.format,
             family: platform.family,
-            arch,
             glibc: platform.glibc,
             is_release: platform.end_of_life.is_some(),
             python,
@@ -201,7 +200,7 @@ impl Project<'_> {
                 name: format!(
                     "omnibuild/{}:{}-{}",
                     self.name,
-                    platform.id,
+                    id.stem(),
                     tag_text(self.version)
                 ),
             },
@@ -225,6 +224,7 @@ impl Project<'_> {
             licenses: self.config.rules.licenses.distributions.clone(),
             largest_file: platform.largest_file,
             packages,
+            id,
             signing: self.signing(platform),
             verify: VerifyPlan {
                 commands: self.config.verify.commands.clone(),

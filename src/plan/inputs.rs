@@ -14,7 +14,7 @@ use crate::config::project::OWN_FILE;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
 
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 use crate::signing::SigningKey;
 
 use super::credentials::Credentials;
@@ -158,7 +158,7 @@ impl Inputs {
     }
 
     /// The lock that decides on a platform: its own, else that of all.
-    pub fn lock(&self, platform: &PlatformId) -> Option<&Pylock> {
+    pub fn lock(&self, platform: &TargetId) -> Option<&Pylock> {
         let own = self.locks.get(&pylock::platform_file(platform));
         own.or_else(|| self.locks.get(pylock::FILE))
     }

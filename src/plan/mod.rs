@@ -29,7 +29,7 @@ use crate::audit;
 use crate::config::{Platform, Pythons};
 use crate::digest::{Digest, Key, KeyBuilder};
 use crate::platform::{
-    Arch, Bootstrap, Compression, Family, Format, ImageRef, PackageName, PlatformId,
+    Arch, Bootstrap, Compression, Family, Format, ImageRef, PackageName, PlatformId, TargetId,
 };
 use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
@@ -62,14 +62,12 @@ pub struct Plan {
 /// What will be done for one platform.
 #[derive(Debug, Clone)]
 pub struct PlatformPlan {
-    /// The platform.
-    pub id: PlatformId,
+    /// The platform and its architecture.
+    pub id: TargetId,
     /// The format of its packages.
     pub format: Format,
     /// Whose package manager it has.
     pub family: Family,
-    /// The architecture.
-    pub arch: Arch,
     /// The version of its C library.
     pub glibc: (u32, u32),
     /// Whether it is a release, whose C library stays the same.
@@ -140,7 +138,7 @@ pub struct ImagePlan {
     pub context: BTreeMap<String, Vec<u8>>,
     /// System packages to compile with.
     pub build_depends: Vec<String>,
-    /// Readable names it also gets: `<platform>-<tag>`.
+    /// Readable names it also gets: `<platform>-<tag>`, with the architecture where that is not amd64.
     pub name: String,
 }
 
@@ -295,6 +293,13 @@ pub struct Target<'a> {
     pub pythons: &'a Pythons,
 }
 
+impl Target<'_> {
+    /// Its name.
+    pub fn id(&self) -> TargetId {
+        TargetId::new(self.platform.id.clone(), self.arch)
+    }
+}
+
 impl ApplicationPlan {
     /// The readable part of the application wheel's key; the builder is added by the stage.
     pub fn key(&self) -> KeyBuilder {
@@ -315,6 +320,11 @@ impl ApplicationPlan {
 }
 
 impl PlatformPlan {
+    /// The architecture.
+    pub fn arch(&self) -> Arch {
+        self.id.arch()
+    }
+
     /// The platform that makes its bundle: itself, for most.
     pub fn bundled_by(&self) -> &Self {
         self.maker.as_deref().unwrap_or(self)

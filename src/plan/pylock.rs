@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::config::parse_toml;
 use crate::digest::{Digest, KeyBuilder};
 use crate::error::{Error, Kind, Result};
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 /// The lock file of all platforms that have none of their own.
 pub const FILE: &str = "pylock.toml";
@@ -24,7 +24,7 @@ pub struct Pylock {
     /// Its distributions, by name.
     pub packages: Vec<LockedPackage>,
     /// The platforms it was made for; empty in a lock of another tool.
-    pub platforms: Vec<PlatformId>,
+    pub platforms: Vec<TargetId>,
 }
 
 /// A distribution with the files it may be.
@@ -96,7 +96,7 @@ struct RawTool {
 #[derive(Default, Deserialize)]
 struct RawOwn {
     #[serde(default)]
-    platforms: Vec<PlatformId>,
+    platforms: Vec<TargetId>,
 }
 
 #[derive(Deserialize)]
@@ -185,7 +185,7 @@ impl Pylock {
     }
 
     /// Whether it decides on a platform. A lock of another tool does not say, so it does on all.
-    pub fn holds_for(&self, platform: &PlatformId) -> bool {
+    pub fn holds_for(&self, platform: &TargetId) -> bool {
         self.platforms.is_empty() || self.platforms.contains(platform)
     }
 
@@ -380,8 +380,8 @@ impl Place {
 }
 
 /// The file name of a platform's own lock; PEP 751 allows no dots in the middle.
-pub fn platform_file(platform: &PlatformId) -> String {
-    format!("pylock.{}.toml", platform.as_str().replace('.', "-"))
+pub fn platform_file(target: &TargetId) -> String {
+    format!("pylock.{}.toml", target.stem().replace('.', "-"))
 }
 
 /// Whether a file is a wheel, by its name.
@@ -502,7 +502,7 @@ vcs = { type = "git", url = "https://x.example/b.git", commit-id = "0123456789ab
 
     #[test]
     fn a_platforms_lock_has_a_name_that_pep_751_allows() {
-        let ubuntu: PlatformId = "ubuntu-22.04".parse().unwrap();
+        let ubuntu: TargetId = "ubuntu-22.04".parse().unwrap();
         assert_eq!(platform_file(&ubuntu), "pylock.ubuntu-22-04.toml");
     }
 }

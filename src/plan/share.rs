@@ -45,7 +45,7 @@ fn bundles_the_same(one: &PlatformPlan, other: &PlatformPlan) -> bool {
         let standalone = plan.python.standalone.as_ref();
         standalone.map(|it| (it.digest.clone(), it.without.clone()))
     };
-    one.arch == other.arch
+    one.arch() == other.arch()
         && python(one).is_some()
         && python(one) == python(other)
         && one.wheels.chosen == other.wheels.chosen

@@ -7,7 +7,7 @@ use crate::config::pyproject::ProjectTable;
 use crate::config::{Platform, nearest};
 use crate::digest::KeyBuilder;
 use crate::error::{Error, Kind, Result};
-use crate::platform::Arch;
+use crate::platform::{Arch, TargetId};
 use crate::tree::is_plain_path;
 
 use super::decide::{Project, normalised_name};
@@ -120,8 +120,9 @@ impl Project<'_> {
         // A warning changes no set; a refusal does.
         let denied = request.policy.denied();
         key = key.fields("denied ", denied.map(|class| (class.key(), "")));
-        let found = self.inputs.lock(&platform.id);
-        request.lock = found.filter(|lock| lock.holds_for(&platform.id)).cloned();
+        let target = TargetId::new(platform.id.clone(), arch);
+        let found = self.inputs.lock(&target);
+        request.lock = found.filter(|lock| lock.holds_for(&target)).cloned();
         for lock in requirements
             .iter()
             .filter_map(|name| self.inputs.lock_files.get(name))

@@ -4,7 +4,8 @@
 //! name and its meaning as long as `schema` stays 1.
 //!
 //! Every object has `schema` (1), `event` and `seconds` (since the start of the run, to the
-//! millisecond); those of a platform have `platform`, those of a stage `stage` (`base`, `image`,
+//! millisecond); those of a platform have `platform` and `architecture`
+//! (`amd64`, `arm64`), those of a stage `stage` (`base`, `image`,
 //! `wheels`, `bundle`, `package`, `verify`). What else an event has:
 //!
 //! | event | fields |
@@ -22,7 +23,7 @@
 //! | `warning` | `text`, `hint` (absent when there is none) |
 //! | `note` | `text` |
 //! | `error` | `kind`, `exit_code`, `message`, `hints`; when a command failed `command`: `argv`, `status`, `last_lines`, `log` |
-//! | `summary` | `rows`: `platform`, `outcome`, `kind` and `message` when failed, `took`, `reused`, `files` (`name`, `size` in bytes, `digest` SHA-256), `log` |
+//! | `summary` | `rows`: `platform`, `architecture`, `outcome`, `kind` and `message` when failed, `took`, `reused`, `files` (`name`, `size` in bytes, `digest` SHA-256), `log` |
 //! | the name of a command (`plan`, `platforms`, `cache-ls`, …) | `result` |
 //!
 //! `stage-progress` comes at most ten times a second for each platform, and always when `done`
@@ -33,7 +34,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::event::{Event, Outcome, kind_word};
 use super::plain::LastShown;
@@ -62,7 +63,7 @@ impl Json {
     /// The object of an event that happened this long after the start, where it has one.
     pub(super) fn object(
         &self,
-        platform: Option<&PlatformId>,
+        platform: Option<&TargetId>,
         event: &Event,
         now: Duration,
     ) -> Option<Value> {
@@ -87,7 +88,7 @@ impl Json {
     }
 }
 
-fn render(platform: Option<&PlatformId>, event: &Event, now: Duration) -> Value {
+fn render(platform: Option<&TargetId>, event: &Event, now: Duration) -> Value {
     let (name, fields) = match event {
         Event::PlatformStarted { log } => (
             "platform-started",
@@ -129,7 +130,7 @@ fn render(platform: Option<&PlatformId>, event: &Event, now: Duration) -> Value 
 }
 
 /// An error as an object.
-pub(super) fn error(platform: Option<&PlatformId>, error: &Error, now: Duration) -> Value {
+pub(super) fn error(platform: Option<&TargetId>, error: &Error, now: Duration) -> Value {
     let mut object = envelope("error", platform, now);
     let command = error.failed_command().map(|command| {
         json!({
@@ -170,7 +171,8 @@ fn row(row: &SummaryRow) -> Value {
     extend(
         &mut object,
         json!({
-            "platform": row.platform,
+            "platform": row.platform.platform(),
+            "architecture": row.platform.arch(),
             "took": seconds(row.took),
             "reused": row.reused,
             "files": files,
@@ -200,13 +202,14 @@ fn outcome_fields(outcome: &Outcome) -> Map<String, Value> {
     fields
 }
 
-fn envelope(event: &str, platform: Option<&PlatformId>, now: Duration) -> Map<String, Value> {
+fn envelope(event: &str, platform: Option<&TargetId>, now: Duration) -> Map<String, Value> {
     let mut object = Map::new();
     let fields = json!({
         "schema": SCHEMA,
         "event": event,
         "seconds": seconds(now),
-        "platform": platform,
+        "platform": platform.map(TargetId::platform),
+        "architecture": platform.map(TargetId::arch),
     });
     extend(&mut object, fields);
     object
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn progress_is_thinned_but_its_end_is_always_told() {
-        let platform: PlatformId = "debian-12".parse().unwrap();
+        let platform: TargetId = "debian-12".parse().unwrap();
         let json = Json::new(0);
         let at = |done, milliseconds| {
             let event = Event::StageProgress {
@@ -264,6 +267,7 @@ mod tests {
             error(Some(&platform), &failed, Duration::from_micros(1_234_567)),
             json!({
                 "schema": 1, "event": "error", "seconds": 1.235, "platform": "debian-12",
+                "architecture": "amd64",
                 "kind": "wheel", "exit_code": 11, "message": "no", "hints": ["do this"],
                 "command": {
                     "argv": ["pip", "a b"], "status": 1, "last_lines": ["x"], "log": null

@@ -26,7 +26,7 @@ use indicatif::ProgressDrawTarget;
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use self::event::Event;
 pub use self::event::{Outcome, Stage, Unit};
@@ -189,18 +189,18 @@ impl Reporter {
     }
 
     /// Begins a platform and opens its log; the log of the run before is kept as `<log>.1`.
-    pub fn platform(&self, platform: &PlatformId, log_path: &Path) -> Result<PlatformReporter> {
+    pub fn platform(&self, platform: &TargetId, log_path: &Path) -> Result<PlatformReporter> {
         PlatformReporter::start(self, platform, log_path)
     }
 
     /// Warns about a platform or the whole run; the hint says what to do.
-    pub fn warn(&self, platform: Option<&PlatformId>, text: &str, hint: Option<&str>) {
+    pub fn warn(&self, platform: Option<&TargetId>, text: &str, hint: Option<&str>) {
         let (text, hint) = (text.to_owned(), hint.map(str::to_owned));
         self.emit(platform, &Event::Warning { text, hint });
     }
 
     /// Says something that belongs to no stage, such as `repository published`.
-    pub fn note(&self, platform: Option<&PlatformId>, text: &str) {
+    pub fn note(&self, platform: Option<&TargetId>, text: &str) {
         self.emit(
             platform,
             &Event::Note {
@@ -210,12 +210,12 @@ impl Reporter {
     }
 
     /// Prints an error: message, failed command with its last lines, log, hints.
-    pub fn print_error(&self, platform: Option<&PlatformId>, error: &Error) {
+    pub fn print_error(&self, platform: Option<&TargetId>, error: &Error) {
         if let View::Json(_) = self.0.view {
             self.write_json(json::error(platform, error, self.now()));
             return;
         }
-        let place = platform.map(PlatformId::as_str);
+        let place = platform.map(TargetId::as_str);
         let colours = self.0.progress_colours;
         let text = text::render_error(place, error, &self.0.redactor, colours);
         self.write(Stream::Progress, &text);
@@ -302,7 +302,7 @@ impl Reporter {
         }
     }
 
-    fn emit(&self, platform: Option<&PlatformId>, event: &Event) {
+    fn emit(&self, platform: Option<&TargetId>, event: &Event) {
         let line = match &self.0.view {
             View::Terminal(terminal) => terminal.show(platform, event),
             View::Plain(plain) => plain.line(platform, event, self.now()),
@@ -313,7 +313,7 @@ impl Reporter {
                 None
             }
             View::Quiet => matches!(event, Event::Warning { .. }).then(|| {
-                let place = platform.map(PlatformId::as_str);
+                let place = platform.map(TargetId::as_str);
                 plain::render(place, event, self.0.progress_colours)
             }),
         };

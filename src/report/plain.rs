@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::event::{Event, Outcome, Unit};
 use super::table;
@@ -21,30 +21,25 @@ const QUIET_FOR: Duration = Duration::from_secs(30);
 
 /// Remembers when something was last shown for each platform.
 #[derive(Default)]
-pub(super) struct LastShown(Mutex<HashMap<PlatformId, Duration>>);
+pub(super) struct LastShown(Mutex<HashMap<TargetId, Duration>>);
 
 impl LastShown {
-    pub(super) fn set(&self, platform: &PlatformId, now: Duration) {
+    pub(super) fn set(&self, platform: &TargetId, now: Duration) {
         self.map().insert(platform.clone(), now);
     }
 
-    pub(super) fn forget(&self, platform: &PlatformId) {
+    pub(super) fn forget(&self, platform: &TargetId) {
         self.map().remove(platform);
     }
 
     /// Whether nothing was shown for this long, or nothing ever.
-    pub(super) fn is_older_than(
-        &self,
-        platform: &PlatformId,
-        age: Duration,
-        now: Duration,
-    ) -> bool {
+    pub(super) fn is_older_than(&self, platform: &TargetId, age: Duration, now: Duration) -> bool {
         self.map()
             .get(platform)
             .is_none_or(|shown| now.saturating_sub(*shown) >= age)
     }
 
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<PlatformId, Duration>> {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<TargetId, Duration>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,7 +63,7 @@ impl Plain {
     /// The line of an event that happened this long after the start, where it has one.
     pub(super) fn line(
         &self,
-        platform: Option<&PlatformId>,
+        platform: Option<&TargetId>,
         event: &Event,
         now: Duration,
     ) -> Option<String> {
@@ -93,14 +88,10 @@ impl Plain {
             return None;
         }
         platform.inspect(|platform| self.shown.set(platform, now));
-        Some(render(
-            platform.map(PlatformId::as_str),
-            event,
-            self.colours,
-        ))
+        Some(render(platform.map(TargetId::as_str), event, self.colours))
     }
 
-    fn is_quiet(&self, platform: Option<&PlatformId>, now: Duration) -> bool {
+    fn is_quiet(&self, platform: Option<&TargetId>, now: Duration) -> bool {
         platform.is_some_and(|platform| self.shown.is_older_than(platform, QUIET_FOR, now))
     }
 }
@@ -192,7 +183,7 @@ mod tests {
 
     #[test]
     fn progress_is_shown_when_nothing_else_was_for_a_while() {
-        let platform: PlatformId = "debian-12".parse().unwrap();
+        let platform: TargetId = "debian-12".parse().unwrap();
         let plain = Plain::new(0, false);
         let line = |event: &Event, seconds| {
             plain.line(Some(&platform), event, Duration::from_secs(seconds))

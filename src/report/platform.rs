@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{CommandFailed, Result};
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::Reporter;
 use super::event::{Event, Outcome, Stage, Unit};
@@ -24,14 +24,14 @@ pub struct PlatformReporter(Arc<Inner>);
 
 struct Inner {
     reporter: Reporter,
-    id: PlatformId,
+    id: TargetId,
     log: Log,
     started: Duration,
     finished: AtomicBool,
 }
 
 impl PlatformReporter {
-    pub(super) fn start(reporter: &Reporter, id: &PlatformId, log_path: &Path) -> Result<Self> {
+    pub(super) fn start(reporter: &Reporter, id: &TargetId, log_path: &Path) -> Result<Self> {
         let log = Log::open(log_path)?;
         let inner = Inner {
             reporter: reporter.clone(),
@@ -47,7 +47,7 @@ impl PlatformReporter {
     }
 
     /// The platform.
-    pub fn platform(&self) -> &PlatformId {
+    pub fn platform(&self) -> &TargetId {
         &self.0.id
     }
 

@@ -10,7 +10,7 @@ use comfy_table::{
 };
 
 use crate::digest::Digest;
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::event::{Outcome, kind_word};
 use super::text::{Colour, coloured, human_duration, human_size, one_line};
@@ -26,7 +26,7 @@ pub struct Summary {
 #[derive(Debug, Clone)]
 pub struct SummaryRow {
     /// The platform.
-    pub platform: PlatformId,
+    pub platform: TargetId,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took.

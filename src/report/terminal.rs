@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::platform::PlatformId;
+use crate::platform::TargetId;
 
 use super::event::{Event, Outcome, Stage, Unit};
 use super::plain;
@@ -26,7 +26,7 @@ const PLATFORM_WIDTH: usize = 12;
 /// The lines of the platforms that are being worked on.
 pub(super) struct Terminal {
     bars: MultiProgress,
-    lines: Mutex<HashMap<PlatformId, Line>>,
+    lines: Mutex<HashMap<TargetId, Line>>,
     verbose: u8,
     colours: bool,
 }
@@ -49,7 +49,7 @@ impl Terminal {
     }
 
     /// Draws an event; gives the line that is to stay above, where there is one.
-    pub(super) fn show(&self, platform: Option<&PlatformId>, event: &Event) -> Option<String> {
+    pub(super) fn show(&self, platform: Option<&TargetId>, event: &Event) -> Option<String> {
         match (platform, event) {
             (Some(platform), Event::PlatformStarted { .. }) => {
                 let line = self.start(platform);
@@ -79,14 +79,14 @@ impl Terminal {
             }
             (_, Event::Command { .. } | Event::Output { .. }) if self.verbose == 0 => None,
             _ => Some(plain::render(
-                platform.map(PlatformId::as_str),
+                platform.map(TargetId::as_str),
                 event,
                 self.colours,
             )),
         }
     }
 
-    fn start(&self, platform: &PlatformId) -> Line {
+    fn start(&self, platform: &TargetId) -> Line {
         let bar = self.bars.add(ProgressBar::new_spinner());
         let template = "{spinner} {prefix}  {clock}  {wide_msg}";
         let style = ProgressStyle::with_template(template)
@@ -111,7 +111,7 @@ impl Terminal {
         line
     }
 
-    fn update(&self, platform: &PlatformId, line: &mut Line, event: &Event) {
+    fn update(&self, platform: &TargetId, line: &mut Line, event: &Event) {
         if line.stage != event.stage() {
             line.stage = event.stage();
             line.count.clear();
@@ -148,7 +148,7 @@ impl Terminal {
     }
 
     /// `debian-12     wheels   12/74 wheels  18.2 MB`.
-    fn set_prefix(&self, platform: &PlatformId, line: &Line) {
+    fn set_prefix(&self, platform: &TargetId, line: &Line) {
         let name = format!("{:PLATFORM_WIDTH$}", platform.as_str());
         let mut parts = vec![coloured(&name, Colour::Bold, self.colours)];
         parts.extend(line.stage.map(|stage| format!("{stage:7}")));
@@ -160,7 +160,7 @@ impl Terminal {
     }
 
     /// `✓ debian-12     built  2 min 03 s`.
-    fn final_line(&self, platform: &PlatformId, outcome: &Outcome, took: Duration) -> String {
+    fn final_line(&self, platform: &TargetId, outcome: &Outcome, took: Duration) -> String {
         let mark = match outcome {
             Outcome::Built | Outcome::UpToDate | Outcome::Locked | Outcome::Checked => "✓",
             Outcome::Failed { .. } => "✗",
@@ -207,7 +207,7 @@ impl Terminal {
         drop(self.bars.clear());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PlatformId, Line>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TargetId, Line>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ fn words(argv: &[&str]) -> Vec<String> {
     argv.iter().map(|&word| word.to_owned()).collect()
 }
 
-fn debian() -> PlatformId {
+fn debian() -> TargetId {
     "debian-12".parse().unwrap()
 }
 
@@ -90,6 +90,7 @@ fn json_lines_are_objects_on_standard_output() {
     let base = |event: &str, stage: Option<&str>, fields: serde_json::Value| {
         let mut object = serde_json::json!({
             "schema": 1, "event": event, "seconds": 0.0, "platform": "debian-12",
+            "architecture": "amd64",
         });
         if let Some(stage) = stage {
             object["stage"] = stage.into();

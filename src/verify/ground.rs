@@ -66,7 +66,7 @@ pub(super) async fn ensure(
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let key = KeyBuilder::new("verify", 1)
         .field("base image", base.identity.as_str())
-        .field("architecture", plan.arch.machine())
+        .field("architecture", plan.arch().machine())
         .field("needs", needs)
         .field("script", text(&script))
         .field("Dockerfile", text(&dockerfile))
@@ -95,7 +95,7 @@ pub(super) async fn ensure(
         args,
         labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.to_string())]),
         tag: &tag,
-        arch: plan.arch,
+        arch: plan.arch(),
         network: Network::Named(context.network.name.clone()),
     };
     let output = |line: &str| context.report.output_line(line);

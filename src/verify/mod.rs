@@ -168,8 +168,8 @@ pub async fn verify(
             .iter()
             .map(|package| package.artifact.clone())
             .collect(),
-        platform: plan.id.clone(),
-        arch: plan.arch,
+        platform: plan.id.platform().clone(),
+        arch: plan.arch(),
         base: base.identity.clone(),
         asked: asked(plan, &packages),
         tool: env!("CARGO_PKG_VERSION").to_owned(),

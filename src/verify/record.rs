@@ -9,6 +9,7 @@
 //! to the folder can forge it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +92,11 @@ fn read(folder: &Path) -> Vec<Sealed> {
 }
 
 /// Writes a record; those of packages that are gone, or that it is about too, go.
+///
+/// The architectures of a platform share the file, and packages that are the same for all of them.
 pub(super) fn put(folder: &Path, record: Record) -> Result<()> {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut records = read(folder);
     let same = |other: &Artifact| {
         let mut own = record.packages.iter();
@@ -100,7 +105,8 @@ pub(super) fn put(folder: &Path, record: Record) -> Result<()> {
     records.retain(|sealed| {
         let packages = &sealed.record.packages;
         let there = |artifact: &Artifact| folder.join(&artifact.file_name).is_file();
-        !packages.iter().any(same) && packages.iter().all(there)
+        let is_replaced = sealed.record.arch == record.arch && packages.iter().any(same);
+        !is_replaced && packages.iter().all(there)
     });
     let seal = record.seal()?;
     records.push(Sealed { seal, record });
@@ -210,6 +216,25 @@ mod tests {
         }
         fs_err::write(folder.join(RECORD_FILE), &text).unwrap();
         assert!(find(folder, &packages).is_some());
+    }
+
+    #[test]
+    fn records_of_architectures_that_share_a_package_stay_beside_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let shared = built(folder, "cli", "1");
+        let amd64 = [built(folder, "amd64", "1"), shared.clone()];
+        let arm64 = [built(folder, "arm64", "1"), shared];
+        for _ in 0..2 {
+            put(folder, record(&amd64)).unwrap();
+            let of_arm64 = Record {
+                arch: Arch::Arm64,
+                ..record(&arm64)
+            };
+            put(folder, of_arm64).unwrap();
+            assert!(find(folder, &amd64).is_some() && find(folder, &arm64).is_some());
+        }
+        assert_eq!(read(folder).len(), 2);
     }
 
     #[test]

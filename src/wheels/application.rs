@@ -128,7 +128,7 @@ pub async fn build(
         .hint("a build backend makes one (PEP 517): check its configuration"));
     }
     Ok(Built::Wheel(store.put_set(
-        &platform.id,
+        platform.id.platform(),
         &platform.bundle.name,
         key,
         wheels,

@@ -117,7 +117,7 @@ async fn ensure_key(
     request: &SetRequest,
 ) -> Result<Ensured> {
     let store = WheelStore::new(context.caches.wheels());
-    match store.get(&plan.id, &key.digest) {
+    match store.get(plan.id.platform(), &key.digest) {
         Ok(Some(set)) => return Ok(Ensured { set, made: None }),
         Ok(None) => {}
         Err(damage) => context
@@ -131,11 +131,13 @@ async fn ensure_key(
     };
     let _lock = store.lock(&key.digest, waits).await?;
     // Another run may have made it meanwhile.
-    if let Ok(Some(set)) = store.get(&plan.id, &key.digest) {
+    if let Ok(Some(set)) = store.get(plan.id.platform(), &key.digest) {
         return Ok(Ensured { set, made: None });
     }
     if let Some(remote) = context.remote
-        && let Some(set) = remote.get_set(&store, &plan.id, &key.digest).await
+        && let Some(set) = remote
+            .get_set(&store, plan.id.platform(), &key.digest)
+            .await
     {
         let text = format!(
             "{}: from the remote cache",
@@ -148,9 +150,9 @@ async fn ensure_key(
     let mut making = Making::new(context, stage, plan, builder, request, preferred)?;
     complete(&mut making, context, builder).await?;
     let (wheels, made) = making.wheels();
-    let set = store.put_set(&plan.id, &plan.bundle.name, key, wheels)?;
+    let set = store.put_set(plan.id.platform(), &plan.bundle.name, key, wheels)?;
     if let Some(remote) = context.remote {
-        remote.put_set(&store, &plan.id, &set);
+        remote.put_set(&store, plan.id.platform(), &set);
     }
     Ok(Ensured {
         set,

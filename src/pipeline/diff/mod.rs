@@ -192,8 +192,9 @@ fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A package is the same one by its name, and, where several platforms are in either side, by its folder's.
-type Identity = (String, String, String);
+/// A package is the same one by its name and architecture, and, where several platforms are in either
+/// side, by its folder's.
+type Identity = (String, String, String, String);
 
 /// Reads the packages; where one side has several versions of one, the highest counts.
 fn by_name(files: Vec<PathBuf>, by_folder: bool) -> Result<BTreeMap<Identity, Package>> {
@@ -206,7 +207,12 @@ fn by_name(files: Vec<PathBuf>, by_folder: bool) -> Result<BTreeMap<Identity, Pa
         } else {
             String::new()
         };
-        let identity = (folder, package.name.clone(), package.format.to_string());
+        let identity = (
+            folder,
+            package.name.clone(),
+            package.format.to_string(),
+            package.architecture.clone(),
+        );
         match packages.get(&identity) {
             Some(there) if there.compare_version(&package).is_ge() => {}
             _ => {

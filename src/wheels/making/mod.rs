@@ -212,9 +212,11 @@ impl<'a> Making<'a> {
             if let Some(key) = key {
                 let one = vec![wheel.clone()];
                 let plan = self.plan;
-                let set = self.store.put_set(&plan.id, &plan.bundle.name, key, one)?;
+                let set = self
+                    .store
+                    .put_set(plan.id.platform(), &plan.bundle.name, key, one)?;
                 if let Some(remote) = self.context.remote {
-                    remote.put_set(&self.store, &plan.id, &set);
+                    remote.put_set(&self.store, plan.id.platform(), &set);
                 }
             }
             let candidate = candidates.remove(&name);
@@ -239,11 +241,11 @@ impl<'a> Making<'a> {
             candidate.build_key(self.builder, self.request)
         });
         let lacking = keys.filter(|key| {
-            let set = self.store.get(&self.plan.id, &key.digest);
+            let set = self.store.get(self.plan.id.platform(), &key.digest);
             !matches!(set, Ok(Some(_)))
         });
         let asked = futures::stream::iter(lacking).map(async |key| {
-            let got = remote.get_set(&self.store, &self.plan.id, &key.digest);
+            let got = remote.get_set(&self.store, self.plan.id.platform(), &key.digest);
             got.await
         });
         let mut coming = asked.buffer_unordered(ASKED_AT_A_TIME);
@@ -345,7 +347,10 @@ impl<'a> Making<'a> {
         let candidate = candidate?;
         let key = candidate.build_key(self.builder, self.request);
         let wheel = if let Some(key) = key {
-            let set = self.store.get(&self.plan.id, &key.digest).ok()??;
+            let set = self
+                .store
+                .get(self.plan.id.platform(), &key.digest)
+                .ok()??;
             set.wheels.into_iter().next()?
         } else if let Source::Kept(wheel) = &candidate.source {
             wheel.clone()

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, DigestWriter, Key};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::Staged;
-use crate::platform::PlatformId;
+use crate::platform::{PlatformId, TargetId};
 
 pub use self::damage::Inspection;
 pub use self::lock::{InUse, KeyLock};
@@ -231,16 +231,20 @@ impl WheelStore {
         fs::metadata(self.path(wheel)).is_ok_and(|file| file.is_file() && file.len() == wheel.size)
     }
 
-    /// The set of a kind that was used last by a project on a platform, to say what has changed since.
-    pub fn latest(&self, platform: &PlatformId, project: &str, kind: &str) -> Option<WheelSet> {
-        let folder = fs::read_dir(self.sets_folder().join(platform.as_str())).ok()?;
+    /// The set of a kind that was used last by a project on a platform and architecture, to say what has
+    /// changed since.
+    pub fn latest(&self, target: &TargetId, project: &str, kind: &str) -> Option<WheelSet> {
+        let folder = fs::read_dir(self.sets_folder().join(target.platform().as_str())).ok()?;
+        let machine = target.arch().machine();
         folder
             .filter_map(|entry| {
                 let entry = entry.ok()?;
                 let time = entry.metadata().ok()?.modified().ok()?;
                 let set = read_set(&entry.path()).ok()??;
                 let of_kind = set.key.fields.get("schema")?.starts_with(kind);
-                (of_kind && set.project == project).then_some((time, set))
+                let architecture = set.key.fields.get("architecture");
+                let runs_there = architecture.is_none_or(|name| name == machine);
+                (of_kind && runs_there && set.project == project).then_some((time, set))
             })
             .max_by_key(|(time, _)| *time)
             .map(|(_, set)| set)

@@ -9,9 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::digest::KeyBuilder;
 use crate::fsutil;
+use crate::platform::Arch;
 
 fn platform() -> PlatformId {
     "debian-12".parse().unwrap()
+}
+
+fn target(arch: Arch) -> TargetId {
+    TargetId::new(platform(), arch)
 }
 
 fn key(name: &str) -> Key {
@@ -41,6 +46,21 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_latest_set_is_that_of_the_architecture() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = WheelStore::new(folder.path());
+    let key = KeyBuilder::new("wheels", 1)
+        .field("architecture", Arch::Arm64.machine())
+        .finish();
+    store
+        .put_set(&platform(), "p", key.clone(), Vec::new())
+        .unwrap();
+    let latest = |arch| store.latest(&target(arch), "p", "wheels");
+    assert_eq!(latest(Arch::Arm64).map(|set| set.key), Some(key));
+    assert!(latest(Arch::Amd64).is_none());
+}
+
+#[test]
 fn a_set_is_found_while_its_wheels_are_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store = WheelStore::new(folder.path());
@@ -57,8 +77,18 @@ fn a_set_is_found_while_its_wheels_are_whole() {
         .put_set(&platform(), "p", key.clone(), vec![wheel.clone()])
         .unwrap();
     assert_eq!(store.get(&platform(), &key.digest).unwrap(), Some(set));
-    assert!(store.latest(&platform(), "another", "wheels").is_none());
-    assert_eq!(store.latest(&platform(), "p", "wheels").unwrap().key, key);
+    assert!(
+        store
+            .latest(&target(Arch::Amd64), "another", "wheels")
+            .is_none()
+    );
+    assert_eq!(
+        store
+            .latest(&target(Arch::Amd64), "p", "wheels")
+            .unwrap()
+            .key,
+        key
+    );
     fs::write(store.path(&wheel), "short").unwrap();
     let why = store.get(&platform(), &key.digest).unwrap_err();
     assert!(why.contains("not whole"), "{why}");
@@ -394,7 +424,7 @@ fn a_folder_that_vanishes_is_an_error_with_advice_or_made_again() {
         "{error:?}"
     );
     assert_eq!(store.get(&platform(), &set.key.digest), Ok(None));
-    assert!(store.latest(&platform(), "p", "wheels").is_none());
+    assert!(store.latest(&target(Arch::Amd64), "p", "wheels").is_none());
     assert_eq!(store.survey().unwrap().sets.len(), 0);
     store.touch(&platform(), &set);
     let error = store.verify(&set.wheels[0]).unwrap_err();

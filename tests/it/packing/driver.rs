@@ -78,7 +78,12 @@ pub(super) fn write(root: &Path, platform: &str, build: Build) -> Result<Vec<Bui
     let bundle = bundle(root, &plan, build)?;
     let state = State::new(root);
     let segments = SegmentStore::new(&root.join("segments"));
-    let packages = assemble::write(&plan, &bundle, &segments, &state.packages(&plan.id))?;
+    let packages = assemble::write(
+        &plan,
+        &bundle,
+        &segments,
+        &state.packages(plan.id.platform()),
+    )?;
     let base = Digest::of(build.seed.to_string());
     let key = plan.key(&base, &base);
     state.put_build(&plan.id, key, packages.clone(), Vec::new())?;

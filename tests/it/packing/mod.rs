@@ -16,7 +16,7 @@ use std::process::{Command, Output};
 use omnibuild::digest::Digest;
 use omnibuild::fsutil::{TEMPORARY_PREFIX, sorted_walk};
 use omnibuild::package::Built;
-use omnibuild::platform::PlatformId;
+use omnibuild::platform::TargetId;
 use omnibuild::state::State;
 
 use self::driver::{Build, EARLIER, OTHER, WANTED};
@@ -73,7 +73,7 @@ type Packages = BTreeMap<String, Digest>;
 
 /// A folder in which packages are written over and over.
 struct Sample {
-    platform: PlatformId,
+    platform: TargetId,
     /// The processor that everything runs on.
     processor: String,
     folder: tempfile::TempDir,
@@ -114,7 +114,7 @@ impl Sample {
     }
 
     fn packages(&self) -> PathBuf {
-        State::new(&self.root()).packages(&self.platform)
+        State::new(&self.root()).packages(self.platform.platform())
     }
 
     fn clear(&self) {

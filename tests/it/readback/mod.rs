@@ -179,7 +179,11 @@ impl Sample {
     }
 
     fn write(&self, plan: &PlatformPlan) -> (PathBuf, Vec<Built>) {
-        let packages = self.folder.path().join("packages").join(plan.id.as_str());
+        let packages = self
+            .folder
+            .path()
+            .join("packages")
+            .join(plan.id.platform().as_str());
         let segments = SegmentStore::new(&self.folder.path().join("segments"));
         let built = assemble::write(plan, &self.bundle(plan), &segments, &packages).unwrap();
         (packages, built)
