@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use omnibuild::engine::{self, Choice, ContainerSpec, Engine, Exec, Limits, Network, Session};
 use omnibuild::error::Result;
-use omnibuild::platform::{Arch, EngineKind};
+use omnibuild::platform::EngineKind;
 
 const ROUNDS: usize = 50;
 /// Of which the first may have to read programs from the disk.
@@ -59,7 +59,7 @@ async fn compare(image: &str, network: &Network) -> Result<String> {
             kind,
             address: None,
             configured: None,
-            arch: Arch::from_any_name(std::env::consts::ARCH).expect("a known architecture"),
+            is_for_other_machine: false,
             store: &store,
         };
         engines.push((kind, engine::connect(choice).await?.engine));

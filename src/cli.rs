@@ -14,13 +14,14 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{
-    CacheOverrides, Channel, EngineKind, IndexOverrides, Overrides, SigningOverrides, SshOverrides,
+    Arch, CacheOverrides, Channel, EngineKind, IndexOverrides, Overrides, SigningOverrides,
+    SshOverrides,
 };
 use crate::error::Kind;
 
 pub use self::environment::Environment;
 pub use self::python::{PythonCommand, PythonOptions};
-use self::values::{duration, number, size};
+use self::values::{architecture, duration, number, size};
 
 /// Ship a Python application as native packages, built in containers.
 ///
@@ -46,7 +47,7 @@ pub struct Common {
     /// The project's folder.
     #[arg(long, global = true, value_name = "FOLDER", default_value = ".")]
     pub project: PathBuf,
-    /// Platforms, by name or alias; repeat it or write a comma list. Empty: those the project lists.
+    /// Platforms, by name or alias, such as `debian-12`, or `debian-12/arm64` for one architecture; repeat it or write a comma list. Empty: those the project lists.
     #[arg(
         long,
         short = 's',
@@ -56,6 +57,9 @@ pub struct Common {
         value_delimiter = ','
     )]
     pub sysbase: Vec<String>,
+    /// Architectures, amd64 or arm64; repeat it or write a comma list [default: the configuration's, else this machine's].
+    #[arg(long, global = true, value_name = "NAME", value_delimiter = ',', value_parser = architecture)]
+    pub arch: Vec<Arch>,
     /// Every platform, those past their end of life too.
     #[arg(long, global = true)]
     pub all: bool,

@@ -350,6 +350,16 @@ fn failure(last_lines: &VecDeque<String>, mirror: Option<&str>, keyring: &Path) 
             "as root: `apt-get install fakechroot`, or give this user ranges in /etc/subuid and /etc/subgid",
         );
     }
+    // A base of another architecture: its packages are configured in it.
+    if has(&[
+        "for foreign architecture support",
+        "can neither be executed natively",
+    ]) {
+        return error.of_kind(Kind::Missing).hint(
+            "a base is bootstrapped on this machine, whatever the engine's is: `apt-get install arch-test \
+             qemu-user-static binfmt-support`, or have a registry with the platform's image reachable",
+        );
+    }
     if has(&[
         "NO_PUBKEY",
         "is not signed",

@@ -19,6 +19,7 @@ use crate::engine::Image;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
 use crate::plan::BasePlan;
+use crate::platform::Arch;
 use crate::report::StageHandle;
 
 const SCHEMA: u32 = 1;
@@ -56,6 +57,17 @@ pub struct BaseImage {
 }
 
 impl BaseImage {
+    /// An image that the engine has under this name.
+    fn of(image: &Image, reference: &str) -> Self {
+        let (identity, origin) = identify(image);
+        Self {
+            schema: SCHEMA,
+            reference: reference.to_owned(),
+            identity,
+            origin,
+        }
+    }
+
     /// In a few words.
     pub fn describe(&self) -> String {
         match &self.origin {
@@ -141,7 +153,7 @@ pub async fn ensure(
     let lock_path = place.lock.clone();
     let _lock = in_background(move || Lock::exclusive(&lock_path)).await?;
     if !refresh && let Some(base) = recorded(&context.caches.bases(), plan) {
-        if is_there(context, &base).await? {
+        if is_there(context, &base, plan.arch).await? {
             return Ok((base, true));
         }
         if place.root.is_file() && matches!(base.origin, Origin::Bootstrap(_)) {
@@ -159,11 +171,16 @@ pub async fn ensure(
     Ok((base, false))
 }
 
-async fn is_there(context: &Context<'_>, base: &BaseImage) -> Result<bool> {
+async fn is_there(context: &Context<'_>, base: &BaseImage, arch: Arch) -> Result<bool> {
     let Some(image) = context.engine.image(&base.reference).await? else {
         return Ok(false);
     };
-    Ok(identify(&image).0 == base.identity)
+    Ok(is_of(&image, arch) && identify(&image).0 == base.identity)
+}
+
+/// Whether an image is of an architecture; one that does not say is of whatever it is taken for.
+fn is_of(image: &Image, arch: Arch) -> bool {
+    image.arch.is_none_or(|said| said == arch)
 }
 
 /// What is in an image: the packages it was bootstrapped from, the registry's digest, or that of
@@ -195,27 +212,27 @@ async fn find(
     refresh: bool,
 ) -> Result<BaseImage> {
     let reference = plan.image.as_str();
-    let in_engine = context.engine.image(reference).await?;
+    let under_name = context.engine.image(reference).await?;
+    // A name in an engine is of one architecture.
+    let other = under_name.clone().filter(|image| !is_of(image, plan.arch));
+    let in_engine = under_name.filter(|image| is_of(image, plan.arch));
     if let (Some(image), false) = (&in_engine, refresh) {
-        let (identity, origin) = identify(image);
-        return Ok(BaseImage {
-            schema: SCHEMA,
-            reference: reference.to_owned(),
-            identity,
-            origin,
-        });
+        return Ok(BaseImage::of(image, reference));
     }
     stage.message(&format!("pulling {reference}"));
     let output = |line: &str| context.report.output_line(line);
     let refused = match context.engine.pull(&plan.image, plan.arch, &output).await {
+        Ok(image) if is_of(&image, plan.arch) => {
+            return settle(context, plan, &image, other.as_ref()).await;
+        }
         Ok(image) => {
-            let (identity, origin) = identify(&image);
-            return Ok(BaseImage {
-                schema: SCHEMA,
-                reference: reference.to_owned(),
-                identity,
-                origin,
-            });
+            if let Some(other) = &other {
+                context.engine.tag(&other.id, reference).await?;
+            }
+            let has = image.arch.map_or("another", Arch::debian);
+            let wanted = plan.arch.debian();
+            let text = format!("`{reference}` is of {has}, and {wanted} is wanted");
+            Error::new(Kind::Network, text)
         }
         Err(error) => error,
     };
@@ -223,13 +240,7 @@ async fn find(
     if plan.bootstrap.is_none() {
         // A stand-in or an image that was built here can't be refreshed, and is still good.
         if let Some(image) = in_engine {
-            let (identity, origin) = identify(&image);
-            return Ok(BaseImage {
-                schema: SCHEMA,
-                reference: reference.to_owned(),
-                identity,
-                origin,
-            });
+            return Ok(BaseImage::of(&image, reference));
         }
         return Err(refused
             .of_kind(Kind::Network)
@@ -245,6 +256,34 @@ async fn find(
     bootstrap_root(context, plan, place).await?;
     let origin = Origin::Bootstrap(plan.mirror.clone());
     import(context, plan, &place.root, content(place)?, origin).await
+}
+
+/// The base that was pulled. Where it took the name of an image of another architecture, that gets it
+/// back, and this one has a name of its own: nobody's next run pulls again because of the other's.
+async fn settle(
+    context: &Context<'_>,
+    plan: &BasePlan,
+    image: &Image,
+    other: Option<&Image>,
+) -> Result<BaseImage> {
+    let name = plan.image.as_str();
+    let Some(other) = other else {
+        return Ok(BaseImage::of(image, name));
+    };
+    let own = own_name(plan, &identify(image).0);
+    context.engine.tag(&image.id, &own).await?;
+    context.engine.tag(&other.id, name).await?;
+    Ok(BaseImage::of(image, &own))
+}
+
+/// A name that no other platform's, architecture's or release's base has.
+fn own_name(plan: &BasePlan, identity: &Digest) -> String {
+    format!(
+        "omnibuild/base:{}-{}-{}",
+        plan.platform,
+        plan.arch.debian(),
+        identity.short()
+    )
 }
 
 /// The base that the project names a file of.
@@ -308,14 +347,10 @@ async fn import(
     identity: Digest,
     origin: Origin,
 ) -> Result<BaseImage> {
-    let reference = format!(
-        "omnibuild/base:{}-{}-{}",
-        plan.platform,
-        plan.arch.debian(),
-        identity.short()
-    );
+    let reference = own_name(plan, &identity);
     let labels = BTreeMap::from([(IDENTITY_LABEL.to_owned(), identity.to_string())]);
-    context.engine.import(root, &reference, &labels).await?;
+    let engine = context.engine;
+    engine.import(root, plan.arch, &reference, &labels).await?;
     Ok(BaseImage {
         schema: SCHEMA,
         reference,
@@ -339,7 +374,7 @@ mod tests {
             bootstrap: None,
             rootfs: Some(file.clone()),
             mirror: None,
-            arch: crate::platform::Arch::Amd64,
+            arch: Arch::Amd64,
         };
         assert!(recorded(folder.path(), &plan).is_none());
         let base = |origin| BaseImage {

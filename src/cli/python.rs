@@ -23,9 +23,6 @@ pub struct PythonOptions {
     /// The platform to build on, by name or alias.
     #[arg(long, value_name = "PLATFORM")]
     pub platform: String,
-    /// The architecture: amd64 or arm64 [default: this machine's].
-    #[arg(long, value_name = "NAME")]
-    pub arch: Option<String>,
     /// Where the archive goes.
     #[arg(long, short = 'o', value_name = "FOLDER", default_value = ".")]
     pub output: PathBuf,

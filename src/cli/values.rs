@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::config::Arch;
 use crate::text;
 
 /// How many, such as `2`.
@@ -25,6 +26,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| {
             "write a whole number from 0 on and s, m, h, d or w, such as `30d`".to_owned()
         })
+}
+
+/// An architecture, under any of its names.
+pub(super) fn architecture(text: &str) -> Result<Arch, String> {
+    Arch::from_any_name(text.trim()).ok_or_else(|| "write `amd64` or `arm64`".to_owned())
 }
 
 /// A size such as `5G`, in the units that this program prints.

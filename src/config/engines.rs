@@ -19,13 +19,17 @@ pub struct Engines {
 impl Engines {
     /// The engine of an architecture, else the default one, with the key that names it.
     pub fn of(&self, arch: Arch) -> Option<(String, &str)> {
-        let own = match arch {
-            Arch::Amd64 => &self.amd64,
-            Arch::Arm64 => &self.arm64,
-        };
-        own.as_deref()
+        self.own(arch)
             .map(|value| (format!("engines.{}", arch.debian()), value))
             .or_else(|| Some(("engines.default".to_owned(), self.default.as_deref()?)))
+    }
+
+    /// The engine that is named for an architecture.
+    pub fn own(&self, arch: Arch) -> Option<&str> {
+        match arch {
+            Arch::Amd64 => self.amd64.as_deref(),
+            Arch::Arm64 => self.arm64.as_deref(),
+        }
     }
 
     /// These, and where they are silent those of `under`.

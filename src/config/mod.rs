@@ -42,4 +42,4 @@ pub use self::signing::{SigningConfig, SigningOverrides};
 pub(crate) use self::toml_error::{nearest, parse as parse_toml};
 pub use self::verify::VerifyConfig;
 /// Whom packages are made for, as the configuration and the command line say it, and by what.
-pub use crate::platform::{Channel, EngineKind};
+pub use crate::platform::{Arch, Channel, EngineKind};

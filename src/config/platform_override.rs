@@ -4,8 +4,8 @@
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
-use crate::platform::{ImageRef, PlatformId};
+use crate::error::{Error, Kind, Result};
+use crate::platform::{Arch, ImageRef, PlatformId};
 
 use super::pythons::PythonChoice;
 
@@ -27,6 +27,8 @@ pub struct PlatformOverride {
     /// In place of the project's.
     pub mirror: Option<String>,
     /// In place of the project's.
+    pub architectures: Option<Vec<Arch>>,
+    /// In place of the project's.
     pub python: Option<PythonChoice>,
 }
 
@@ -41,12 +43,15 @@ pub(super) struct RawPlatformOverride {
     extras: Option<Vec<String>>,
     image: Option<ImageRef>,
     mirror: Option<String>,
+    architectures: Option<Vec<Arch>>,
     python: Option<String>,
 }
 
 impl RawPlatformOverride {
     /// The checked table.
     pub(super) fn check(self, id: &PlatformId) -> Result<PlatformOverride> {
+        let key = format!("platform.{id}.architectures");
+        check_architectures(&key, self.architectures.as_deref())?;
         let python = self.python.map(|text| text.parse()).transpose();
         Ok(PlatformOverride {
             build_depends: self.build_depends,
@@ -56,7 +61,20 @@ impl RawPlatformOverride {
             extras: self.extras,
             image: self.image,
             mirror: self.mirror,
+            architectures: self.architectures,
             python: python.map_err(|error: Error| error.context(format!("platform.{id}")))?,
         })
     }
+}
+
+/// Refuses a list that would silently build nothing.
+pub(super) fn check_architectures(key: &str, list: Option<&[Arch]>) -> Result<()> {
+    if list.is_some_and(<[Arch]>::is_empty) {
+        return Err(
+            Error::new(Kind::Config, format!("{key}: the list is empty")).hint(
+                "name `amd64`, `arm64` or both, or leave the key out: then it is this machine's",
+            ),
+        );
+    }
+    Ok(())
 }

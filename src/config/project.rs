@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Channel, PlatformId};
+use crate::platform::{Arch, Channel, PlatformId};
 use crate::wheel;
 use crate::{audit, lint, standalone};
 
@@ -22,7 +22,7 @@ use super::overrides::Overrides;
 use super::package::daemon::Relations;
 use super::package::{PackageConfig, PerFamily, RawPackage};
 use super::places::Places;
-use super::platform_override::{PlatformOverride, RawPlatformOverride};
+use super::platform_override::{PlatformOverride, RawPlatformOverride, check_architectures};
 use super::project_file::read;
 use super::pyproject::{BuildSystem, ProjectTable};
 use super::pythons::PythonChoice;
@@ -58,6 +58,7 @@ pub(super) struct RawConfig {
     python_mirror: Option<String>,
     made_on: Option<String>,
     pub(super) platforms: Option<Vec<String>>,
+    architectures: Option<Vec<Arch>>,
     build_depends: Option<PerFamily>,
     depends: Option<PerFamily>,
     relations: Option<Relations>,
@@ -143,6 +144,8 @@ pub struct Config {
     pub made_on: Option<String>,
     /// Platforms to build when the command line names none.
     pub platforms: Vec<String>,
+    /// The architectures of platforms that say nothing else; empty: this machine's.
+    pub architectures: Vec<Arch>,
     /// System packages to compile with.
     pub build_depends: PerFamily,
     /// System packages to run with.
@@ -287,6 +290,7 @@ impl RawConfig {
             python_mirror: self.python_mirror.or(under.python_mirror),
             made_on: self.made_on.or(under.made_on),
             platforms: self.platforms.or(under.platforms),
+            architectures: self.architectures.or(under.architectures),
             build_depends: self.build_depends.or(under.build_depends),
             depends: self.depends.or(under.depends),
             relations: self.relations.or(under.relations),
@@ -365,6 +369,7 @@ fn check(
         return Err(Error::new(Kind::Config, "platforms: the list is empty")
             .hint("name platforms, or leave the key out: then every living one is built"));
     }
+    check_architectures("architectures", raw.architectures.as_deref())?;
     for (key, text) in [
         ("url", &raw.url),
         ("mirror", &raw.mirror),
@@ -426,6 +431,7 @@ fn check(
         python_mirror: overrides.python_mirror.or(raw.python_mirror),
         made_on: raw.made_on,
         platforms: raw.platforms.unwrap_or_default(),
+        architectures: raw.architectures.unwrap_or_default(),
         build_depends: raw.build_depends.unwrap_or_default(),
         depends: raw.depends.unwrap_or_default(),
         relations: raw.relations.unwrap_or_default(),

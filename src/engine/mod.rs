@@ -4,16 +4,17 @@
 //! works too. Nothing outside of an engine's folder knows which client library or engine is behind the
 //! trait.
 
+mod connect;
 mod docker;
+mod emulation;
 mod lines;
 mod sandbox;
 pub mod session;
 mod starved;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -21,9 +22,11 @@ use tokio::io::DuplexStream;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::platform::{Arch, EngineKind, ImageRef};
+use crate::platform::{Arch, ImageRef};
 use crate::report::{PlatformReporter, human_size};
 
+pub use self::connect::{Choice, Configured, Connected, connect};
+pub use self::emulation::must_run;
 pub use self::sandbox::{ImageLimits, PrunedImages};
 pub use self::session::Session;
 
@@ -61,6 +64,8 @@ pub struct Image {
     pub registry_digests: Vec<String>,
     /// Digests of its layers, the lowest first.
     pub layers: Vec<String>,
+    /// The architecture that it says it is of; `None` where nothing is said.
+    pub arch: Option<Arch>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -203,10 +208,11 @@ pub trait Engine: Send + Sync {
         arch: Arch,
         output: Output<'a>,
     ) -> Call<'a, Image>;
-    /// Makes an image of a root file system in a tar archive.
+    /// Makes an image of a root file system of an architecture in a tar archive.
     fn import<'a>(
         &'a self,
         root: &'a Path,
+        arch: Arch,
         tag: &'a str,
         labels: &'a BTreeMap<String, String>,
     ) -> Call<'a, Image>;
@@ -249,94 +255,6 @@ pub trait Engine: Send + Sync {
     ) -> Call<'a, Vec<(String, BTreeMap<String, String>)>>;
 }
 
-/// An engine that the configuration names.
-#[derive(Debug, Clone)]
-pub struct Configured<'a> {
-    /// The key, for messages.
-    pub place: String,
-    /// An address, or the name of a Docker context.
-    pub value: &'a str,
-}
-
-/// Which engine is wanted.
-#[derive(Debug, Clone)]
-pub struct Choice<'a> {
-    /// Its kind.
-    pub kind: EngineKind,
-    /// Where it listens: `unix://`, `tcp://`, `https://` or `ssh://`; without it where `DOCKER_HOST`,
-    /// `DOCKER_CONTEXT`, the configuration or the current Docker context says, or at a local socket.
-    pub address: Option<&'a str>,
-    /// What the configuration says.
-    pub configured: Option<Configured<'a>>,
-    /// The architecture that its containers must have.
-    pub arch: Arch,
-    /// Where the sandbox keeps its images, unless `OMNIBUILD_SANDBOX_DIR` says otherwise.
-    pub store: &'a Path,
-}
-
-/// An engine that answers.
-pub struct Connected {
-    /// The engine.
-    pub engine: Arc<dyn Engine>,
-    /// Where it is: what tells its containers from those of another one.
-    pub address: String,
-    /// Why it is this one, where that was not asked for, or why it works less well than it could.
-    pub why: Option<String>,
-}
-
-/// Connects to an engine. Without a wish it is the Docker or Podman that is named or listens here, and
-/// where none is named and none answers, the sandbox.
-pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
-    let daemon = async |named| {
-        let docker = docker::Docker::connect(choice.kind, named, choice.arch).await?;
-        Ok::<_, Error>(Connected {
-            address: docker.address().to_owned(),
-            engine: Arc::new(docker),
-            why: None,
-        })
-    };
-    let folder = sandbox_folder(choice.store);
-    match choice.kind {
-        EngineKind::Docker | EngineKind::Podman => daemon(docker::named(&choice)?).await,
-        EngineKind::Sandbox => {
-            let sandbox = sandbox::Sandbox::open(&folder).await?;
-            Ok(Connected {
-                address: sandbox.address(),
-                why: sandbox.weakness(),
-                engine: Arc::new(sandbox),
-            })
-        }
-        EngineKind::Auto => {
-            let named = docker::named(&choice)?;
-            let is_named = named.is_some();
-            let absent = match daemon(named).await {
-                Ok(connected) => return Ok(connected),
-                Err(error) if is_named => return Err(error),
-                Err(error) => error,
-            };
-            match sandbox::Sandbox::open(&folder).await {
-                Ok(sandbox) => {
-                    let podman = docker::podman_at_rest().map(|text| format!("; {text}"));
-                    Ok(Connected {
-                        address: sandbox.address(),
-                        why: Some(format!(
-                            "building in the sandbox, as {}: {}{}",
-                            absent.message(),
-                            sandbox.describe(),
-                            podman.unwrap_or_default()
-                        )),
-                        engine: Arc::new(sandbox),
-                    })
-                }
-                Err(error) => {
-                    let absent = absent.hint(error.message());
-                    Err(error.hints().iter().cloned().fold(absent, Error::hint))
-                }
-            }
-        }
-    }
-}
-
 /// Removes images of the sandbox that were not used for long or take too much, and what belongs to no
 /// image; says what that is. Without `remove` it changes nothing. `None` where there are none.
 ///
@@ -347,13 +265,7 @@ pub async fn prune_images(
     limits: ImageLimits,
     remove: bool,
 ) -> Result<Option<PrunedImages>> {
-    sandbox::prune(&sandbox_folder(store), limits, remove).await
-}
-
-/// Where the sandbox's images are.
-fn sandbox_folder(store: &Path) -> PathBuf {
-    let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
-    folder.map_or_else(|| store.to_owned(), Into::into)
+    sandbox::prune(&connect::sandbox_folder(store), limits, remove).await
 }
 
 /// Acts as a helper process of an engine, when this first word of the command line starts one. To be

@@ -78,7 +78,7 @@ async fn engine(common: &Common, cache: &std::path::Path) -> Check {
             kind: common.engine,
             address: common.host.as_deref(),
             configured: configured(&engines, arch),
-            arch,
+            is_for_other_machine: false,
             store: &caches.sandbox(),
         })
         .await?;

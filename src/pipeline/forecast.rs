@@ -16,6 +16,7 @@ use crate::interpreter::Interpreter;
 use crate::package::assemble;
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::{PackageContent, Plan, PlatformPlan, Target};
+use crate::platform::{Arch, PlatformId, TargetId};
 use crate::report::Reporter;
 use crate::text::counted;
 use crate::wheels::{WheelStore, resolve};
@@ -38,8 +39,13 @@ pub struct Step {
 /// What one platform would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Forecast {
+    /// What it is for.
+    #[serde(skip)]
+    pub target: TargetId,
     /// The platform.
-    pub platform: String,
+    pub platform: PlatformId,
+    /// The architecture.
+    pub architecture: Arch,
     /// Whether nothing would be done.
     pub up_to_date: bool,
     /// Its stages.
@@ -137,7 +143,7 @@ pub(super) fn planned(
 fn not_known(command: &str, targets: &[Target<'_>], reporter: &Reporter) -> Result<()> {
     let ids: Vec<String> = targets
         .iter()
-        .map(|target| target.platform.id.to_string())
+        .map(|target| target.id().to_string())
         .collect();
     let text = format!(
         "{}: the project's build backend decides its version and requirements; the first build asks it, and the plan is complete then",
@@ -167,7 +173,8 @@ pub fn why(
         for step in steps.iter().filter(|step| step.stage == "wheels") {
             text.push_str(&format!("{}: {}: {}\n", platform.id, step.action, step.why));
             values.push(serde_json::json!({
-                "platform": platform.id,
+                "platform": platform.id.platform(),
+                "architecture": platform.arch(),
                 "hit": step.action == "reuse",
                 "action": step.action,
                 "why": step.why,
@@ -189,7 +196,9 @@ fn forecast(project: &Project, plan: &PlatformPlan) -> Forecast {
     let for_commands =
         packages.filter(|(package, _)| plan.application.is_none() && package.is_of_commands());
     Forecast {
-        platform: plan.id.to_string(),
+        target: plan.id.clone(),
+        platform: plan.id.platform().clone(),
+        architecture: plan.arch(),
         up_to_date,
         steps,
         files_for_commands: for_commands.map(|(_, file)| file.clone()).collect(),
@@ -314,7 +323,7 @@ fn short(changes: &[String]) -> String {
 }
 
 fn render(forecast: &Forecast) -> String {
-    let mut text = format!("\n{}\n", forecast.platform);
+    let mut text = format!("\n{}\n", forecast.target);
     if forecast.up_to_date {
         text.push_str("  nothing to do\n");
     }

@@ -196,7 +196,7 @@ async fn look(
     let platform = settings.table.find(TOOL_PLATFORM)?;
     let arch = host_architecture()?;
     let report = reporter.platform(&NAME.parse()?, &settings.log)?;
-    let (engine, session) = run.engine().await?;
+    let (engine, session) = run.engine(arch, &report).await?;
     let context = Context {
         engine: engine.as_ref(),
         session,

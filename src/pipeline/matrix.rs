@@ -2,11 +2,14 @@
 //!
 //! Reads the project, builds nothing. The README's workflows use what this prints.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::cli::{Common, Environment, MatrixFormat};
 use crate::error::Result;
 use crate::plan::Target;
+use crate::platform::{Arch, PlatformId};
 use crate::report::Reporter;
 
 use super::Project;
@@ -43,9 +46,12 @@ fn github(targets: &[Target<'_>]) -> Value {
 /// A hidden job that others extend, since `parallel` can't be filled in while a pipeline runs: a
 /// child pipeline includes it. JSON is YAML too.
 fn gitlab(targets: &[Target<'_>]) -> Value {
-    let platforms: Vec<&str> = targets
-        .iter()
-        .map(|target| target.platform.id.as_str())
-        .collect();
-    json!({ ".omnibuild": { "parallel": { "matrix": [{ "PLATFORM": platforms }] } } })
+    let mut by_arch: BTreeMap<Arch, Vec<&PlatformId>> = BTreeMap::new();
+    for target in targets {
+        let platforms = by_arch.entry(target.arch).or_default();
+        platforms.push(&target.platform.id);
+    }
+    let part = |(arch, platforms)| json!({ "PLATFORM": platforms, "ARCHITECTURE": [arch] });
+    let matrix: Vec<Value> = by_arch.into_iter().map(part).collect();
+    json!({ ".omnibuild": { "parallel": { "matrix": matrix } } })
 }

@@ -156,15 +156,19 @@ impl Project {
         let today = today();
         let named = common.platforms();
         let mut platforms = Vec::new();
+        let mut targets = Vec::new();
         if common.all {
             platforms.extend(self.table.all());
         } else if !named.is_empty() {
             for name in named {
-                platforms.push(self.table.find(name)?);
+                match name.split_once('/') {
+                    None => platforms.push(self.table.find(name)?),
+                    Some((name, arch)) => targets.push((self.table.find(name)?, arch.parse()?)),
+                }
             }
         } else if failed {
             for id in self.state.failed() {
-                platforms.push(self.table.find(id.as_str())?);
+                targets.push((self.table.find(id.platform().as_str())?, id.arch()));
             }
         } else if !self.config.platforms.is_empty() {
             for (number, name) in self.config.platforms.iter().enumerate() {
@@ -181,18 +185,37 @@ impl Project {
                     .filter(|platform| platform.is_living(today)),
             );
         }
+        for platform in platforms {
+            let archs = self.architectures(common, platform)?;
+            targets.extend(archs.into_iter().map(|arch| (platform, arch)));
+        }
         let mut seen = std::collections::BTreeSet::new();
-        platforms.retain(|platform| seen.insert(platform.id.clone()));
-        platforms
+        targets.retain(|(platform, arch)| seen.insert((platform.id.clone(), *arch)));
+        targets
             .into_iter()
-            .map(|platform| self.target(platform))
+            .map(|(platform, arch)| self.target(platform, arch))
             .collect()
     }
 
-    fn target<'a>(&'a self, platform: &'a Platform) -> Result<Target<'a>> {
+    /// The architectures of a platform for which nobody names one with it: the command line's, else those of
+    /// its table in the configuration, else the project's, else this machine's.
+    fn architectures(&self, common: &Common, platform: &Platform) -> Result<Vec<Arch>> {
+        let over = self.config.platform_override(&platform.id);
+        let said = [
+            common.arch.clone(),
+            over.architectures.unwrap_or_default(),
+            self.config.architectures.clone(),
+        ];
+        match said.into_iter().find(|list| !list.is_empty()) {
+            Some(list) => Ok(list),
+            None => Ok(vec![host_architecture()?]),
+        }
+    }
+
+    fn target<'a>(&'a self, platform: &'a Platform, arch: Arch) -> Result<Target<'a>> {
         Ok(Target {
             platform,
-            arch: host_architecture()?,
+            arch,
             context: self.table.context(platform)?,
             pythons: self.table.pythons(),
         })
@@ -207,8 +230,16 @@ impl Project {
         if planned.platforms.iter().any(brings) {
             let made_on = self.config.made_on.as_ref();
             let names = made_on.map_or(self.config.platforms.as_slice(), std::slice::from_ref);
-            let makers = names.iter().map(|name| self.target(self.table.find(name)?));
-            let makers = plan(makers.collect::<Result<_>>()?)?;
+            let archs = planned.platforms.iter().map(PlatformPlan::arch);
+            let archs: std::collections::BTreeSet<Arch> = archs.collect();
+            let mut makers = Vec::new();
+            for name in names {
+                let platform = self.table.find(name)?;
+                for arch in &archs {
+                    makers.push(self.target(platform, *arch)?);
+                }
+            }
+            let makers = plan(makers)?;
             planned
                 .share(&makers.platforms, made_on.is_some())
                 .map_err(|error| self.config.places.locate(error))?;
@@ -277,7 +308,7 @@ fn day_and_time(seconds: u64) -> String {
     )
 }
 
-/// The architecture of this machine's engine; another's is a later matter.
+/// The architecture of this machine: what is built where nobody names one.
 fn host_architecture() -> Result<Arch> {
     Arch::from_any_name(std::env::consts::ARCH).ok_or_else(|| {
         Error::new(

@@ -19,12 +19,13 @@ impl PlatformBuild<'_> {
         if !self.options.refresh_base
             && let Some((base, record)) = up_to_date(self.project, plan)
         {
+            self.run.same_for_all().agree(plan, &record.packages)?;
             if self.options.verifies() && !is_verified(self.project, plan, &base, &record) {
                 return self.verify_again(plan, &VerifyOptions::default()).await;
             }
             return Ok(Done::up_to_date(&record));
         }
-        let (engine, session) = self.run.engine().await?;
+        let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
         // First, since a key that is missing is known in a moment and was needed after minutes.
         check_signer(plan).await?;
@@ -37,6 +38,7 @@ impl PlatformBuild<'_> {
         let store = LayerStore::new(&context.caches.layers());
         let (documents, bundle) = Documents::of_bundle(plan, made, store).await?;
         let packages = self.packages(&needs, bundle).await?;
+        self.run.same_for_all().agree(plan, &packages)?;
         let documents = documents.write(self.project, plan, &base, &packages)?;
         let files = packages.iter().map(file_of).collect();
         // Before the verification: what failed it need not be packed again to try it again.

@@ -60,7 +60,7 @@ async fn build(
     reporter: &Reporter,
 ) -> Result<()> {
     let release = PythonTable::shipped()?.find(&options.version)?;
-    let arch = architecture(options.arch.as_deref())?;
+    let arch = architecture(&common.arch)?;
     let limit: Option<Glibc> = options.glibc.as_deref().map(str::parse).transpose()?;
     let folder = AnyFolder::read(&common.project)?;
     let settings = tool::Settings::read(common, environment, reporter, &folder, NAME)?;
@@ -123,23 +123,16 @@ async fn build(
     reporter.print_result(NAME, &text(&answer), &answer)
 }
 
-fn architecture(named: Option<&str>) -> Result<Arch> {
-    let own = host_architecture()?;
-    let Some(name) = named else {
-        return Ok(own);
-    };
-    let arch = Arch::from_any_name(name).ok_or_else(|| {
-        let text = format!("--arch: `{name}` is no architecture that packages are made for");
-        Error::new(Kind::Config, text).hint("write `amd64` or `arm64`")
-    })?;
-    if arch == own {
-        return Ok(arch);
+/// The architecture of the archive: this machine's, where none is named.
+fn architecture(named: &[Arch]) -> Result<Arch> {
+    match named {
+        [] => host_architecture(),
+        [arch] => Ok(*arch),
+        _ => Err(
+            Error::new(Kind::Config, "--arch: an archive is of one architecture")
+                .hint("run the command once for each"),
+        ),
     }
-    let text = format!("--arch: this machine builds for {} only", own.debian());
-    Err(Error::new(Kind::Platform, text).hint(format!(
-        "run the same command on a machine of {}: the archive needs nothing of this one",
-        arch.debian()
-    )))
 }
 
 /// What is asked for, once it is checked.
@@ -166,7 +159,7 @@ async fn make(
     } = *wanted;
     let target = TargetId::new(platform.id.clone(), wanted.arch);
     let report = reporter.platform(&target, &settings.log)?;
-    let (engine, session) = run.engine().await?;
+    let (engine, session) = run.engine(arch, &report).await?;
     let context = Context {
         engine: engine.as_ref(),
         session,
@@ -286,17 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn another_machines_architecture_is_refused_with_what_to_do() {
+    fn an_archive_is_of_the_one_architecture_that_is_named_or_of_this_machines() {
         let own = host_architecture().unwrap();
-        assert_eq!(architecture(None).unwrap(), own);
-        assert_eq!(architecture(Some(own.machine())).unwrap(), own);
-        let other = [Arch::Amd64, Arch::Arm64].into_iter().find(|it| *it != own);
-        let error = architecture(other.map(Arch::debian)).unwrap_err();
-        assert_eq!(error.kind(), Kind::Platform);
+        assert_eq!(architecture(&[]).unwrap(), own);
+        assert_eq!(architecture(&[Arch::Arm64]).unwrap(), Arch::Arm64);
+        let error = architecture(&[Arch::Amd64, Arch::Arm64]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
         assert!(!error.hints().is_empty());
-        assert_eq!(
-            architecture(Some("sparc")).unwrap_err().kind(),
-            Kind::Config
-        );
     }
 }

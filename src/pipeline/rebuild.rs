@@ -133,6 +133,7 @@ impl PlatformBuild<'_> {
         folder: &Path,
         project: &Path,
     ) -> Result<String> {
+        let (engine, _) = self.run.engine(plan.arch(), &self.report).await?;
         stage.message("building again under other circumstances");
         let script = folder.join("rebuild.sh");
         fs_err::write(&script, step_script("rebuild.sh"))?;
@@ -161,7 +162,7 @@ impl PlatformBuild<'_> {
         }
         command
             .envs(kept(environment, config.signing.as_ref()))
-            .envs(self.run.engine().await?.0.about().await?.variables)
+            .envs(engine.about().await?.variables)
             .env("OMNIBUILD_CACHE_DIR", folder.join("cache"))
             .env("OMNIBUILD_CACHE_REMOTE", "")
             .env("OMNIBUILD_NO_VERIFY", "1")

@@ -14,14 +14,25 @@ use crate::digest::Digest;
 use crate::engine::{self, Configured, Engine, Session};
 use crate::error::Result;
 use crate::platform::Arch;
-use crate::report::Reporter;
+use crate::report::{PlatformReporter, Reporter};
 use crate::wheels::Remote;
 use crate::wheels::remote::{RemoteSettings, Timing};
 
-use super::shared::SharedBundles;
+use super::shared::{SameForAll, SharedBundles};
 use super::{Project, host_architecture};
 
-/// The engine, session and remote cache of a run.
+/// How many times as long a command takes that qemu emulates, as measured: the README's "Architectures".
+const EMULATION_COST: u32 = 8;
+
+/// An engine that answers, and this run's session on it.
+struct Connection {
+    engine: Arc<dyn Engine>,
+    session: Session,
+    /// What its containers have without emulation, where it says that.
+    arch: Option<Arch>,
+}
+
+/// The engines, sessions and remote cache of a run.
 pub struct Run {
     kind: EngineKind,
     host: Option<String>,
@@ -29,8 +40,12 @@ pub struct Run {
     reporter: Reporter,
     caches: Caches,
     remote: Option<Remote>,
-    connected: OnceCell<(Arc<dyn Engine>, Session)>,
+    /// The engine of this machine's architecture, and that of others where it is not the same.
+    connected: [OnceCell<Connection>; 2],
+    /// Whether the engine of each architecture will do.
+    checked: [OnceCell<()>; 2],
     shared: SharedBundles,
+    same_for_all: SameForAll,
 }
 
 impl Run {
@@ -62,8 +77,10 @@ impl Run {
             reporter: reporter.clone(),
             caches,
             remote: None,
-            connected: OnceCell::new(),
+            connected: Default::default(),
+            checked: Default::default(),
             shared: SharedBundles::default(),
+            same_for_all: SameForAll::default(),
         }
     }
 
@@ -72,31 +89,80 @@ impl Run {
         &self.shared
     }
 
-    /// The engine and the session; the first call connects and removes what dead sessions left.
-    pub async fn engine(&self) -> Result<&(Arc<dyn Engine>, Session)> {
-        self.connected
-            .get_or_try_init(|| async {
-                let arch = host_architecture()?;
-                let connected = engine::connect(engine::Choice {
-                    kind: self.kind,
-                    address: self.host.as_deref(),
-                    configured: configured(&self.engines, arch),
-                    arch,
-                    store: &self.caches.sandbox(),
-                })
-                .await?;
-                if let Some(why) = &connected.why {
-                    self.reporter.note(None, why);
-                }
-                let engine = connected.engine;
-                // What one engine has says nothing of the sessions that left containers on another.
-                let place = Digest::of(&connected.address);
-                let place = self.caches.sessions().join(place.short());
-                let session = Session::begin(&place)?;
-                session.sweep_dead(engine.as_ref()).await?;
-                Ok((engine, session))
-            })
-            .await
+    /// The packages that are the same for every architecture.
+    pub(super) fn same_for_all(&self) -> &SameForAll {
+        &self.same_for_all
+    }
+
+    /// The engine of an architecture and the session on it; the first call connects and removes what dead
+    /// sessions left. Where it has to emulate, which takes many times as long, that is told once.
+    pub async fn engine(
+        &self,
+        arch: Arch,
+        report: &PlatformReporter,
+    ) -> Result<(&Arc<dyn Engine>, &Session)> {
+        let own = host_architecture()?;
+        let is_shared = arch == own || self.engines.of(arch) == self.engines.of(own);
+        let (cell, named_for) = if is_shared { (0, own) } else { (1, arch) };
+        let connection = self.connected[cell]
+            .get_or_try_init(|| self.connect(named_for, own))
+            .await?;
+        self.checked[usize::from(arch != own)]
+            .get_or_try_init(|| self.check(connection, arch, report))
+            .await?;
+        Ok((&connection.engine, &connection.session))
+    }
+
+    async fn connect(&self, arch: Arch, own: Arch) -> Result<Connection> {
+        let is_for_other_machine = arch != own && self.engines.own(arch).is_some();
+        let kind = match self.kind {
+            // One that is named is no sandbox.
+            EngineKind::Sandbox if is_for_other_machine => EngineKind::Auto,
+            kind => kind,
+        };
+        let connected = engine::connect(engine::Choice {
+            kind,
+            address: self.host.as_deref(),
+            configured: configured(&self.engines, arch),
+            is_for_other_machine,
+            store: &self.caches.sandbox(),
+        })
+        .await?;
+        if let Some(why) = &connected.why {
+            self.reporter.note(None, why);
+        }
+        let engine = connected.engine;
+        // What one engine has says nothing of the sessions that left containers on another.
+        let place = Digest::of(&connected.address);
+        let place = self.caches.sessions().join(place.short());
+        let session = Session::begin(&place)?;
+        session.sweep_dead(engine.as_ref()).await?;
+        Ok(Connection {
+            engine,
+            session,
+            arch: connected.arch,
+        })
+    }
+
+    /// That an engine makes containers of an architecture, by itself or by emulation.
+    async fn check(
+        &self,
+        connection: &Connection,
+        arch: Arch,
+        report: &PlatformReporter,
+    ) -> Result<()> {
+        let Some(own) = connection.arch.filter(|own| *own != arch) else {
+            return Ok(());
+        };
+        let (engine, session) = (connection.engine.as_ref(), &connection.session);
+        engine::must_run(engine, session, report, [own, arch]).await?;
+        let (own, arch) = (own.debian(), arch.debian());
+        let text = format!(
+            "containers of {arch} are emulated on {own}: what runs in them takes about {EMULATION_COST} times as long"
+        );
+        let hint = format!("name an engine of {arch}: `{arch} = \"ssh://…\"` under `[engines]`");
+        self.reporter.warn(None, &text, Some(&hint));
+        Ok(())
     }
 
     /// The remote cache, where there is one.
@@ -113,10 +179,11 @@ impl Run {
 
     /// Removes every container of this run; called at its end, whatever that is.
     pub async fn sweep(&self) -> Result<()> {
-        match self.connected.get() {
-            Some((engine, session)) => session.sweep(engine.as_ref()).await,
-            None => Ok(()),
+        for connection in self.connected.iter().filter_map(OnceCell::get) {
+            let engine = connection.engine.as_ref();
+            connection.session.sweep(engine).await?;
         }
+        Ok(())
     }
 }
 

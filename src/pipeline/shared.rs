@@ -1,5 +1,5 @@
-//! The bundle of a platform: made on the platform itself, or once in a run for all that take it from
-//! the same one.
+//! What targets share: a bundle that is made once in a run for all that take it from the same one, and
+//! the packages of a platform that are the same for every architecture.
 //!
 //! Knows the stages up to the bundle; which platform makes a bundle, the plan has decided.
 
@@ -11,10 +11,12 @@ use tokio::sync::OnceCell;
 use crate::base::BaseImage;
 use crate::bundle::Bundle;
 use crate::context::Context;
+use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::BuilderImage;
-use crate::plan::PlatformPlan;
-use crate::platform::TargetId;
+use crate::package::{Artifact, Built};
+use crate::plan::{PackageContent, PlatformPlan};
+use crate::platform::{PlatformId, TargetId};
 
 use super::stages::PlatformBuild;
 
@@ -41,6 +43,42 @@ impl SharedBundles {
     fn of(&self, maker: &TargetId) -> Arc<OnceCell<Attempt>> {
         let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(cells.entry(maker.clone()).or_default())
+    }
+}
+
+/// The packages for every architecture that this run wrote or found up to date, by their files.
+#[derive(Debug, Default)]
+pub(super) struct SameForAll {
+    seen: Mutex<BTreeMap<(PlatformId, String), (TargetId, Digest)>>,
+}
+
+impl SameForAll {
+    /// That a target's packages for every architecture are those of the platform's other architectures: one
+    /// file stands for all of them.
+    pub(super) fn agree(&self, plan: &PlatformPlan, packages: &[Built]) -> Result<()> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for package in packages {
+            let own = plan.packages.iter().find(|own| own.name == package.name);
+            if own.is_none_or(|own| own.content == PackageContent::Bundle) {
+                continue;
+            }
+            let Artifact {
+                file_name, digest, ..
+            } = &package.artifact;
+            let place = (plan.id.platform().clone(), file_name.clone());
+            let (other, there) = seen
+                .entry(place)
+                .or_insert_with(|| (plan.id.clone(), digest.clone()));
+            if there != digest {
+                return Err(Error::new(
+                    Kind::Config,
+                    format!("`{file_name}` is for every architecture, and {} makes another than {other}", plan.id),
+                )
+                .hint("what it holds may not depend on the architecture: look for markers of requirements that give commands to one of them, \
+                       and for folders of the overlay that are named for one; name the `links` that both have"));
+            }
+        }
+        Ok(())
     }
 }
 

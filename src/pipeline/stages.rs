@@ -365,7 +365,7 @@ impl PlatformBuild<'_> {
     pub(super) async fn lock(&self, plan: &PlatformPlan, upgrade: bool) -> Result<Pylock> {
         // What is locked is what the bundle is made of, and that is chosen where it is made.
         let plan = plan.bundled_by();
-        let (engine, session) = self.run.engine().await?;
+        let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
         let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();
@@ -385,7 +385,7 @@ impl PlatformBuild<'_> {
                 "metadata of no project was asked for",
             ));
         };
-        let (engine, session) = self.run.engine().await?;
+        let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
         let _in_use = self.hold_wheels().await?;
         let mut reused = Vec::new();

@@ -111,6 +111,7 @@ pub(super) async fn image(
         .map(|(name, bytes)| (name, Digest::of(bytes).to_string()));
     let key = KeyBuilder::new(&format!("{name} image"), 1)
         .field("base image", base.identity.as_str())
+        .field("architecture", arch.machine())
         .fields("context ", digests)
         .finish()
         .digest;

@@ -161,7 +161,7 @@ impl PlatformBuild<'_> {
             stage.reused("these packages passed before; `omnibuild verify --again` does it again");
             return Ok(Done::up_to_date(&record));
         }
-        let (engine, session) = self.run.engine().await?;
+        let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
         let (base, _) = {
             let stage = self.report.stage(Stage::Base);

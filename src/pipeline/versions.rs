@@ -70,7 +70,7 @@ async fn fetch_all(
     plan: &PlatformPlan,
     wanted: &[Wanted],
 ) -> Result<Vec<Vec<PathBuf>>> {
-    let (engine, session) = build.run.engine().await?;
+    let (engine, session) = build.run.engine(plan.arch(), &build.report).await?;
     let context = build.context(plan, engine.as_ref(), session);
     let (base, _) = {
         let stage = build.report.stage(Stage::Base);

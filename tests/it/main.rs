@@ -6,6 +6,7 @@
     reason = "a helper that can't go on fails the test that called it"
 )]
 
+mod architectures;
 mod bad_input;
 mod cache;
 mod commands;

@@ -96,6 +96,7 @@ fn the_plan_is_the_same_as_json() {
         result,
         serde_json::json!([{
             "platform": "debian-12",
+            "architecture": deb,
             "up_to_date": false,
             "steps": [
                 step("base", "get", "`debian:12` is pulled, else bootstrapped"),

@@ -96,7 +96,7 @@ fn the_matrix_names_the_platforms_that_a_build_would_build() {
         );
     }
     let text = project.run(&["matrix", "--format", "gitlab"]).success();
-    let matrix = json!([{"PLATFORM": ["debian-12", "rocky-9"]}]);
+    let matrix = json!([{"PLATFORM": ["debian-12", "rocky-9"], "ARCHITECTURE": [deb]}]);
     let expected = json!({".omnibuild": {"parallel": {"matrix": matrix}}});
     assert_eq!(parse(&text), expected);
     let living = TestProject::new().run(&["matrix"]).success();
@@ -115,10 +115,12 @@ fn every_command_of_the_workflows_is_the_programs() {
         let lines = all.iter().flat_map(|text| text.lines());
         for line in lines.filter(|line| line.trim_start().starts_with("omnibuild ")) {
             let command = line.split('>').next().unwrap();
-            // What the service fills in is the name of a platform, a word.
+            // What the service fills in is the name of a platform or an architecture, a word.
             let filled = command
                 .replace("${{ matrix.platform }}", "debian-12")
-                .replace("$PLATFORM", "debian-12");
+                .replace("${{ matrix.architecture }}", "arm64")
+                .replace("$PLATFORM", "debian-12")
+                .replace("$ARCHITECTURE", "arm64");
             assert!(!filled.contains('$'), "{name}: {line}");
             if let Err(error) = Cli::try_parse_from(filled.split_whitespace()) {
                 panic!("{name}: {line}\n{error}");

@@ -89,7 +89,7 @@ async fn made(builds: &'static [&'static str]) -> (Result<Image>, Vec<bool>, Str
         source: None,
         certificates: None,
     };
-    let docker = Docker::connect(EngineKind::Auto, Some(address), Arch::Amd64);
+    let docker = Docker::connect(EngineKind::Auto, Some(address));
     let docker = docker.await.unwrap();
     let context = folder.path().join("context.tar");
     fs_err::write(&context, "context").unwrap();

@@ -1,5 +1,6 @@
 //! Which engine is meant: the command line, the environment, the configuration, Docker's contexts, the
-//! usual sockets, in this order, as Docker's own client has it. Podman's client has a variable of its own
+//! usual sockets, in this order, as Docker's own client has it; what the configuration names for another
+//! machine's architecture comes before them all. Podman's client has a variable of its own
 //! and knows no current context.
 //!
 //! Connects to nothing.
@@ -14,6 +15,18 @@ use super::context;
 /// The engine that somebody names: `--host`, `CONTAINER_HOST` where Podman is asked for, `DOCKER_HOST`,
 /// `DOCKER_CONTEXT`, `[engines]`, the current Docker context.
 pub(in crate::engine) fn named(choice: &Choice<'_>) -> Result<Option<Address>> {
+    let folder = docker_folder();
+    let find = |name: &str, source: &str| context::find(folder.as_deref(), name, source);
+    let configured = || match &choice.configured {
+        Some(configured) if configured.value.contains("://") => {
+            Address::written(configured.value, &configured.place).map(Some)
+        }
+        Some(configured) => find(configured.value, &configured.place),
+        None => Ok(None),
+    };
+    if choice.is_for_other_machine {
+        return configured();
+    }
     if let Some(url) = choice.address.filter(|url| !url.is_empty()) {
         return Address::written(url, "--host").map(Some);
     }
@@ -24,16 +37,11 @@ pub(in crate::engine) fn named(choice: &Choice<'_>) -> Result<Option<Address>> {
     if let Some(url) = set("DOCKER_HOST") {
         return Address::written(&url, "DOCKER_HOST").map(Some);
     }
-    let folder = docker_folder();
-    let find = |name: &str, source: &str| context::find(folder.as_deref(), name, source);
     if let Some(name) = set("DOCKER_CONTEXT") {
         return find(&name, "DOCKER_CONTEXT");
     }
     match &choice.configured {
-        Some(configured) if configured.value.contains("://") => {
-            Address::written(configured.value, &configured.place).map(Some)
-        }
-        Some(configured) => find(configured.value, &configured.place),
+        Some(_) => configured(),
         None if podman => Ok(None),
         None => match folder.as_deref().map(context::current).transpose()? {
             Some(Some(name)) => find(&name, "currentContext"),

@@ -7,6 +7,7 @@ use bollard::errors::Error as ClientError;
 use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
+use crate::engine::connect::of_this_machine;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind};
 
@@ -33,18 +34,17 @@ impl Docker {
     pub(in crate::engine) async fn connect(
         kind: EngineKind,
         named: Option<Address>,
-        arch: Arch,
     ) -> Result<Self> {
         let (first, others) = match named {
             Some(address) => (address, Vec::new()),
             None => Address::usual(kind),
         };
-        let mut absent = match Self::at(first, kind, arch).await {
+        let mut absent = match Self::at(first, kind).await {
             Ok(this) => return Ok(this),
             Err(error) => error,
         };
         for address in others {
-            match Self::at(address, kind, arch).await {
+            match Self::at(address, kind).await {
                 Ok(this) => return Ok(this),
                 Err(error) => absent = absent.hint(error.message()),
             }
@@ -53,7 +53,7 @@ impl Docker {
     }
 
     /// Connects to the engine at an address.
-    async fn at(address: Address, kind: EngineKind, arch: Arch) -> Result<Self> {
+    async fn at(address: Address, kind: EngineKind) -> Result<Self> {
         let limit = if address.is_local() {
             FIRST_ANSWER_LIMIT
         } else {
@@ -112,10 +112,6 @@ impl Docker {
         if kind == EngineKind::Podman {
             this.must_be_podman().await?;
         }
-        // An engine of this machine makes what this machine runs.
-        if !this.address.is_local() {
-            this.must_make(arch).await?;
-        }
         Ok(this)
     }
 
@@ -142,25 +138,13 @@ impl Docker {
         .hint("name Podman's with --host or CONTAINER_HOST, or take this one: `--engine docker`"))
     }
 
-    /// Refuses an engine whose containers have another architecture than the packages.
-    async fn must_make(&self, wanted: Arch) -> Result<()> {
-        let makes = self.about().await?.arch;
-        if makes.is_none_or(|makes| makes == wanted) {
-            return Ok(());
+    /// The architecture that its containers have without emulation, where it says one.
+    pub(in crate::engine) async fn arch(&self) -> Result<Option<Arch>> {
+        // An engine of this machine makes what this machine runs.
+        if self.address.is_local() {
+            return Ok(of_this_machine());
         }
-        let makes = makes.map_or("others", Arch::debian);
-        Err(Error::new(
-            Kind::Engine,
-            format!(
-                "the engine at `{}` makes containers of {makes}, and packages of {} are to be built",
-                self.address.url,
-                wanted.debian()
-            ),
-        )
-        .hint(format!(
-            "name the engine of each architecture: `{} = \"ssh://…\"` under `[engines]`",
-            wanted.debian()
-        )))
+        Ok(self.about().await?.arch)
     }
 }
 

@@ -11,6 +11,7 @@ mod container;
 mod context;
 mod conversation;
 mod failure;
+mod load;
 mod make;
 mod tls;
 mod tunnel;
@@ -154,6 +155,7 @@ impl Engine for Docker {
                     .root_fs
                     .and_then(|root| root.layers)
                     .unwrap_or_default(),
+                arch: image.architecture.as_deref().and_then(Arch::from_any_name),
                 labels: config.labels.unwrap_or_default().into_iter().collect(),
             }))
         }
@@ -198,10 +200,14 @@ impl Engine for Docker {
     fn import<'a>(
         &'a self,
         root: &'a Path,
+        arch: Arch,
         tag: &'a str,
         labels: &'a BTreeMap<String, String>,
     ) -> Call<'a, Image> {
         async move {
+            if self.arch().await?.is_some_and(|own| own != arch) {
+                return self.load_root(root, arch, tag, labels).await;
+            }
             let changes = labels
                 .iter()
                 .map(|(name, value)| format!("LABEL {name}={value}"))
@@ -418,7 +424,7 @@ mod tests {
             source: Some("DOCKER_HOST".to_owned()),
             certificates: None,
         };
-        let error = Docker::connect(EngineKind::Auto, Some(address), Arch::Amd64)
+        let error = Docker::connect(EngineKind::Auto, Some(address))
             .await
             .err()
             .unwrap();

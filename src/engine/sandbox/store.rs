@@ -81,6 +81,7 @@ impl Record {
             id: self.id()?.to_string(),
             registry_digests: Vec::new(),
             layers: self.layers.iter().map(ToString::to_string).collect(),
+            arch: None,
             labels: self.labels.clone(),
         })
     }

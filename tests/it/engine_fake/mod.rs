@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::server::{FakeEngine, Trouble};
-use crate::support::TestProject;
+use crate::support::{TestProject, architectures};
 
 /// A project and the engine that its environment names.
 fn project(api_version: &'static str, trouble: Trouble) -> (TestProject, FakeEngine) {
@@ -82,6 +82,42 @@ fn doctor_tells_what_the_engine_says_of_itself() {
         row.contains("good") && row.contains("20.10.24") && row.contains("API 1.41"),
         "{row}"
     );
+}
+
+#[test]
+fn an_engine_that_does_not_run_another_architecture_is_told_with_what_to_do() {
+    // The one that the pretended engine's machine has not.
+    let other = match architectures() {
+        ("amd64", _) => "arm64",
+        _ => "amd64",
+    };
+    let words = ["--sysbase", "debian-12", "--arch", other];
+    let (bare, engine) = project("1.41", Trouble::Fail("start"));
+    let failure = bare.run(&words).failure(3);
+    let message = format!("and packages of {other} are to be built");
+    assert!(failure.message.ends_with(&message), "{failure:?}");
+    let hints = failure.hints.join("\n");
+    for hint in [&format!("`{other} = \"ssh://…\"`"), "qemu-user-static"] {
+        assert!(hints.contains(hint), "{hints}");
+    }
+    assert_eq!((engine.created(), engine.containers().len()), (1, 0));
+    assert_nothing_final(&bare, "nothing emulates");
+
+    let (emulated, engine) = project("1.41", Trouble::None);
+    let outcome = emulated.run(&words);
+    assert_ne!(outcome.code, Some(0), "wheels are not pretended");
+    let warnings = outcome.stderr.matches("warning: containers of").count();
+    assert_eq!(warnings, 1, "{outcome:?}");
+    assert!(engine.calls().iter().any(|call| call == "POST /build"));
+    assert_eq!(engine.containers(), Vec::<String>::new());
+    let log = format!(
+        "project/.omnibuild/logs/debian-12{}.log",
+        match other {
+            "arm64" => "_arm64",
+            _ => "",
+        }
+    );
+    assert!(emulated.tree().contains_key(&log), "{log}");
 }
 
 #[test]
