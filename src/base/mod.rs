@@ -360,6 +360,9 @@ async fn import(
 }
 
 #[cfg(test)]
+mod pull_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -55,7 +55,12 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
         let docker = docker::Docker::connect(choice.kind, named).await?;
         Ok::<_, Error>(Connected {
             address: docker.address().to_owned(),
-            arch: docker.arch().await?,
+            arch: if choice.is_for_other_machine {
+                // Its socket may be of this machine, at the end of a tunnel.
+                docker.about().await?.arch
+            } else {
+                docker.arch().await?
+            },
             engine: Arc::new(docker),
             why: None,
         })

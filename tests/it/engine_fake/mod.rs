@@ -102,6 +102,9 @@ fn an_engine_that_does_not_run_another_architecture_is_told_with_what_to_do() {
     }
     assert_eq!((engine.created(), engine.containers().len()), (1, 0));
     assert_nothing_final(&bare, "nothing emulates");
+    let failed = bare.run(&["plan", "--failed", "--json"]).result();
+    assert_eq!(failed.as_array().unwrap().len(), 1, "{failed}");
+    assert_eq!(failed[0]["architecture"], other, "{failed}");
 
     let (emulated, engine) = project("1.41", Trouble::None);
     let outcome = emulated.run(&words);
@@ -118,6 +121,38 @@ fn an_engine_that_does_not_run_another_architecture_is_told_with_what_to_do() {
         }
     );
     assert!(emulated.tree().contains_key(&log), "{log}");
+}
+
+#[test]
+fn each_architecture_is_built_by_the_engine_that_is_named_for_it() {
+    let (own, _) = architectures();
+    let other = match own {
+        "amd64" => "arm64",
+        _ => "amd64",
+    };
+    let (project, default) = project("1.41", Trouble::None);
+    let far = FakeEngine::start(&project.path("far.sock"), "1.41", Trouble::None);
+    far.set_arch(other);
+    let text = format!("[engines]\n{other} = \"{}\"\n", far.address());
+    let project = project.file("omnibuild.toml", &text);
+
+    // What the environment names is of this machine's architecture.
+    let words = ["--sysbase", "debian-12", "--arch", other];
+    let outcome = project.run(&words);
+    assert_ne!(outcome.code, Some(0), "wheels are not pretended");
+    assert!(!outcome.stderr.contains("emulated"), "{outcome:?}");
+    assert_eq!(default.calls(), Vec::<String>::new());
+    assert!(far.calls().iter().any(|call| call == "POST /build"));
+    let alone = far.created();
+
+    let words = ["--sysbase", "debian-12", "--arch", "amd64,arm64"];
+    let outcome = project.run(&words);
+    assert_ne!(outcome.code, Some(0), "wheels are not pretended");
+    for engine in [&default, &far] {
+        assert!(engine.calls().iter().any(|call| call == "POST /build"));
+        assert_eq!(engine.containers(), Vec::<String>::new());
+    }
+    assert!(default.created() > 0 && far.created() > alone);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) enum Trouble {
 struct State {
     trouble: Trouble,
     api_version: &'static str,
+    arch: &'static str,
     calls: Vec<String>,
     containers: BTreeMap<String, Value>,
     bodies: Vec<Value>,
@@ -54,6 +55,7 @@ impl FakeEngine {
         let state = Arc::new(Mutex::new(State {
             trouble,
             api_version,
+            arch: "amd64",
             calls: Vec::new(),
             containers: BTreeMap::new(),
             bodies: Vec::new(),
@@ -80,6 +82,11 @@ impl FakeEngine {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What it says that its machine is, from now on.
+    pub(crate) fn set_arch(&self, arch: &'static str) {
+        self.state.lock().unwrap().arch = arch;
     }
 
     /// What goes wrong from now on; calls are counted anew.
@@ -182,7 +189,7 @@ impl State {
     fn answer(&mut self, stream: &mut UnixStream, call: &str, body: &[u8]) -> std::io::Result<()> {
         match kind_of(call) {
             "version" => {
-                let version = json!({ "ApiVersion": self.api_version, "Version": "20.10.24", "Arch": "amd64" });
+                let version = json!({ "ApiVersion": self.api_version, "Version": "20.10.24", "Arch": self.arch });
                 respond(stream, 200, &version)
             }
             "image" if call.contains("builder") && !self.built => {
