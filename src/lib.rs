@@ -169,8 +169,8 @@
 //! interface. An error says what happened, where, why (command, status, last lines, log) and what to
 //! do. Where a cause is known, the stage says so by kind and hint ([`wheels`] has the list).
 //!
-//! **Logs.** Everything that a container prints goes to `.omnibuild/logs/<platform>.log`, whatever is
-//! shown. Progress goes to standard error, results to standard output.
+//! **Logs.** Everything that a container prints goes to `.omnibuild/logs/<platform>.log`
+//! (`<platform>_arm64.log`), whatever is shown. Progress goes to standard error, results to standard output.
 //!
 //! **Cancellation.** Ctrl-C and SIGTERM drop the futures of all platforms; the session's containers
 //! are removed before the program ends. A command in the sandbox ends with the socket that its helper
