@@ -17,7 +17,7 @@ unexport PIP_FIND_LINKS
 REAL_UNIT_TESTS = large_tests every_platform_is_bootstrapped
 
 # What takes minutes, and is seen in a shorter way by what `make test` runs; `make test-all` has it too.
-LONG_TESTS = a_user_without_ranges verifies_on_a_stand_in
+LONG_TESTS = a_user_without_ranges verifies_on_a_stand_in two_architectures
 
 # What `make test` asks of the sandbox; `make test-all` asks it everything.
 SANDBOX_TESTS = sample kinds stopping sandbox isolation

@@ -40,6 +40,7 @@ mod support {
 }
 
 mod agent;
+mod architectures;
 mod bad_input;
 mod bygone;
 mod daemon;
