@@ -10,10 +10,10 @@ use crate::plan::metadata::ProjectMetadata;
 use crate::report::Reporter;
 
 use super::stages::PlatformBuild;
-use super::{Project, Run};
+use super::{Project, Run, host_architecture};
 
-/// The plan; a project whose backend decides its metadata is built on the first platform to learn
-/// it, and what was learned is recorded.
+/// The plan; a project whose backend decides its metadata is built on the first platform (of this machine's
+/// architecture, where there is one) to learn it, and what was learned is recorded.
 pub(super) async fn make_plan(
     common: &Common,
     options: &BuildOptions,
@@ -25,7 +25,11 @@ pub(super) async fn make_plan(
     let metadata = match known_metadata(project) {
         Known::Yes(metadata) => metadata,
         Known::FromWheel(source) => {
-            let first = project.targets(common, options.failed)?.into_iter().next();
+            let mut all = project.targets(common, options.failed)?;
+            // Nothing is emulated for it where one of them is of this machine's architecture.
+            let own = host_architecture()?;
+            all.sort_by_key(|target| target.arch != own);
+            let first = all.into_iter().next();
             let first =
                 first.ok_or_else(|| Error::new(Kind::Config, "no platform was asked for"))?;
             let guess = ProjectMetadata {
