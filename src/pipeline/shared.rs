@@ -56,29 +56,35 @@ impl SameForAll {
     /// That a target's packages for every architecture are those of the platform's other architectures: one
     /// file stands for all of them.
     pub(super) fn agree(&self, plan: &PlatformPlan, packages: &[Built]) -> Result<()> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for package in packages {
             let own = plan.packages.iter().find(|own| own.name == package.name);
-            if own.is_none_or(|own| own.content == PackageContent::Bundle) {
-                continue;
-            }
-            let Artifact {
-                file_name, digest, ..
-            } = &package.artifact;
-            let place = (plan.id.platform().clone(), file_name.clone());
-            let (other, there) = seen
-                .entry(place)
-                .or_insert_with(|| (plan.id.clone(), digest.clone()));
-            if there != digest {
-                return Err(Error::new(
-                    Kind::Config,
-                    format!("`{file_name}` is for every architecture, and {} makes another than {other}", plan.id),
-                )
-                .hint("what it holds may not depend on the architecture: look for markers of requirements that give commands to one of them, \
-                       and for folders of the overlay that are named for one; name the `links` that both have"));
+            if own.is_some_and(|own| own.content != PackageContent::Bundle) {
+                self.compare(&plan.id, &package.artifact)?;
             }
         }
         Ok(())
+    }
+
+    fn compare(&self, target: &TargetId, artifact: &Artifact) -> Result<()> {
+        let Artifact {
+            file_name, digest, ..
+        } = artifact;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (target.platform().clone(), file_name.clone());
+        let (other, there) = seen
+            .entry(place)
+            .or_insert_with(|| (target.clone(), digest.clone()));
+        if there == digest {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Config,
+            format!("`{file_name}` is for every architecture, and {target} makes another than {other}"),
+        )
+        .hint(
+            "what it holds may not depend on the architecture: look for markers of requirements that give commands to one of them, \
+             and for folders of the overlay that are named for one; name the `links` that both have",
+        ))
     }
 }
 
@@ -158,5 +164,33 @@ impl PlatformBuild<'_> {
             builder,
             reused,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_for_every_architecture_is_the_same_from_each() {
+        let artifact = |content: &str| Artifact {
+            file_name: "mytool-cli_1_all.deb".to_owned(),
+            size: 1,
+            digest: Digest::of(content),
+        };
+        let target = |text: &str| text.parse::<TargetId>().unwrap();
+        let same = SameForAll::default();
+        for name in ["debian-12", "debian-12/arm64", "debian-12"] {
+            same.compare(&target(name), &artifact("one")).unwrap();
+        }
+        same.compare(&target("debian-13"), &artifact("two"))
+            .unwrap();
+        let error = same
+            .compare(&target("debian-12/arm64"), &artifact("two"))
+            .unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        let end = "debian-12/arm64 makes another than debian-12";
+        assert!(error.message().ends_with(end), "{error}");
+        assert!(!error.hints().is_empty());
     }
 }
