@@ -23,6 +23,7 @@ use crate::wheels::Remote;
 /// v1/sources/<sha256>                     what they were made of
 /// v1/tools/<name>-<release>-<machine>     a program that works in builders
 /// v1/pythons/<digest>.tar                an archive of a standalone Python, compressed as it came
+/// v1/images/blobs/ records/               layers, configurations and manifests of runtime images
 /// v1/sandbox/                             images and containers of the sandbox engine
 /// v1/sessions/<session>.lock              who is alive
 /// v1/logs/<name>.log                      what was printed by commands that belong to no project
@@ -85,6 +86,11 @@ impl Caches {
     /// Archives of standalone Pythons.
     pub fn pythons(&self) -> PathBuf {
         self.root.join("pythons")
+    }
+
+    /// Runtime images.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("images")
     }
 
     /// Images and containers of the sandbox engine.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, NoProxy, Proxy, StatusCode};
@@ -41,52 +41,64 @@ enum Failure {
     Final(Error),
 }
 
+/// A client that goes by these proxies and trusts these certificates, and those in `more` files. Its servers
+/// may be silent for so long, while they are sent something, too.
+///
+/// # Errors
+/// [`Kind::Config`] for certificates or a proxy that can't be used.
+pub fn client(
+    network: &NetworkPlan,
+    more: &[PathBuf],
+    silence: Option<Duration>,
+) -> Result<Client> {
+    // The one that is set already is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let bad = |what: &str, error: reqwest::Error| {
+        Error::new(Kind::Config, format!("{what}: {}", error.without_url()))
+            .hint("check the proxy variables and the certificates of --ca-bundle")
+    };
+    // The environment was read by who made the plan.
+    let mut builder = Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .user_agent(concat!("omnibuild/", env!("CARGO_PKG_VERSION")));
+    if let Some(silence) = silence {
+        builder = builder.read_timeout(silence);
+    }
+    for path in network.ca_bundle.iter().chain(more) {
+        let certificates = Certificate::from_pem_bundle(&fs_err::read(path)?);
+        let place = path.display().to_string();
+        builder = builder.tls_certs_merge(certificates.map_err(|error| bad(&place, error))?);
+    }
+    let except = variable(&network.proxies, &["no_proxy", "NO_PROXY"]);
+    let except = except.and_then(NoProxy::from_string);
+    for (names, scheme) in [
+        (["http_proxy", "HTTP_PROXY"], "http"),
+        (["https_proxy", "HTTPS_PROXY"], "https"),
+        (["all_proxy", "ALL_PROXY"], "all"),
+    ] {
+        let Some(address) = variable(&network.proxies, &names) else {
+            continue;
+        };
+        let proxy = match scheme {
+            "http" => Proxy::http(address),
+            "https" => Proxy::https(address),
+            _ => Proxy::all(address),
+        };
+        let proxy = proxy.map_err(|error| bad(names[0], error))?;
+        builder = builder.proxy(proxy.no_proxy(except.clone()));
+    }
+    let client = builder.build();
+    client.map_err(|error| bad("the network client", error))
+}
+
 impl Downloads {
     /// By these proxies, trusting these certificates.
     ///
     /// # Errors
     /// [`Kind::Config`] for certificates or a proxy that can't be used.
     pub fn new(network: &NetworkPlan) -> Result<Self> {
-        // The one that is set already is as good.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let bad = |what: &str, error: reqwest::Error| {
-            Error::new(Kind::Config, format!("{what}: {}", error.without_url()))
-                .hint("check the proxy variables and the certificates of --ca-bundle")
-        };
-        // The environment was read by who made the plan.
-        let mut builder = Client::builder()
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .user_agent(concat!("omnibuild/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &network.ca_bundle {
-            let pem = fs_err::read(path)?;
-            let certificates = Certificate::from_pem_bundle(&pem);
-            builder =
-                builder.tls_certs_merge(certificates.map_err(|error| bad("--ca-bundle", error))?);
-        }
-        let except = variable(&network.proxies, &["no_proxy", "NO_PROXY"]);
-        let except = except.and_then(NoProxy::from_string);
-        for (names, scheme) in [
-            (["http_proxy", "HTTP_PROXY"], "http"),
-            (["https_proxy", "HTTPS_PROXY"], "https"),
-            (["all_proxy", "ALL_PROXY"], "all"),
-        ] {
-            let Some(address) = variable(&network.proxies, &names) else {
-                continue;
-            };
-            let proxy = match scheme {
-                "http" => Proxy::http(address),
-                "https" => Proxy::https(address),
-                _ => Proxy::all(address),
-            };
-            let proxy = proxy.map_err(|error| bad(names[0], error))?;
-            builder = builder.proxy(proxy.no_proxy(except.clone()));
-        }
-        let client = builder.build();
-        Ok(Self(
-            client.map_err(|error| bad("the network client", error))?,
-        ))
+        client(network, &[], Some(SILENCE)).map(Self)
     }
 
     /// The file at an address, staged in a folder, and its digest.
@@ -144,9 +156,7 @@ impl Downloads {
 }
 
 /// What the client says and why, without the address, which may hold a password.
-fn told(address: &str, error: reqwest::Error) -> Failure {
-    // Nobody listens there in a moment, either; what broke off may go on.
-    let is_passing = !error.is_builder() && (!error.is_connect() || error.is_timeout());
+pub fn explained(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -154,6 +164,13 @@ fn told(address: &str, error: reqwest::Error) -> Failure {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
+    text
+}
+
+fn told(address: &str, error: reqwest::Error) -> Failure {
+    // Nobody listens there in a moment, either; what broke off may go on.
+    let is_passing = !error.is_builder() && (!error.is_connect() || error.is_timeout());
+    let text = explained(error);
     if is_passing {
         Failure::Passing(text)
     } else {

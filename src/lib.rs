@@ -23,6 +23,8 @@
 //!                libraries -> Libraries what the bundle needs of the platform; the audit refuses the rest
 //!                package -> Built          omnibus and meta-packages, written in process
 //!                verify  -> Verified       installed, run, removed in a clean container
+//!                runtime -> RuntimeImage   layers of what the package manager installs of them
+//!     push: to registries, when every platform is there
 //! ```
 //!
 //! A stage takes the result before it and its own part of the plan, never [`config::Config`]. No
@@ -62,6 +64,7 @@
 //! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
 //! | [`download`] | files from servers by HTTP |
 //! | [`python`] | the archive of the Python that packages bring |
+//! | [`registry`] | a repository of a container registry: blobs, manifests, credentials |
 //! | [`image`] | builder images |
 //! | [`cpython`] | a Python of one's own, made from source: table of sources, download, build, archive |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
@@ -71,6 +74,7 @@
 //! | [`package`] | from a bundle and the plan to files: the deb and the rpm writer; [`package::read`] reads packages, whoever made them, [`package::compare`] compares them |
 //! | [`repository`] | earlier versions of the packages, out of an apt or dnf repository |
 //! | [`verify`] | the packages in a clean container |
+//! | [`runtime`] | runtime images: what an installation changes, as layers that are the same each time |
 //! | [`state`] | what a project's folder remembers |
 //! | [`report`] | events as terminal lines, plain lines or JSON; logs; secrets taken out |
 //! | [`archive`] | tar streams into and out of containers |
@@ -85,6 +89,7 @@
 //! | [`text`] | shapes of text that several rooms need |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
+//! | [`oci`] | the words of the OCI image specification, and the blobs that are kept |
 //! | [`memory`] | large pages for what compresses, asked for when the program starts |
 //! | [`signing`] | OpenPGP signatures by a key in a file, gpg's agent or a command |
 //! | [`version`] | PEP 440 and `git describe` to versions that dpkg and rpm order alike |
@@ -100,12 +105,12 @@
 //!
 //! | layer | rooms | may import |
 //! |---|---|---|
-//! | words | error, digest, fsutil, platform, archive, interpreter, standalone, steps, elf, text, audit, lint, tree, signing, wheel, version, report | words before them |
+//! | words | error, digest, fsutil, platform, archive, interpreter, standalone, steps, elf, text, audit, lint, tree, signing, wheel, version, oci, report | words before them |
 //! | facts | config | words |
 //! | decision | plan | words, facts; no async, no engine; `plan()` does no input or output |
-//! | ports | engine, context, download, python | words; all but engine the plan's types too, python also context and download |
+//! | ports | engine, context, download, python, registry | words; all but engine the plan's types too, python also context, and with registry download |
 //! | records | state | words, and types of what it records |
-//! | stages | base, image, cpython, wheels, bundle, inventory, libraries, package, repository, verify | words, ports, types of the plan, results of earlier stages; `package` no engine |
+//! | stages | base, image, cpython, wheels, bundle, inventory, libraries, package, repository, verify, runtime | words, ports, types of the plan, results of earlier stages; `package` no engine |
 //! | order | pipeline | all of these |
 //! | edge | cli, main | pipeline, report, error, text |
 //!
@@ -212,13 +217,16 @@ pub mod inventory;
 pub mod libraries;
 pub mod lint;
 pub mod memory;
+pub mod oci;
 pub mod package;
 pub mod pipeline;
 pub mod plan;
 pub mod platform;
 pub mod python;
+pub mod registry;
 pub mod report;
 pub mod repository;
+pub mod runtime;
 pub mod signing;
 pub mod standalone;
 pub mod state;

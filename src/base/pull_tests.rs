@@ -104,6 +104,14 @@ impl Engine for Registry {
         unreachable!("nothing runs")
     }
 
+    fn export<'a>(&'a self, _: &'a str, _: &'a Path) -> Call<'a, ()> {
+        unreachable!("nothing runs")
+    }
+
+    fn load<'a>(&'a self, _: &'a Path) -> Call<'a, ()> {
+        unreachable!("nothing is loaded")
+    }
+
     fn exec<'a>(
         &'a self,
         _: &'a str,

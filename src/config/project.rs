@@ -16,6 +16,7 @@ use crate::{audit, lint, standalone};
 use super::build::{BuildConfig, RawBuild};
 use super::cache::{RawCache, RemoteConfig};
 use super::engines::Engines;
+use super::images::{ImageConfig, RawImage};
 use super::index::{IndexConfig, RawIndex};
 use super::license::check_license;
 use super::overrides::Overrides;
@@ -82,6 +83,8 @@ pub(super) struct RawConfig {
     licenses: Option<RawLicenses>,
     vulnerabilities: Option<RawVulnerabilities>,
     verify: Option<RawVerify>,
+    official: Option<PlatformId>,
+    images: Option<BTreeMap<String, RawImage>>,
 }
 
 /// The part of pyproject.toml that packaging tools share.
@@ -190,6 +193,10 @@ pub struct Config {
     pub signing: Option<SigningConfig>,
     /// What verification does beside what it always does.
     pub verify: VerifyConfig,
+    /// The platform whose images have the plain tags.
+    pub official: Option<PlatformId>,
+    /// Runtime images.
+    pub images: BTreeMap<String, ImageConfig>,
     /// What may be shipped.
     pub rules: Rules,
     /// Where the files say what they say.
@@ -314,6 +321,8 @@ impl RawConfig {
             licenses: self.licenses.or(under.licenses),
             vulnerabilities: self.vulnerabilities.or(under.vulnerabilities),
             verify: merged(self.verify, under.verify, RawVerify::over),
+            official: self.official.or(under.official),
+            images: self.images.or(under.images),
         }
     }
 }
@@ -392,6 +401,8 @@ fn check(
     if packages.is_empty() {
         packages.insert("cli".to_owned(), PackageConfig::default());
     }
+    let images = raw.images.unwrap_or_default();
+    let images = ImageConfig::check_all(images, &packages.keys().collect())?;
     let wheel_dir = overrides
         .wheel_dir
         .or(raw.wheel_dir)
@@ -436,6 +447,8 @@ fn check(
         depends: raw.depends.unwrap_or_default(),
         relations: raw.relations.unwrap_or_default(),
         packages,
+        official: raw.official,
+        images,
         platform: raw
             .platform
             .unwrap_or_default()

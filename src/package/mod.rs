@@ -26,6 +26,7 @@ mod segment;
 #[cfg(test)]
 mod sign_tests;
 
+use std::collections::BTreeSet;
 use std::io::BufWriter;
 use std::path::Path;
 
@@ -123,6 +124,31 @@ pub struct Built {
     pub depends: Vec<String>,
 }
 
+impl Built {
+    /// What packages need beside each other, sorted, one a line: what names one of them is left out,
+    /// since no repository has it yet.
+    pub fn needs<'a>(packages: impl IntoIterator<Item = &'a Self>) -> String {
+        let packages: Vec<&Self> = packages.into_iter().collect();
+        let own: BTreeSet<&str> = packages
+            .iter()
+            .map(|package| package.name.as_str())
+            .collect();
+        let needs: BTreeSet<&String> = packages
+            .iter()
+            .flat_map(|package| &package.depends)
+            .filter(|need| {
+                let mut names = need
+                    .split(|letter: char| letter.is_whitespace() || "(,|<>=".contains(letter))
+                    .filter(|word| !word.is_empty());
+                !names.next().is_some_and(|name| own.contains(name))
+            })
+            .collect();
+        needs
+            .into_iter()
+            .fold(String::new(), |text, need| text + need + "\n")
+    }
+}
+
 /// A writer of one package format.
 pub trait Packager {
     /// The file name that the format's tools give such a package.
@@ -160,5 +186,36 @@ pub fn packager(format: Format) -> &'static dyn Packager {
     match format {
         Format::Deb => &deb::Deb,
         Format::Rpm => &rpm::Rpm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_are_the_distributions_alone_and_each_once() {
+        let built = |name: &str, depends: &[&str]| Built {
+            name: name.parse().unwrap(),
+            artifact: Artifact {
+                file_name: name.to_owned(),
+                size: 1,
+                digest: Digest::of(name),
+            },
+            links: Vec::new(),
+            depends: depends.iter().map(|need| (*need).to_owned()).collect(),
+        };
+        let packages = [
+            built("omnibus", &["python3.11", "libpq5 (>= 10~~)"]),
+            built(
+                "node",
+                &["passwd", "omnibus (>= 1)", "tool(>= 2)", "python3.11"],
+            ),
+            built("tool", &["libpq.so.5()(64bit)"]),
+        ];
+        assert_eq!(
+            Built::needs(&packages),
+            "libpq.so.5()(64bit)\nlibpq5 (>= 10~~)\npasswd\npython3.11\n"
+        );
     }
 }

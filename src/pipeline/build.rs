@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 
-use crate::cli::{BuildOptions, Common, Environment, VerifyOptions};
+use crate::cli::{BuildOptions, Common, Environment, PushOptions, VerifyOptions};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{Plan, PlatformPlan};
 use crate::platform::TargetId;
@@ -14,7 +14,7 @@ use crate::text::counted;
 
 use super::metadata::make_plan;
 use super::stages::{Done, PlatformBuild};
-use super::{Project, Run, forecast, platforms, verify};
+use super::{Project, Run, forecast, platforms, push, verify};
 
 /// Memory that one platform's compilers may need, in bytes.
 const MEMORY_PER_PLATFORM: u64 = 1 << 30;
@@ -31,11 +31,20 @@ pub async fn build(
         reporter.note(None, "no platform failed last time; there is nothing to do");
         return Ok(());
     }
+    if options.push {
+        // Known in a moment, and needed after minutes.
+        push::check(&project)?;
+    }
     platforms::warn_of_ended(&project.targets(common, options.failed)?, reporter);
     run_platforms(common, options, &project, reporter, async |build, plan| {
         build.platform(plan).await
     })
-    .await
+    .await?;
+    if options.push {
+        let all = PushOptions::default();
+        push::push(&all, common, options, environment, reporter).await?;
+    }
+    Ok(())
 }
 
 /// Verifies the packages that were built last.

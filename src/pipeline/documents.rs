@@ -27,7 +27,7 @@ use crate::image::BuilderImage;
 use crate::inventory::provenance::{Commit, Materials};
 use crate::inventory::{Inventory, collect, provenance, sbom};
 use crate::package::{Artifact, Built};
-use crate::plan::{PackageContent, PlatformPlan, inputs};
+use crate::plan::{PackageContent, PlatformPlan};
 use crate::platform::Arch;
 use crate::wheels::Wheel;
 
@@ -90,7 +90,7 @@ impl Documents {
         let folder = project.state.packages(&self.inventory.platform);
         let earlier = project.state.build(&plan.id);
         let configuration = configuration(project)?;
-        let commit = inputs::commit(&project.config.root);
+        let commit = project.inputs.commit.clone();
         let commit = commit.map(|(id, is_clean)| Commit { id, is_clean });
         let materials = Materials {
             plan,

@@ -8,6 +8,7 @@ mod diff;
 pub mod doctor;
 mod documents;
 pub mod forecast;
+mod images;
 pub mod init;
 mod inspect;
 mod licenses;
@@ -17,6 +18,7 @@ pub mod matrix;
 mod metadata;
 mod platform;
 mod platforms;
+mod push;
 mod python;
 mod rebuild;
 mod repository;
@@ -263,6 +265,23 @@ fn check_overrides(config: &Config, table: &PlatformTable) -> Result<()> {
             .hint(format!("write `[platform.\"{id}\"]`")));
         }
     }
+    let official = config
+        .official
+        .iter()
+        .map(|name| ("official".to_owned(), name));
+    let of_images = config.images.iter().flat_map(|(image, table)| {
+        let platforms = table.platforms.iter().flatten();
+        platforms.map(move |name| (format!("images.{image}.platforms"), name))
+    });
+    for (place, name) in official.chain(of_images) {
+        let found = table
+            .find(name.as_str())
+            .map_err(|error| error.context(&place))?;
+        if found.id != *name {
+            let text = format!("{place}: `{name}` is another name of `{}`", found.id);
+            return Err(Error::new(Kind::Config, text).hint(format!("write `{}`", found.id)));
+        }
+    }
     let families = [Family::Debian, Family::Redhat].map(|family| family.to_string());
     let repositories = config.verify.repositories.keys();
     for name in repositories.filter(|name| !families.contains(name)) {
@@ -371,6 +390,10 @@ pub async fn execute(
         Command::Cache { command } => {
             cache::execute(command, common, options, environment, reporter).await
         }
+        Command::Image { command } => {
+            images::execute(command, common, options, environment, reporter).await
+        }
+        Command::Push(asked) => push::push(&asked, common, options, environment, reporter).await,
         Command::Python { command } => {
             python::execute(&command, common, environment, reporter).await
         }

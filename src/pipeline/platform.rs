@@ -21,9 +21,21 @@ impl PlatformBuild<'_> {
         {
             self.run.same_for_all().agree(plan, &record.packages)?;
             if self.options.verifies() && !is_verified(self.project, plan, &base, &record) {
-                return self.verify_again(plan, &VerifyOptions::default()).await;
+                let done = self.verify_again(plan, &VerifyOptions::default()).await?;
+                if let Some(verified) = self.verified(plan, &record) {
+                    self.images(plan, &base, &verified).await?;
+                }
+                return Ok(done);
             }
-            return Ok(Done::up_to_date(&record));
+            let mut done = Done::up_to_date(&record);
+            if self.options.verifies()
+                && let Some(verified) = self.verified(plan, &record)
+                && !self.images(plan, &base, &verified).await?
+            {
+                done.outcome = Outcome::Built;
+                done.reused = vec!["packages".to_owned()];
+            }
+            return Ok(done);
         }
         let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
@@ -49,7 +61,11 @@ impl PlatformBuild<'_> {
         if self.options.verifies()
             && let Some(record) = self.project.state.build(&plan.id)
         {
-            self.verify(&context, plan, &base, record, None).await?;
+            let verified = self.verify(&context, plan, &base, record, None).await?;
+            self.images(plan, &base, &verified).await?;
+        } else if !plan.images.is_empty() {
+            let text = "the images are not made: they are made of verified packages";
+            self.report.note(text);
         }
         Ok(Done {
             outcome: Outcome::Built,

@@ -61,6 +61,14 @@ struct Previous {
 }
 
 impl PlatformBuild<'_> {
+    /// What a record says of the packages of a build.
+    pub(super) fn verified(&self, plan: &PlatformPlan, record: &BuildRecord) -> Option<Verified> {
+        Verified::recall(
+            &self.project.state.packages(plan.id.platform()),
+            &record.packages,
+        )
+    }
+
     /// Verifies packages; `previous`: what was named to upgrade from.
     pub(super) async fn verify(
         &self,

@@ -179,6 +179,7 @@ impl Project<'_> {
         let packages =
             self.packages(platform, arch, [&python.depends, &depends], &wheels.request)?;
         let id = TargetId::new(platform.id.clone(), arch);
+        let images = self.images(&platform.id, &packages)?;
         Ok(PlatformPlan {
             format: platform.format,
             family: platform.family,
@@ -226,6 +227,7 @@ impl Project<'_> {
             packages,
             id,
             signing: self.signing(platform),
+            images,
             verify: VerifyPlan {
                 commands: self.config.verify.commands.clone(),
                 skip_imports: self.config.verify.skip_imports.clone(),
@@ -324,7 +326,7 @@ fn check_system_package(name: &str) -> Result<()> {
 }
 
 /// A version as part of an image tag, which knows neither `+` nor `!`.
-fn tag_text(version: &PythonVersion) -> String {
+pub(super) fn tag_text(version: &PythonVersion) -> String {
     version.to_string().replace(['+', '!'], "-")
 }
 #[cfg(test)]

@@ -70,6 +70,9 @@ pub struct Inputs {
     pub source: Option<Source>,
     /// `git describe --tags --long --dirty`, when there is a tag.
     pub git_describe: Option<String>,
+    /// The commit that the project is at, and whether its files are as the commit says; `None` where
+    /// git knows none.
+    pub commit: Option<(String, bool)>,
     /// `SOURCE_DATE_EPOCH`: as given, else the commit's time.
     pub epoch: u64,
     /// Every requirement and constraint file that the configuration names.
@@ -147,6 +150,7 @@ impl Inputs {
                 .has_source
                 .then(|| Source::read(&config.root))
                 .transpose()?,
+            commit: commit(&config.root),
             git_describe: git(&config.root, &["describe", "--tags", "--long", "--dirty"]),
             epoch,
             requirement_files,
@@ -262,18 +266,23 @@ impl Source {
     }
 }
 
-/// What git prints; nothing where there is no git, no repository, or no answer.
-/// The commit that a project is at, and whether its files are as the commit says; `None` where git
-/// knows none.
-pub fn commit(root: &Path) -> Option<(String, bool)> {
+/// The commit, and whether what is tracked is as it says; what a build writes counts for nothing, whoever
+/// tracks it.
+fn commit(root: &Path) -> Option<(String, bool)> {
     let id = git(root, &["rev-parse", "HEAD"])?;
-    let changed = git(
-        root,
-        &["status", "--porcelain", "--untracked-files=no", "--", "."],
-    );
-    Some((id, changed.is_none()))
+    let without: Vec<String> = NOT_SOURCE
+        .iter()
+        .map(|name| format!(":(exclude){name}"))
+        .collect();
+    let status = ["status", "--porcelain", "--untracked-files=no", "--", "."];
+    let words: Vec<&str> = status
+        .into_iter()
+        .chain(without.iter().map(String::as_str))
+        .collect();
+    Some((id, git(root, &words).is_none()))
 }
 
+/// What git prints; nothing where there is no git, no repository, or no answer.
 fn git(root: &Path, words: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .arg("-C")

@@ -7,6 +7,7 @@
 pub mod contents;
 pub mod credentials;
 mod decide;
+mod images;
 pub mod inputs;
 pub mod metadata;
 mod netrc;
@@ -37,9 +38,10 @@ use crate::version::{NativeVersion, PythonVersion};
 use self::contents::{PlannedEntry, Relations, Scripts, StateFolder};
 use self::inputs::Source;
 
-pub use crate::config::{ArchivePlace, StatedLicense};
+pub use crate::config::{ArchivePlace, HealthCheck, RepositoryName, RunConfig, StatedLicense};
 
 pub use self::decide::{normalised_name, plan, prefix};
+pub use self::images::RuntimePlan;
 pub use self::python::{PythonPlan, StandalonePlan};
 pub use self::repository::{RepositoryPlan, Signed};
 pub use self::resolver::{
@@ -96,6 +98,8 @@ pub struct PlatformPlan {
     pub largest_file: Option<u64>,
     /// The packages, the omnibus first.
     pub packages: Vec<PackagePlan>,
+    /// The runtime images of them, each after the one below it; in no key of packages.
+    pub images: Vec<RuntimePlan>,
     /// Who signs them; `None`: nobody.
     pub signing: Option<SigningPlan>,
     /// What verification does beside what it always does; in no key of what is built.

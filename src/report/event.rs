@@ -26,6 +26,8 @@ pub enum Stage {
     Package,
     /// Packages are installed and run in clean containers.
     Verify,
+    /// Runtime images are made of packages.
+    Runtime,
     /// The distribution's lint programs look at packages.
     Lint,
     /// An interpreter is made from source.
@@ -41,6 +43,7 @@ impl fmt::Display for Stage {
             Self::Bundle => "bundle",
             Self::Package => "package",
             Self::Verify => "verify",
+            Self::Runtime => "runtime",
             Self::Lint => "lint",
             Self::Python => "python",
         })

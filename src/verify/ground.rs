@@ -4,7 +4,7 @@
 //! Fetching package lists and installing Python takes longer than all checks together. Nothing of
 //! ours is ever in such an image, and the distribution's own package manager made it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::archive::ArchiveWriter;
 use crate::base::BaseImage;
@@ -12,7 +12,6 @@ use crate::context::Context;
 use crate::digest::KeyBuilder;
 use crate::engine::{BuildSpec, Network};
 use crate::error::Result;
-use crate::package::Built;
 use crate::plan::PlatformPlan;
 use crate::platform::Archive;
 use crate::steps::step_script;
@@ -21,28 +20,6 @@ const KEY_LABEL: &str = "org.omnibuild.verify-key";
 const SCRIPT: &str = "install_needs.sh";
 const USE_ARCHIVE: &str = "use-archive";
 const DOCKERFILE: &str = "verify.Dockerfile";
-
-/// What packages need beside each other, sorted, one a line: what names one of them is left out,
-/// since no repository has it yet.
-pub(super) fn needs(packages: &[Built]) -> String {
-    let own: BTreeSet<&str> = packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
-    let needs: BTreeSet<&String> = packages
-        .iter()
-        .flat_map(|package| &package.depends)
-        .filter(|need| {
-            let mut names = need
-                .split(|letter: char| letter.is_whitespace() || "(,|<>=".contains(letter))
-                .filter(|word| !word.is_empty());
-            !names.next().is_some_and(|name| own.contains(name))
-        })
-        .collect();
-    needs
-        .into_iter()
-        .fold(String::new(), |text, need| text + need + "\n")
-}
 
 /// The image to verify in; the base itself when the needs can't be installed, so that the check
 /// which finds that says so.
@@ -105,39 +82,5 @@ pub(super) async fn ensure(
             context.report.output_line(error.message());
             Ok(base.reference.clone())
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::digest::Digest;
-    use crate::package::Artifact;
-
-    use super::*;
-
-    #[test]
-    fn needs_are_the_distributions_alone_and_each_once() {
-        let built = |name: &str, depends: &[&str]| Built {
-            name: name.parse().unwrap(),
-            artifact: Artifact {
-                file_name: name.to_owned(),
-                size: 1,
-                digest: Digest::of(name),
-            },
-            links: Vec::new(),
-            depends: depends.iter().map(|need| (*need).to_owned()).collect(),
-        };
-        let packages = [
-            built("omnibus", &["python3.11", "libpq5 (>= 10~~)"]),
-            built(
-                "node",
-                &["passwd", "omnibus (>= 1)", "tool(>= 2)", "python3.11"],
-            ),
-            built("tool", &["libpq.so.5()(64bit)"]),
-        ];
-        assert_eq!(
-            needs(&packages),
-            "libpq.so.5()(64bit)\nlibpq5 (>= 10~~)\npasswd\npython3.11\n"
-        );
     }
 }

@@ -120,7 +120,7 @@ pub async fn verify(
     base: &BaseImage,
     request: Request<'_>,
 ) -> Result<Verified> {
-    let needs = ground::needs(&request.packages);
+    let needs = Built::needs(&request.packages);
     let image = ground::ensure(context, plan, base, &needs).await?;
     let (archive, previous) = pack(context, plan, &request, &needs)?;
     let exec = Exec::new(["/bin/sh", "/omnibuild/verify.sh"])

@@ -293,6 +293,7 @@ impl World {
             credentials: omnibuild::plan::credentials::Credentials::default(),
             source: None,
             git_describe: None,
+            commit: None,
             epoch: 0,
             requirement_files: names.map(read).collect(),
             lock_files: BTreeMap::new(),

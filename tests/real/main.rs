@@ -33,6 +33,7 @@ mod support {
     pub(crate) mod proxy;
     pub(crate) mod python;
     pub(crate) mod record;
+    pub(crate) mod registry;
     pub(crate) mod sandbox;
     pub(crate) mod search;
     pub(crate) mod site;
@@ -49,6 +50,7 @@ mod everyone;
 mod faults;
 mod full_disk;
 mod identical;
+mod images;
 mod inventory;
 mod isolation;
 mod kinds;

@@ -23,16 +23,9 @@ const LAYER: &str = "layer.tar";
 const CONFIG: &str = "config.json";
 
 impl Docker {
-    /// Makes an image of an architecture from a root file system.
-    pub(super) async fn load_root(
-        &self,
-        root: &Path,
-        arch: Arch,
-        tag: &str,
-        labels: &BTreeMap<String, String>,
-    ) -> Result<Image> {
-        let archive = tokio::task::block_in_place(|| archive(root, arch, tag, labels))?;
-        let body = bollard::body_try_stream(file_body(&archive).await?);
+    /// Takes images out of an archive.
+    pub(super) async fn load_archive(&self, archive: &Path, action: &str) -> Result<()> {
+        let body = bollard::body_try_stream(file_body(archive).await?);
         let options = ImportImageOptions {
             quiet: true,
             ..ImportImageOptions::default()
@@ -42,9 +35,23 @@ impl Docker {
             match step {
                 Ok(_) => {}
                 Err(error) if is_spurious_end(&error) => {}
-                Err(error) => return Err(failed(&format!("load `{tag}`"), &error)),
+                Err(error) => return Err(failed(action, &error)),
             }
         }
+        Ok(())
+    }
+
+    /// Makes an image of an architecture from a root file system.
+    pub(super) async fn load_root(
+        &self,
+        root: &Path,
+        arch: Arch,
+        tag: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Image> {
+        let archive = tokio::task::block_in_place(|| archive(root, arch, tag, labels))?;
+        self.load_archive(&archive, &format!("load `{tag}`"))
+            .await?;
         let image = self.image_or_missing(tag).await?;
         if image.arch.is_some_and(|said| said != arch) {
             let text = format!("the engine took `{tag}` for an image of its own architecture");

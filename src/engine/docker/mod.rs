@@ -30,7 +30,8 @@ use bollard::query_parameters::{
     DownloadFromContainerOptions, ListContainersOptions, RemoveContainerOptions,
     StartContainerOptions, TagImageOptions, UploadToContainerOptions,
 };
-use futures::{FutureExt, StreamExt};
+use bytes::Bytes;
+use futures::{FutureExt, Stream, StreamExt};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{OnceCell, RwLock};
 
@@ -236,6 +237,10 @@ impl Engine for Docker {
         self.make_image(spec, output).boxed()
     }
 
+    fn load<'a>(&'a self, archive: &'a Path) -> Call<'a, ()> {
+        self.load_archive(archive, "load images").boxed()
+    }
+
     fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()> {
         async move {
             let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
@@ -300,13 +305,16 @@ impl Engine for Docker {
             let options = DownloadFromContainerOptions {
                 path: path.to_owned(),
             };
-            let mut stream = self.client.download_from_container(id, Some(options));
-            let mut file = fs_err::tokio::File::create(archive).await?;
-            while let Some(bytes) = stream.next().await {
-                let bytes = bytes.map_err(|error| failed(&format!("read `{path}`"), &error))?;
-                file.write_all(&bytes).await?;
-            }
-            Ok(file.flush().await?)
+            let stream = self.client.download_from_container(id, Some(options));
+            save(stream, archive, &format!("read `{path}`")).await
+        }
+        .boxed()
+    }
+
+    fn export<'a>(&'a self, id: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let stream = self.client.export_container(id);
+            save(stream, archive, "read a container's files").await
         }
         .boxed()
     }
@@ -408,6 +416,20 @@ impl Engine for Docker {
         }
         .boxed()
     }
+}
+
+/// Writes what the engine sends to a file.
+async fn save(
+    mut stream: impl Stream<Item = Result<Bytes, ClientError>> + Unpin,
+    archive: &Path,
+    action: &str,
+) -> Result<()> {
+    let mut file = fs_err::tokio::File::create(archive).await?;
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.map_err(|error| failed(action, &error))?;
+        file.write_all(&bytes).await?;
+    }
+    Ok(file.flush().await?)
 }
 
 #[cfg(test)]

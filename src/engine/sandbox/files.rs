@@ -1,14 +1,19 @@
 //! Tar archives into and out of a container. Called inside of its root, so that no link in it leads
 //! to a file of the machine.
 
+use std::collections::BTreeMap;
 use std::io::{BufReader, BufWriter, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::archive;
 use crate::error::{Error, Kind, Result};
 
 /// What the sandbox has its own of in each root: it is no part of a layer.
 const OWN: [&str; 5] = ["dev", "proc", "sys", "etc/hosts", "etc/resolv.conf"];
+
+/// The attribute of a program's file capabilities (capabilities(7)).
+const CAPABILITIES: &str = "security.capability";
 
 /// Who owns the files of a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +120,50 @@ pub(super) fn pack_as(owners: Owners, path: &Path, archive: fs_err::File) -> Res
     Ok(builder.into_inner()?.flush()?)
 }
 
+/// Writes all of a root to an archive, but what is mounted in it and what the sandbox has its own of.
+pub(super) fn pack_root(owners: Owners, root: &Path, archive: fs_err::File) -> Result<()> {
+    let mut builder = tar::Builder::new(BufWriter::with_capacity(1 << 18, archive));
+    builder.sparse(false);
+    let entries = walkdir::WalkDir::new(root)
+        .min_depth(1)
+        .same_file_system(true)
+        .sort_by_file_name()
+        .into_iter();
+    let is_own = |entry: &walkdir::DirEntry| {
+        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        OWN.iter()
+            .any(|own| path.starts_with(own) && path != Path::new(own))
+    };
+    let mut first: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
+    for entry in entries.filter_entry(|entry| !is_own(entry)) {
+        let entry = entry.map_err(std::io::Error::from)?;
+        let data = entry.metadata().map_err(std::io::Error::from)?;
+        let name = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        if data.is_file() && data.nlink() > 1 {
+            let file = (data.dev(), data.ino());
+            if let Some(other) = first.get(&file) {
+                let mut header = tar::Header::new_gnu();
+                header.set_metadata(&data);
+                header.set_entry_type(tar::EntryType::Link);
+                header.set_size(0);
+                builder.append_link(&mut header, name, other)?;
+                continue;
+            }
+            first.insert(file, name.to_owned());
+        }
+        if data.is_file() {
+            let mut value = vec![0; 256];
+            let read = rustix::fs::lgetxattr(entry.path(), CAPABILITIES, &mut value);
+            if let Ok(length) = read {
+                let name = format!("SCHILY.xattr.{CAPABILITIES}");
+                builder.append_pax_extensions([(name.as_str(), &value[..length])])?;
+            }
+        }
+        append(&mut builder, &entry, &data, name, owners)?;
+    }
+    Ok(builder.into_inner()?.flush()?)
+}
+
 /// Appends what lies below `path` under the same place below `name`.
 fn append_as_root(
     builder: &mut tar::Builder<impl Write>,
@@ -129,10 +178,22 @@ fn append_as_root(
         name.join(below)
     };
     let data = entry.metadata().map_err(std::io::Error::from)?;
+    append(builder, entry, &data, &name, Owners::Ours)
+}
+
+fn append(
+    builder: &mut tar::Builder<impl Write>,
+    entry: &walkdir::DirEntry,
+    data: &std::fs::Metadata,
+    name: &Path,
+    owners: Owners,
+) -> Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_metadata(&data);
-    header.set_uid(0);
-    header.set_gid(0);
+    header.set_metadata(data);
+    if owners == Owners::Ours {
+        header.set_uid(0);
+        header.set_gid(0);
+    }
     if data.is_symlink() {
         builder.append_link(&mut header, name, fs_err::read_link(entry.path())?)?;
     } else if data.is_dir() {

@@ -186,6 +186,17 @@ fn inside(task: &Task) -> Result<Option<Answer>> {
             }
             Ok(None)
         }
+        Action::Export { archive } => {
+            let archive = fs_err::OpenOptions::new().write(true).open(archive)?;
+            match task.way {
+                Way::Proot => proot::export(task, archive)?,
+                Way::Namespaces | Way::UserNamespace | Way::Trees => {
+                    root::enter(task)?;
+                    files::pack_root(files::Owners::Kept, Path::new("/"), archive)?;
+                }
+            }
+            Ok(None)
+        }
         Action::Run(command) => {
             // Where groups are is out of reach inside.
             task.restrictions.apply()?;

@@ -290,6 +290,15 @@ impl Engine for Sandbox {
         .boxed()
     }
 
+    fn load<'a>(&'a self, _archive: &'a Path) -> Call<'a, ()> {
+        let error = Error::new(Kind::Engine, "the sandbox runs no images of others")
+            .hint(
+                "`omnibuild image save FILE` writes them to a file, `omnibuild push` to a registry",
+            )
+            .hint("or name an engine: --engine docker");
+        async { Err(error) }.boxed()
+    }
+
     fn tag<'a>(&'a self, image: &'a str, name: &'a str) -> Call<'a, ()> {
         async move {
             let record = self.find(image)?;
@@ -366,6 +375,19 @@ impl Engine for Sandbox {
             packed
                 .map(|_| ())
                 .map_err(|error| error.context(format!("can't read `{path}`")))
+        }
+        .boxed()
+    }
+
+    fn export<'a>(&'a self, id: &'a str, archive: &'a Path) -> Call<'a, ()> {
+        async move {
+            let action = Action::Export {
+                archive: std::path::absolute(archive)?,
+            };
+            let packed = self.store.work(id, |_| action, None, &|_| {}).await;
+            packed
+                .map(|_| ())
+                .map_err(|error| error.context("can't read a container's files"))
         }
         .boxed()
     }

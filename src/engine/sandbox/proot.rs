@@ -105,6 +105,11 @@ pub(super) fn pack(task: &Task, path: &str, archive: fs::File) -> Result<()> {
     files::pack_as(files::Owners::Ours, &place, archive)
 }
 
+/// As [`files::pack_root`], all of it root's.
+pub(super) fn export(task: &Task, archive: fs::File) -> Result<()> {
+    files::pack_root(files::Owners::Ours, &root(task), archive)
+}
+
 /// Removes a folder, which may have folders in it that not even their owner may change.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     if !folder.is_dir() {

@@ -62,6 +62,11 @@ pub(super) enum Action {
         /// An absolute path inside.
         folder: String,
     },
+    /// The whole root, written to a tar archive of this machine.
+    Export {
+        /// The archive.
+        archive: PathBuf,
+    },
     /// A file or folder, written to a tar archive of this machine.
     Pack {
         /// An absolute path inside.

@@ -102,6 +102,7 @@ fn planned(root: &Path, platform: &str, build: Build) -> Result<PlatformPlan> {
         credentials: omnibuild::plan::credentials::Credentials::default(),
         source: None,
         git_describe: None,
+        commit: None,
         epoch: EPOCH.parse().unwrap(),
         requirement_files: BTreeMap::new(),
         lock_files: BTreeMap::new(),

@@ -6,7 +6,7 @@ use super::source::{Source, sources};
 
 /// Rooms of a layer, lowest first, and the lower rooms that each may name. Words name only words
 /// that stand before them, stages only stages before them, and of those only types.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
     "error",
     "memory",
     "digest",
@@ -24,13 +24,14 @@ const WORDS: [&str; 17] = [
     "signing",
     "wheel",
     "version",
+    "oci",
 ];
 /// The reporter is a word too, and the last: it tells of all others.
 const REPORT: &str = "report";
 const FACTS: &str = "config";
 const DECISION: &str = "plan";
 /// `context` is what a stage is given: engine, caches, reporter; `python` gets archives for it.
-const PORTS: [&str; 4] = ["engine", "context", "download", "python"];
+const PORTS: [&str; 5] = ["engine", "context", "download", "python", "registry"];
 const STAGES: [&str; 12] = [
     "base",
     "image",
@@ -42,8 +43,8 @@ const STAGES: [&str; 12] = [
     "package",
     "repository",
     "verify",
-    "publish",
     "runtime",
+    "publish",
 ];
 /// What a project's folder remembers of its builds; only the pipeline asks it.
 const RECORDS: &str = "state";
@@ -169,6 +170,7 @@ fn may_name(from: &str, to: &str, path: &[String]) -> bool {
         "engine" => word,
         "context" => word || to == "engine" || to == DECISION,
         "download" => word || to == DECISION,
+        "registry" => word || to == "download" || to == DECISION,
         "python" => word || ["context", "download", DECISION].contains(&to),
         _ => {
             let own = place(&STAGES, from).unwrap_or_else(|| panic!("{from} has no layer"));

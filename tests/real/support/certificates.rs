@@ -15,6 +15,11 @@ pub(crate) struct Authority {
 impl Authority {
     /// Makes one, with a certificate of a server on loopback and one of a client.
     pub(crate) fn make() -> Self {
+        Self::of_server("127.0.0.1")
+    }
+
+    /// The same with a certificate of a server at another address.
+    pub(crate) fn of_server(address: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let this = Self { folder };
         fs_err::write(this.path("openssl.cnf"), CONFIGURATION).expect("a file");
@@ -23,7 +28,7 @@ impl Authority {
         let leaf = "basicConstraints=critical,CA:FALSE";
         let server = [
             leaf,
-            "subjectAltName=IP:127.0.0.1",
+            &format!("subjectAltName=IP:{address}"),
             "extendedKeyUsage=serverAuth",
         ];
         this.sign("server", "server", &server);
@@ -38,6 +43,11 @@ impl Authority {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The server's certificate and its key.
+    pub(crate) fn server(&self) -> (PathBuf, PathBuf) {
+        (self.path("server.pem"), self.path("server-key.pem"))
     }
 
     /// The folder of `ca.pem`, `cert.pem` and `key.pem`.

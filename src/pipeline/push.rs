@@ -1,0 +1,377 @@
+//! `omnibuild push`: what was built goes to registries.
+//!
+//! Nothing is sent before everything that was asked for is there and verified. Blobs go first, then
+//! manifests by digest, then what is told of them and indexes of several architectures; tags move last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt};
+
+use crate::cli::{BuildOptions, Common, Environment, PushOptions};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::inventory::sbom;
+use crate::oci::layout;
+use crate::oci::{self, Descriptor, ImagePlatform, ImageStore, Index, Manifest};
+use crate::plan::{Plan, PlatformPlan, RepositoryName};
+use crate::registry::{Patience, Registry};
+use crate::report::{Reporter, human_size};
+use crate::runtime::provenance;
+
+use super::build::stop_signal;
+use super::images::{Current, check_configured, current};
+use super::metadata::make_plan;
+use super::{Project, Run};
+
+/// How many blobs are under way at a time.
+const AT_A_TIME: usize = 3;
+/// What a bill of materials is, in words of the registry.
+const SBOM_TYPE: &str = "application/vnd.cyclonedx+json";
+
+/// Pushes the images that were built.
+pub(super) async fn push(
+    asked: &PushOptions,
+    common: &Common,
+    options: &BuildOptions,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<()> {
+    let project = Project::load(common, environment, reporter)?;
+    let run = Run::new(common, &project, reporter)?;
+    let work = async {
+        let plan = make_plan(common, options, &project, &run, reporter).await?;
+        push_planned(asked, common.dry_run, &project, &plan, reporter).await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")
+            .hint("push again: what the registry has is not sent again")),
+    };
+    let swept = run.sweep().await;
+    result?;
+    swept
+}
+
+/// That there are images, and that each says where it goes.
+pub(super) fn check(project: &Project) -> Result<()> {
+    check_configured(project)?;
+    let mut images = project.config.images.iter();
+    match images.find(|(_, image)| image.repositories.is_empty()) {
+        None => Ok(()),
+        Some((name, _)) => Err(nowhere(name)),
+    }
+}
+
+fn nowhere(name: &str) -> Error {
+    let text = format!("images.{name}: nothing says where it is pushed");
+    Error::new(Kind::Config, text).hint(format!(
+        "add `repositories = [\"registry.example/team/{name}\"]` to [images.{name}]"
+    ))
+}
+
+/// Where images of one name go, and which.
+type Destination<'a> = (RepositoryName, Vec<&'a Current<'a>>);
+
+async fn push_planned(
+    asked: &PushOptions,
+    is_dry: bool,
+    project: &Project,
+    plan: &Plan,
+    reporter: &Reporter,
+) -> Result<()> {
+    check_configured(project)?;
+    let platforms = chosen(asked, project, plan)?;
+    let mut images = Vec::new();
+    for platform in platforms {
+        let found = current(project, platform).map_err(|error| {
+            error.hint("nothing was pushed: all that was asked for goes, or nothing")
+        })?;
+        images.extend(found);
+    }
+    for name in &asked.names {
+        if !project.config.images.contains_key(name) {
+            return Err(
+                Error::new(Kind::Config, format!("there is no image `{name}`"))
+                    .hint("`omnibuild image ls` lists the project's images"),
+            );
+        }
+    }
+    images.retain(|image| asked.names.is_empty() || asked.names.contains(&image.plan.name));
+    let destinations = destinations(&images)?;
+    let store = ImageStore::new(&project.caches.images());
+    let mut done: Vec<&RepositoryName> = Vec::new();
+    for (repository, images) in &destinations {
+        if is_dry {
+            for (tag, images) in tags(repository, images)? {
+                let digests = images
+                    .iter()
+                    .map(|image| image.image.manifest.digest.to_string());
+                let text = format!(
+                    "would push {repository}:{tag}: {}",
+                    digests.collect::<Vec<_>>().join(", ")
+                );
+                reporter.note(None, &text);
+            }
+            continue;
+        }
+        let network = &images[0].platform.network;
+        let registry = Registry::open(repository, network, Patience::default())?;
+        if let Some(secret) = registry.secret() {
+            reporter.redact(secret);
+        }
+        let sending = Sending {
+            project,
+            store: &store,
+            registry: &registry,
+            repository,
+            reporter,
+            sibling: done.iter().find_map(|other| registry.sibling(other)),
+        };
+        sending.images(images).await?;
+        done.push(repository);
+    }
+    Ok(())
+}
+
+/// The platforms whose images are asked for.
+fn chosen<'a>(
+    asked: &PushOptions,
+    project: &Project,
+    plan: &'a Plan,
+) -> Result<Vec<&'a PlatformPlan>> {
+    let all = plan
+        .platforms
+        .iter()
+        .filter(|platform| !platform.images.is_empty());
+    if !asked.official {
+        return Ok(all.collect());
+    }
+    let Some(official) = &project.config.official else {
+        return Err(Error::new(Kind::Config, "no platform is the official one")
+            .hint("name it in omnibuild.toml: `official = \"debian-12\"`"));
+    };
+    let found: Vec<_> = all
+        .filter(|platform| platform.id.platform() == official)
+        .collect();
+    if found.is_empty() {
+        let text = format!(
+            "the official platform, {official}, is not among those that were asked for, or has no images"
+        );
+        return Err(Error::new(Kind::Config, text)
+            .hint("leave --sysbase out, and see that `platforms` has it"));
+    }
+    Ok(found)
+}
+
+/// Each repository with the images that go there.
+fn destinations<'a>(images: &'a [Current<'a>]) -> Result<Vec<Destination<'a>>> {
+    let mut destinations: BTreeMap<RepositoryName, Vec<&Current<'_>>> = BTreeMap::new();
+    for image in images {
+        if image.plan.repositories.is_empty() {
+            return Err(nowhere(&image.plan.name));
+        }
+        for repository in &image.plan.repositories {
+            destinations
+                .entry(repository.clone())
+                .or_default()
+                .push(image);
+        }
+    }
+    for (repository, images) in &destinations {
+        tags(repository, images)?;
+    }
+    Ok(destinations.into_iter().collect())
+}
+
+/// The tags of a repository with what each stands for: one image, or one of each architecture.
+fn tags<'a>(
+    repository: &RepositoryName,
+    images: &[&'a Current<'a>],
+) -> Result<Vec<(String, Vec<&'a Current<'a>>)>> {
+    let mut tags: Vec<(String, Vec<&Current<'_>>)> = Vec::new();
+    for image in images {
+        for tag in &image.plan.tags {
+            let Some((_, there)) = tags.iter_mut().find(|(other, _)| other == tag) else {
+                tags.push((tag.clone(), vec![image]));
+                continue;
+            };
+            if let Some(other) = there
+                .iter()
+                .find(|other| other.platform.arch() == image.platform.arch())
+            {
+                let text = format!(
+                    "{repository}:{tag} would stand for `{}` of {} and for `{}` of {}",
+                    other.plan.name, other.platform.id, image.plan.name, image.platform.id
+                );
+                return Err(Error::new(Kind::Config, text).hint(
+                    "let the templates in `tags` have `{platform}` in them, or give each image a repository of its own",
+                ));
+            }
+            there.push(image);
+        }
+    }
+    Ok(tags)
+}
+
+/// One repository's share of a push.
+struct Sending<'a> {
+    project: &'a Project,
+    store: &'a ImageStore,
+    registry: &'a Registry,
+    repository: &'a RepositoryName,
+    reporter: &'a Reporter,
+    /// A repository of the same registry that may have the same blobs.
+    sibling: Option<&'a str>,
+}
+
+impl Sending<'_> {
+    async fn images(&self, images: &[&Current<'_>]) -> Result<()> {
+        let mut unmoved = Vec::new();
+        for (tag, images) in tags(self.repository, images)? {
+            let (media_type, content) = self.stands_for(&images)?;
+            let there = self.registry.manifest(&tag).await?;
+            let is_there = there.is_some_and(|there| there.content == content);
+            if is_there {
+                let digest = Digest::of(&content);
+                self.note(&format!(
+                    "{}:{tag} is sha256:{digest} already",
+                    self.repository
+                ));
+            } else {
+                unmoved.push((tag, media_type, content, images));
+            }
+        }
+        let mut sent = BTreeSet::new();
+        for (_, _, _, images) in &unmoved {
+            for image in images {
+                if sent.insert(image.image.manifest.digest.clone()) {
+                    self.image(image).await?;
+                }
+            }
+        }
+        for (tag, media_type, content, _) in unmoved {
+            if media_type == oci::INDEX {
+                let digest = oci::ContentDigest::from(Digest::of(&content));
+                self.registry
+                    .put_manifest(&digest.to_string(), media_type, &content)
+                    .await?;
+            }
+            self.registry
+                .put_manifest(&tag, media_type, &content)
+                .await?;
+            let digest = Digest::of(&content);
+            self.note(&format!(
+                "pushed {}:{tag} (sha256:{digest})",
+                self.repository
+            ));
+        }
+        Ok(())
+    }
+
+    fn note(&self, text: &str) {
+        self.reporter.note(None, text);
+    }
+
+    /// What a tag stands for: a manifest, or an index of one for each architecture.
+    fn stands_for(&self, images: &[&Current<'_>]) -> Result<(&'static str, Vec<u8>)> {
+        if let [image] = images {
+            let path = self.store.blob(image.image.manifest.digest.digest());
+            return Ok((oci::MANIFEST, fs_err::read(path)?));
+        }
+        let mut manifests: Vec<Descriptor> = images
+            .iter()
+            .map(|image| Descriptor {
+                platform: Some(ImagePlatform::linux(image.platform.arch())),
+                ..image.image.manifest.clone()
+            })
+            .collect();
+        manifests.sort_by(|one, other| one.digest.cmp(&other.digest));
+        let annotations = layout::manifest(self.store, &images[0].image.manifest)?.annotations;
+        Ok((oci::INDEX, oci::bytes(&Index::new(manifests, annotations))?))
+    }
+
+    /// An image with all that it is made of, under its digest, and what is told of it.
+    async fn image(&self, image: &Current<'_>) -> Result<()> {
+        let made = &image.image;
+        let layers = made.layers.iter().map(|layer| &layer.descriptor);
+        let blobs: Vec<&Descriptor> = layers.chain([&made.config]).collect();
+        let sent: Vec<u64> = futures::stream::iter(blobs.iter().map(|blob| self.blob(blob)))
+            .buffer_unordered(AT_A_TIME)
+            .try_collect()
+            .await?;
+        let content = fs_err::read(self.store.blob(made.manifest.digest.digest()))?;
+        let name = made.manifest.digest.to_string();
+        self.registry
+            .put_manifest(&name, oci::MANIFEST, &content)
+            .await?;
+        self.told(image).await?;
+        let text = format!(
+            "{} of {}: sent {} of {}",
+            image.plan.name,
+            image.platform.id,
+            human_size(sent.iter().sum()),
+            human_size(blobs.iter().map(|blob| blob.size).sum())
+        );
+        self.note(&text);
+        Ok(())
+    }
+
+    /// Sends a blob that is not there; answers how many bytes went.
+    async fn blob(&self, blob: &Descriptor) -> Result<u64> {
+        if self.registry.has_blob(blob).await? {
+            return Ok(0);
+        }
+        let file = self.store.blob(blob.digest.digest());
+        let sent = self.registry.put_blob(blob, &file, self.sibling).await?;
+        Ok(if sent { blob.size } else { 0 })
+    }
+
+    /// The bill of materials and the provenance, as manifests that name the image as their subject
+    /// (distribution specification, referrers).
+    async fn told(&self, image: &Current<'_>) -> Result<()> {
+        let statement = provenance::statement(
+            image.platform,
+            &image.base,
+            image.plan,
+            &image.image,
+            &image.packages,
+        )?;
+        let mut documents = vec![(
+            provenance::MEDIA_TYPE,
+            "provenance.intoto.json".to_owned(),
+            statement,
+        )];
+        let folder = self.project.state.packages(image.platform.id.platform());
+        for name in image
+            .documents
+            .iter()
+            .filter(|name| name.ends_with(sbom::SUFFIX))
+        {
+            documents.push((SBOM_TYPE, name.clone(), fs_err::read(folder.join(name))?));
+        }
+        for (kind, name, content) in documents {
+            let file = self.store.put(kind, &content)?;
+            self.blob(&file).await?;
+            let empty = self.store.put(oci::EMPTY, oci::EMPTY_CONTENT)?;
+            self.blob(&empty).await?;
+            let annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), name)]);
+            let subject = image.image.manifest.clone();
+            let manifest = Manifest::artifact(kind, file, subject.clone(), annotations.clone());
+            let bytes = oci::bytes(&manifest)?;
+            let artifact = Descriptor {
+                artifact_type: Some(kind.to_owned()),
+                annotations,
+                ..Descriptor::of(oci::MANIFEST, &bytes)
+            };
+            let digest = artifact.digest.to_string();
+            let is_listed = self
+                .registry
+                .put_manifest(&digest, oci::MANIFEST, &bytes)
+                .await?;
+            if !is_listed {
+                self.registry.refer(&subject, artifact).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,469 @@
+//! A repository of a container registry (OCI distribution specification): blobs and manifests go there.
+//!
+//! A client of our own: the published one keeps back what a busy server says of when to come again
+//! (`Retry-After`). Believes no server: content is asked for by digest, and what a server says it has is
+//! compared. What is refused for good is told with what to do; what may pass is tried again.
+
+mod access;
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Body, Client, Method, Response, StatusCode, Url};
+
+use crate::digest::Digest;
+use crate::download;
+use crate::error::{Error, Kind, Result};
+use crate::oci::{ContentDigest, Descriptor, INDEX, Index, MANIFEST};
+use crate::plan::{NetworkPlan, RepositoryName};
+
+use self::access::Access;
+use self::answer::{passing, reason, wait_of};
+
+/// A small question takes no longer.
+const LONGEST: Duration = Duration::from_mins(1);
+/// A line that carries less than so many bytes in a second carries nothing.
+const SLOWEST: u64 = 50_000;
+/// No manifest is longer, in bytes (distribution specification, "at least 4 megabytes").
+const LARGEST_MANIFEST: usize = 4 << 20;
+/// What a server says it has.
+const DIGEST: &str = "docker-content-digest";
+/// That a server knows of manifests that are about others.
+const SUBJECT: &str = "oci-subject";
+/// Where Docker looks for the certificates of a registry.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
+
+/// How long a server that is busy, or a line that breaks, is borne.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// The waits before further tries.
+    pub waits: Vec<Duration>,
+    /// The longest wait that a server may ask for.
+    pub longest: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = [1, 2, 4, 8, 16];
+        Self {
+            waits: seconds.into_iter().map(Duration::from_secs).collect(),
+            longest: Duration::from_mins(2),
+        }
+    }
+}
+
+/// A repository.
+pub struct Registry {
+    client: Client,
+    host: String,
+    base: String,
+    name: String,
+    access: Access,
+    patience: Patience,
+}
+
+/// Why one try came to nothing.
+enum Failure {
+    /// Another may do better, after this time if the server said one.
+    Passing(String, Option<Duration>),
+    /// No other will.
+    Final(Error),
+}
+
+/// A manifest that a registry has.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What it is.
+    pub descriptor: Descriptor,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+impl Registry {
+    /// A repository, with the credentials that Docker or Podman would use.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for certificates or proxies that can't be used; [`Kind::Publish`] when credentials
+    /// are configured and can't be had.
+    pub fn open(
+        repository: &RepositoryName,
+        network: &NetworkPlan,
+        patience: Patience,
+    ) -> Result<Self> {
+        let (host, name) = repository.as_str().split_once('/').unwrap_or_default();
+        let certificates = certificates_of(host);
+        Ok(Self {
+            client: download::client(network, &certificates, None)?,
+            base: format!("{}://{host}", scheme(host)),
+            host: host.to_owned(),
+            name: name.to_owned(),
+            access: Access::of(host)?,
+            patience,
+        })
+    }
+
+    /// The password or token that is sent, which may be in no message.
+    pub fn secret(&self) -> Option<&str> {
+        self.access.secret()
+    }
+
+    /// The name of a repository in this registry, when it is another of its.
+    pub fn sibling<'a>(&self, other: &'a RepositoryName) -> Option<&'a str> {
+        let (host, name) = other.as_str().split_once('/')?;
+        (host == self.host && name != self.name).then_some(name)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.base, self.name)
+    }
+
+    /// Whether a blob is there.
+    pub async fn has_blob(&self, blob: &Descriptor) -> Result<bool> {
+        let url = self.url(&format!("blobs/{}", blob.digest));
+        self.again(&format!("look for {}", blob.digest), async || {
+            let answer = self
+                .send(Method::HEAD, &url, HeaderMap::new(), None)
+                .await?;
+            Ok(answer.is_some())
+        })
+        .await
+    }
+
+    /// Sends a blob; answers `false` where the registry took it over from another of its repositories.
+    pub async fn put_blob(
+        &self,
+        blob: &Descriptor,
+        file: &std::path::Path,
+        from: Option<&str>,
+    ) -> Result<bool> {
+        let digest = &blob.digest;
+        let query = from.map_or_else(String::new, |from| format!("?mount={digest}&from={from}"));
+        let start = self.url(&format!("blobs/uploads/{query}"));
+        self.again(&format!("send {digest}"), async || {
+            let answer = self
+                .send(
+                    Method::POST,
+                    &start,
+                    HeaderMap::new(),
+                    Some(Upload::Nothing),
+                )
+                .await?;
+            let answer = answer.ok_or_else(|| Failure::Final(self.not_found("take an upload")))?;
+            if answer.status() == StatusCode::CREATED {
+                return Ok(false);
+            }
+            let target = self.upload_address(&answer, digest)?;
+            let upload = Upload::File(file, blob.size);
+            let answer = self
+                .send(Method::PUT, target.as_str(), HeaderMap::new(), Some(upload))
+                .await?;
+            let Some(answer) = answer else {
+                // Uploads end when a server is started anew.
+                return Err(Failure::Passing("the upload is gone".to_owned(), None));
+            };
+            self.compare(&answer, digest.digest(), &digest.to_string())?;
+            Ok(true)
+        })
+        .await
+    }
+
+    fn upload_address(
+        &self,
+        answer: &Response,
+        digest: &ContentDigest,
+    ) -> std::result::Result<Url, Failure> {
+        let place = answer
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok());
+        let target = place.and_then(|place| answer.url().join(place).ok());
+        let mut target = target.ok_or_else(|| {
+            let text = format!("{}: it does not say where an upload goes", self.host);
+            Failure::Final(Error::new(Kind::Publish, text).hint("this is no registry of the OCI distribution specification: check the name of the repository"))
+        })?;
+        target
+            .query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        Ok(target)
+    }
+
+    /// Puts a manifest under a tag, or under its digest; compares what the registry then has. Answers
+    /// whether the registry lists it by its subject.
+    pub async fn put_manifest(
+        &self,
+        reference: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<bool> {
+        let digest = Digest::of(content);
+        let url = self.url(&format!("manifests/{reference}"));
+        let lists = self
+            .again(&format!("put `{reference}`"), async || {
+                let mut headers = HeaderMap::new();
+                if let Ok(value) = media_type.parse() {
+                    headers.insert(CONTENT_TYPE, value);
+                }
+                let upload = Upload::Bytes(content.to_vec());
+                let answer = self.send(Method::PUT, &url, headers, Some(upload)).await?;
+                let answer = answer.ok_or_else(|| {
+                    Failure::Final(self.not_found(&format!("take `{reference}`")))
+                })?;
+                self.compare(&answer, &digest, reference)?;
+                Ok(answer.headers().contains_key(SUBJECT))
+            })
+            .await?;
+        let stored = self.manifest(reference).await?;
+        if stored.is_none_or(|stored| *stored.descriptor.digest.digest() != digest) {
+            let text = format!("{}: `{reference}` is not what was sent to it", self.host);
+            return Err(Error::new(Kind::Publish, text)
+                .hint("somebody else pushes the same tag, or the registry alters what it is sent: push again, by one at a time"));
+        }
+        Ok(lists)
+    }
+
+    /// The manifest or index under a tag or digest; `None`: there is none. What is not the content of its
+    /// digest is none.
+    pub async fn manifest(&self, reference: &str) -> Result<Option<Stored>> {
+        let url = self.url(&format!("manifests/{reference}"));
+        self.again(&format!("read `{reference}`"), async || {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = format!("{MANIFEST}, {INDEX}").parse() {
+                headers.insert(ACCEPT, value);
+            }
+            let Some(mut answer) = self.send(Method::GET, &url, headers, None).await? else {
+                return Ok(None);
+            };
+            let media_type = answer.headers().get(CONTENT_TYPE);
+            let media_type = media_type
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or(MANIFEST)
+                .to_owned();
+            let mut content = Vec::new();
+            while let Some(piece) = answer.chunk().await.map_err(passing)? {
+                content.extend_from_slice(&piece);
+                if content.len() > LARGEST_MANIFEST {
+                    let text = format!(
+                        "{}: `{reference}` has more than {LARGEST_MANIFEST} bytes",
+                        self.host
+                    );
+                    return Err(Failure::Final(Error::new(Kind::Publish, text)));
+                }
+            }
+            Ok(Some(Stored {
+                descriptor: Descriptor::of(&media_type, &content),
+                content,
+            }))
+        })
+        .await
+    }
+
+    /// Lists a manifest under the digest of what it is about, where the registry does not do so by itself
+    /// (distribution specification, referrers tag schema).
+    pub async fn refer(&self, subject: &Descriptor, artifact: Descriptor) -> Result<()> {
+        let tag = subject.digest.to_string().replace(':', "-");
+        let there = self.manifest(&tag).await?;
+        let listed = there.and_then(|there| serde_json::from_slice::<Index>(&there.content).ok());
+        let mut manifests = listed.map_or_else(Vec::new, |index| index.manifests);
+        if manifests.contains(&artifact) {
+            return Ok(());
+        }
+        // The release's own is there once.
+        manifests.retain(|other| {
+            other.artifact_type != artifact.artifact_type
+                || other.annotations != artifact.annotations
+        });
+        manifests.push(artifact);
+        let index = Index::new(manifests, std::collections::BTreeMap::new());
+        self.put_manifest(&tag, INDEX, &crate::oci::bytes(&index)?)
+            .await?;
+        Ok(())
+    }
+
+    /// What a server says that it has is what was sent.
+    fn compare(
+        &self,
+        answer: &Response,
+        digest: &Digest,
+        what: &str,
+    ) -> std::result::Result<(), Failure> {
+        let said = answer
+            .headers()
+            .get(DIGEST)
+            .and_then(|value| value.to_str().ok());
+        match said {
+            Some(said) if said != ContentDigest::from(digest.clone()).to_string() => {
+                let text = format!(
+                    "{}: it has `{what}` as {said}, not as sha256:{digest}",
+                    self.host
+                );
+                Err(Failure::Final(Error::new(Kind::Publish, text).hint(
+                    "the registry, or a proxy before it, alters what it is sent: no tag was moved to it",
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries again what may pass.
+    async fn again<T>(
+        &self,
+        what: &str,
+        attempt: impl AsyncFn() -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let mut waits = self.patience.waits.iter();
+        loop {
+            let (why, asked) = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Passing(why, asked)) => (why, asked),
+            };
+            let Some(wait) = waits.next() else {
+                let text = format!("{}: can't {what}: {why}", self.host);
+                return Err(Error::new(Kind::Publish, text).hint(format!(
+                    "it was tried {} times; push again later: what is there is not sent again",
+                    self.patience.waits.len() + 1
+                )));
+            };
+            let wait = asked.map_or(*wait, |asked| asked.min(self.patience.longest));
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One request with its authorization; `None`: there is no such thing.
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        upload: Option<Upload<'_>>,
+    ) -> std::result::Result<Option<Response>, Failure> {
+        let mut is_renewed = false;
+        loop {
+            let mut request = self
+                .client
+                .request(method.clone(), url)
+                .headers(headers.clone());
+            let mut limit = LONGEST;
+            request = match &upload {
+                None => request,
+                Some(Upload::Nothing) => request.header(CONTENT_LENGTH, 0),
+                Some(Upload::Bytes(bytes)) => request.body(bytes.clone()),
+                Some(Upload::File(path, size)) => {
+                    limit += Duration::from_secs(size / SLOWEST);
+                    let file = fs_err::tokio::File::open(path).await;
+                    let file = file.map_err(|error| Failure::Final(error.into()))?;
+                    let stream = tokio_util::io::ReaderStream::with_capacity(file, 1 << 18);
+                    request
+                        .header(CONTENT_LENGTH, *size)
+                        .header(CONTENT_TYPE, "application/octet-stream")
+                        .body(Body::wrap_stream(stream))
+                }
+            };
+            // A place for uploads may be another server's.
+            if Url::parse(url).is_ok_and(|url| url.as_str().starts_with(&format!("{}/", self.base)))
+                && let Some(value) = self.access.authorization()
+            {
+                request = request.header(reqwest::header::AUTHORIZATION, value);
+            }
+            let answer = request.timeout(limit).send().await.map_err(passing)?;
+            let status = answer.status();
+            if status == StatusCode::UNAUTHORIZED && !is_renewed {
+                is_renewed = true;
+                let renewed = self.access.renew(&self.client, &answer, &self.name).await;
+                if renewed.map_err(|refused| self.judge_access(refused))? {
+                    continue;
+                }
+            }
+            return self.judge(answer).await;
+        }
+    }
+
+    fn judge_access(&self, refused: access::Refused) -> Failure {
+        match refused {
+            access::Refused::Passing(why) => Failure::Passing(why, None),
+            access::Refused::Final(why) => Failure::Final(self.unauthorised(&why)),
+        }
+    }
+
+    fn unauthorised(&self, why: &str) -> Error {
+        let text = format!("{}: it does not let us in: {why}", self.host);
+        let hint = if self.access.secret().is_some() {
+            "the user name or password for it is wrong or has run out"
+        } else {
+            "no credentials for it are known"
+        };
+        Error::new(Kind::Publish, text).hint(format!(
+            "{hint}: `docker login {0}` or `podman login {0}`; DOCKER_CONFIG or REGISTRY_AUTH_FILE say where credentials are",
+            self.host
+        ))
+    }
+
+    fn not_found(&self, what: &str) -> Error {
+        let text = format!(
+            "{}: there is no repository `{}` to {what}",
+            self.host, self.name
+        );
+        Error::new(Kind::Publish, text).hint(
+            "make it in the registry, or correct the name in `repositories`; some registries hide what an account may not see",
+        )
+    }
+
+    async fn judge(&self, answer: Response) -> std::result::Result<Option<Response>, Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(Some(answer));
+        }
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let asked = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(wait_of);
+        let why = reason(status, answer).await;
+        if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
+            return Err(Failure::Passing(why, asked));
+        }
+        Err(Failure::Final(match status {
+            StatusCode::UNAUTHORIZED => self.unauthorised(&why),
+            StatusCode::FORBIDDEN => {
+                let text = format!("{}: it may not be written to `{}`: {why}", self.host, self.name);
+                Error::new(Kind::Publish, text).hint(
+                    "give the account the right to push there, or name another repository in `repositories`",
+                )
+            }
+            _ => Error::new(Kind::Publish, format!("{}: {why}", self.host))
+                .hint("the registry does not take what other registries do: its documentation or log says why"),
+        }))
+    }
+}
+
+/// What goes with a request.
+enum Upload<'a> {
+    Nothing,
+    Bytes(Vec<u8>),
+    /// A file of this length.
+    File(&'a std::path::Path, u64),
+}
+
+/// Loopback speaks plain HTTP, as it does for Docker: there is nobody between.
+fn scheme(host: &str) -> &'static str {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_loopback = name == "localhost" || name.starts_with("127.") || name == "[::1]";
+    if is_loopback { "http" } else { "https" }
+}
+
+/// The certificates that Docker trusts for a registry.
+fn certificates_of(host: &str) -> Vec<PathBuf> {
+    let folder = std::path::Path::new(CERTIFICATES).join(host);
+    let entries = fs_err::read_dir(folder).into_iter().flatten();
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    files
+        .filter(|path| path.extension().is_some_and(|end| end == "crt"))
+        .collect()
+}

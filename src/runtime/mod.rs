@@ -1,0 +1,441 @@
+//! Runtime images: a platform's clean base and verified packages, installed by its own package manager.
+//!
+//! What is in an image is what the package manager put there, seen in the container's root file system
+//! before and after, and written as layers here, so that any engine will do and the same inputs have the
+//! same digest. The layers, lowest first:
+//!
+//! ```text
+//! base           the platform's base image
+//! distribution   what the packages need from the distribution
+//! dependencies   what of the bundle belongs to no release: the Python that it brings, other distributions
+//! application    the project's own distribution, the other packages, the package manager's database
+//! ```
+//!
+//! A release that changes the application alone sends the last one alone. Asks no registry.
+
+mod check;
+mod config;
+mod layer;
+pub mod provenance;
+mod root;
+mod split;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::archive::ArchiveWriter;
+use crate::base::BaseImage;
+use crate::context::{CA_BUNDLE_PATH, Context, in_background};
+use crate::digest::{Digest, KeyBuilder};
+use crate::engine::{Container, Exec, with_container};
+use crate::error::{Error, Kind, Result};
+use crate::oci::{self, Descriptor, ImageStore, Manifest};
+use crate::package::Built;
+use crate::plan::{PlatformPlan, RunConfig, RuntimePlan};
+use crate::report::StageHandle;
+use crate::steps::step_script;
+use crate::verify::Verified;
+
+pub use self::layer::Layer;
+
+use self::layer::Clock;
+use self::root::Root;
+
+const SCHEMA: u32 = 1;
+/// What runs in the container.
+const SCRIPTS: [&str; 4] = [
+    "install_needs.sh",
+    "install_packages.sh",
+    "settle_database.sh",
+    "settle_database.py",
+];
+
+/// A runtime image that is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuntimeImage {
+    schema: u32,
+    /// Its manifest.
+    pub manifest: Descriptor,
+    /// Its configuration.
+    pub config: Descriptor,
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+    run: RunConfig,
+}
+
+impl RuntimeImage {
+    /// The length of its layers in bytes, compressed.
+    pub fn size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.descriptor.size).sum()
+    }
+
+    /// What was made under a key, when all of it is there.
+    pub fn recall(store: &ImageStore, key: &Digest) -> Option<Self> {
+        let image: Self = store.record(key)?;
+        let mut blobs = image.layers.iter().map(|layer| &layer.descriptor);
+        let whole = image.schema == SCHEMA
+            && store.has(&image.manifest)
+            && store.has(&image.config)
+            && blobs.all(|blob| store.has(blob));
+        whole.then_some(image)
+    }
+}
+
+/// The files that packages hold, by path, with the digests of their content.
+pub type Contents<'a> = &'a (dyn Fn(&[PathBuf]) -> Result<BTreeMap<String, Digest>> + Send + Sync);
+
+/// What an image is made of.
+pub struct Request<'a> {
+    /// The packages of the build it is made from.
+    pub verified: &'a Verified,
+    /// Where they are.
+    pub folder: &'a Path,
+    /// Reads what packages hold.
+    pub contents: Contents<'a>,
+    /// The image below; `None`: the platform's base.
+    pub below: Option<&'a RuntimeImage>,
+}
+
+/// The packages of an image that the build has: one that would have been empty was not written.
+fn chosen<'a>(image: &RuntimePlan, verified: &'a Verified) -> Vec<&'a Built> {
+    let packages = verified.packages.iter();
+    packages
+        .filter(|package| image.packages.contains(&package.name))
+        .collect()
+}
+
+/// The digest of all that decides an image.
+pub fn key(
+    plan: &PlatformPlan,
+    base: &Digest,
+    image: &RuntimePlan,
+    verified: &Verified,
+    below: Option<&RuntimeImage>,
+) -> Result<Digest> {
+    let packages = chosen(image, verified);
+    let packages = packages.iter().map(|package| {
+        (
+            &package.artifact.file_name,
+            package.artifact.digest.as_str(),
+        )
+    });
+    let run = String::from_utf8_lossy(&oci::bytes(&image.run)?).into_owned();
+    let below = below.map_or_else(String::new, |below| below.manifest.digest.to_string());
+    Ok(KeyBuilder::new("runtime image", SCHEMA)
+        .field("base image", base.as_str())
+        .field("architecture", plan.arch().machine())
+        .field("below", below)
+        .field("run", run)
+        .field("commands", image.commands.join("\n"))
+        .field("epoch", image.epoch.to_string())
+        .field("tool", env!("OMNIBUILD_PACKAGE_CODE"))
+        .fields("label ", image.labels.iter())
+        .fields("package ", packages)
+        .finish()
+        .digest)
+}
+
+/// Makes an image, and keeps it under its key.
+///
+/// # Errors
+/// [`Kind::Build`] when the package manager or a command of the project fails; [`Kind::Verify`] when what
+/// is installed is not what the packages hold; [`Kind::Config`] for a program or user that the image does
+/// not have; [`Kind::Policy`] when it is larger than it may be.
+pub async fn make(
+    context: &Context<'_>,
+    stage: &StageHandle,
+    plan: &PlatformPlan,
+    base: &BaseImage,
+    image: &RuntimePlan,
+    request: &Request<'_>,
+) -> Result<RuntimeImage> {
+    let store = ImageStore::new(&context.caches.images());
+    let key = key(plan, &base.identity, image, request.verified, request.below)?;
+    let spec = context.online(&base.reference);
+    let layers = with_container(context.engine, context.report, &spec, async |container| {
+        let work = Work {
+            context,
+            stage,
+            plan,
+            image,
+            store: &store,
+            container,
+        };
+        work.layers(base, request).await
+    })
+    .await?;
+    let nothing = RunConfig::default();
+    let run = config::inherited(
+        &image.run,
+        request.below.map_or(&nothing, |below| &below.run),
+    );
+    check::size(image, &layers)?;
+    let config = config::document(image, &run, plan.arch(), &layers)?;
+    let config = store.put(oci::CONFIG, &config)?;
+    let mut annotations = image.labels.clone();
+    annotations.insert(
+        "org.opencontainers.image.created".to_owned(),
+        config::created(image)?,
+    );
+    let descriptors = layers
+        .iter()
+        .map(|layer| layer.descriptor.clone())
+        .collect();
+    let manifest = Manifest::image(config.clone(), descriptors, annotations);
+    let manifest = store.put(oci::MANIFEST, &oci::bytes(&manifest)?)?;
+    let made = RuntimeImage {
+        schema: SCHEMA,
+        manifest,
+        config,
+        layers,
+        run,
+    };
+    store.put_record(&key, &made)?;
+    Ok(made)
+}
+
+/// The making of one image, in its container.
+struct Work<'a> {
+    context: &'a Context<'a>,
+    stage: &'a StageHandle,
+    plan: &'a PlatformPlan,
+    image: &'a RuntimePlan,
+    store: &'a ImageStore,
+    container: &'a Container<'a>,
+}
+
+impl Work<'_> {
+    async fn layers(&self, base: &BaseImage, request: &Request<'_>) -> Result<Vec<Layer>> {
+        let (base_layer, mut before) = self.base(base).await?;
+        let newest = before.newest();
+        let mut layers = vec![base_layer];
+        let packages = chosen(self.image, request.verified);
+        self.upload(request, &packages).await?;
+        for below in request
+            .below
+            .iter()
+            .flat_map(|below| below.layers.iter().skip(1))
+        {
+            self.apply(below, &mut before).await?;
+            layers.push(below.clone());
+        }
+        let started = self.container.capture(&Exec::new(["date", "+%s"])).await?;
+        let started = started.last().and_then(|text| text.trim().parse().ok());
+        let started = started.ok_or_else(|| {
+            Error::new(
+                Kind::Build,
+                "the container does not tell the time: `date +%s`",
+            )
+        })?;
+        let clock = Clock {
+            started,
+            instead: newest,
+            folders: Some(newest),
+        };
+        let needs = Built::needs(packages.iter().copied());
+        if !needs.is_empty() {
+            let layer = self
+                .needs(base, request.below, &needs, clock, &mut before)
+                .await?;
+            layers.extend(layer);
+        }
+        if !packages.is_empty() {
+            self.stage.message("installing the packages");
+            self.run(
+                Exec::new(["/bin/sh", "/omnibuild/install_packages.sh"])
+                    .arg(self.plan.family.to_string()),
+            )
+            .await?;
+        }
+        for (number, command) in self.image.commands.iter().enumerate() {
+            let script = format!("/omnibuild/run/{number}");
+            let place = format!("images.{}: `RUN {command}`", self.image.name);
+            let ran = self.run(Exec::new(["/bin/sh", "-e", &script])).await;
+            ran.map_err(|error| error.context(place))?;
+        }
+        let of_application = Clock {
+            instead: self.image.epoch,
+            folders: Some(self.image.epoch),
+            ..clock
+        };
+        self.settle(of_application).await?;
+        let after = self.snapshot().await?;
+        let files: Vec<PathBuf> = packages
+            .iter()
+            .map(|package| request.folder.join(&package.artifact.file_name))
+            .collect();
+        check::contents(&after, &(request.contents)(&files)?)?;
+        let prefix = &self.plan.bundle.prefix;
+        check::programs(
+            &after,
+            self.image,
+            request.below.map(|below| &below.run),
+            prefix,
+        )?;
+        let store = self.store.clone();
+        let (prefix, distribution) = (
+            self.plan.bundle.prefix.clone(),
+            self.plan.bundle.distribution.clone(),
+        );
+        let made = in_background(move || {
+            let changes = after.changes_since(&before);
+            let (dependencies, application) =
+                split::split(&after, changes, &prefix, &distribution)?;
+            let parts = [
+                ("dependencies", dependencies, clock),
+                ("application", application, of_application),
+            ];
+            let mut made = Vec::new();
+            for (purpose, changes, clock) in parts {
+                made.extend(layer::write(&store, purpose, &after, &changes, clock)?);
+            }
+            Ok(made)
+        });
+        layers.extend(made.await?);
+        Ok(layers)
+    }
+
+    /// The base as a layer, and what is in it.
+    async fn base(&self, base: &BaseImage) -> Result<(Layer, Root)> {
+        let key = KeyBuilder::new("runtime base", SCHEMA)
+            .field("base image", base.identity.as_str())
+            .field("architecture", self.plan.arch().machine())
+            .field("tool", env!("OMNIBUILD_PACKAGE_CODE"))
+            .finish()
+            .digest;
+        let kept = self.store.record::<Layer>(&key);
+        if let Some(layer) = kept.filter(|layer| self.store.has(&layer.descriptor)) {
+            let mut root = Root::default();
+            self.add(&layer, &mut root)?;
+            return Ok((layer, root));
+        }
+        self.stage.message("reading the base image");
+        let root = self.snapshot().await?;
+        let store = self.store.clone();
+        in_background(move || {
+            // An engine that starts a container puts something into some folders.
+            let newest = root.newest();
+            let clock = Clock {
+                started: newest.saturating_add(1),
+                instead: newest,
+                folders: None,
+            };
+            let layer = layer::write(&store, "base", &root, &root.whole(), clock)?;
+            let layer = layer.ok_or_else(|| Error::new(Kind::Build, "the base image is empty"))?;
+            store.put_record(&key, &layer)?;
+            Ok((layer, root))
+        })
+        .await
+    }
+
+    /// The layer with what the packages need from the distribution, there or made.
+    async fn needs(
+        &self,
+        base: &BaseImage,
+        below: Option<&RuntimeImage>,
+        needs: &str,
+        clock: Clock,
+        before: &mut Root,
+    ) -> Result<Option<Layer>> {
+        let below = below.map_or_else(String::new, |below| below.manifest.digest.to_string());
+        let key = KeyBuilder::new("runtime needs", SCHEMA)
+            .field("base image", base.identity.as_str())
+            .field("architecture", self.plan.arch().machine())
+            .field("below", below)
+            .field("needs", needs)
+            .field("tool", env!("OMNIBUILD_PACKAGE_CODE"))
+            .finish()
+            .digest;
+        let kept = self.store.record::<Option<Layer>>(&key);
+        let is_there = |layer: &Option<Layer>| {
+            let layer = layer.as_ref();
+            layer.is_none_or(|layer| self.store.has(&layer.descriptor))
+        };
+        if let Some(layer) = kept.filter(is_there) {
+            if let Some(layer) = &layer {
+                self.apply(layer, before).await?;
+            }
+            return Ok(layer);
+        }
+        self.stage.message("installing what the packages need");
+        let exec =
+            Exec::new(["/bin/sh", "/omnibuild/install_needs.sh"]).arg(self.plan.family.to_string());
+        self.run(exec.env("clean", "yes")).await?;
+        self.settle(clock).await?;
+        let after = self.snapshot().await?;
+        let store = self.store.clone();
+        let old = std::mem::take(before);
+        let (layer, after) = in_background(move || {
+            let changes = after.changes_since(&old);
+            let layer = layer::write(&store, "distribution", &after, &changes, clock)?;
+            store.put_record(&key, &layer)?;
+            Ok((layer, after))
+        })
+        .await?;
+        *before = after;
+        Ok(layer)
+    }
+
+    async fn run(&self, exec: Exec) -> Result<()> {
+        // For programs that write down when they ran (SOURCE_DATE_EPOCH specification).
+        let exec = exec.env("SOURCE_DATE_EPOCH", self.image.epoch.to_string());
+        self.container.run(&exec).await
+    }
+
+    /// Takes the clock's times out of the package manager's database.
+    async fn settle(&self, clock: Clock) -> Result<()> {
+        let exec = Exec::new(["/bin/sh", "/omnibuild/settle_database.sh"])
+            .arg(self.plan.family.to_string())
+            .arg(clock.started.to_string())
+            .arg(clock.instead.to_string())
+            .arg(&self.plan.bundle.prefix);
+        self.run(exec).await
+    }
+
+    async fn snapshot(&self) -> Result<Root> {
+        let archive = self.container.export().await?;
+        in_background(move || Root::of_archive(archive)).await
+    }
+
+    fn add(&self, layer: &Layer, root: &mut Root) -> Result<()> {
+        tokio::task::block_in_place(|| root.add_layer(layer::open(self.store, layer)?))
+    }
+
+    /// Brings a layer into the container.
+    async fn apply(&self, layer: &Layer, before: &mut Root) -> Result<()> {
+        self.add(layer, before)?;
+        let (archive, gone) = tokio::task::block_in_place(|| layer::to_apply(self.store, layer))?;
+        if !gone.is_empty() {
+            self.container
+                .run(&Exec::new(["rm", "-rf", "--"]).args(gone))
+                .await?;
+        }
+        self.container.upload("/", &archive).await
+    }
+
+    async fn upload(&self, request: &Request<'_>, packages: &[&Built]) -> Result<()> {
+        let mut archive = ArchiveWriter::new(0)?;
+        for script in SCRIPTS {
+            archive.bytes(&format!("omnibuild/{script}"), 0o755, &step_script(script))?;
+        }
+        archive.bytes(&CA_BUNDLE_PATH[1..], 0o644, &self.context.ca_bundle()?)?;
+        for (number, command) in self.image.commands.iter().enumerate() {
+            archive.bytes(
+                &format!("omnibuild/run/{number}"),
+                0o644,
+                command.as_bytes(),
+            )?;
+        }
+        let needs = Built::needs(packages.iter().copied());
+        archive.bytes("omnibuild/needs", 0o644, needs.as_bytes())?;
+        for package in packages {
+            let name = &package.artifact.file_name;
+            let place = format!("omnibuild/packages/{name}");
+            archive.file(&place, 0o644, &request.folder.join(name))?;
+        }
+        let archive = archive.finish()?;
+        self.container.upload("/", &archive).await
+    }
+}
