@@ -273,6 +273,10 @@ pub(crate) fn base_of(platform: Platform) -> String {
 /// The same in another cache, of an engine.
 pub(crate) fn base_in(cache: &Path, platform: Platform, engine: Tested) -> String {
     let folder = cache.join("v1/bases");
+    let own = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "amd64",
+    };
     let mut records: Vec<_> = fs_err::read_dir(&folder)
         .expect("the program made a base")
         .map(|entry| entry.expect("the folder can be read").path())
@@ -282,7 +286,7 @@ pub(crate) fn base_in(cache: &Path, platform: Platform, engine: Tested) -> Strin
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            name.starts_with(&format!("{}-", platform.id))
+            name.starts_with(&format!("{}-{own}-", platform.id))
                 && path.extension().is_some_and(|end| end == "json")
         })
         .collect();
