@@ -72,7 +72,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
             let sandbox = sandbox::Sandbox::open(&folder).await?;
             Ok(Connected {
                 address: sandbox.address(),
-                arch: of_this_machine(),
+                arch: Arch::of_this_machine(),
                 why: sandbox.weakness(),
                 engine: Arc::new(sandbox),
             })
@@ -90,7 +90,7 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
                     let podman = docker::podman_at_rest().map(|text| format!("; {text}"));
                     Ok(Connected {
                         address: sandbox.address(),
-                        arch: of_this_machine(),
+                        arch: Arch::of_this_machine(),
                         why: Some(format!(
                             "building in the sandbox, as {}: {}{}",
                             absent.message(),
@@ -113,9 +113,4 @@ pub async fn connect(choice: Choice<'_>) -> Result<Connected> {
 pub(super) fn sandbox_folder(store: &Path) -> PathBuf {
     let folder = std::env::var_os("OMNIBUILD_SANDBOX_DIR").filter(|folder| !folder.is_empty());
     folder.map_or_else(|| store.to_owned(), Into::into)
-}
-
-/// The architecture of this machine.
-pub(super) fn of_this_machine() -> Option<Arch> {
-    Arch::from_any_name(std::env::consts::ARCH)
 }

@@ -209,6 +209,19 @@ pub struct Index {
 }
 
 impl Index {
+    /// Of one image for several architectures, whatever their order.
+    pub fn of_architectures(
+        images: impl IntoIterator<Item = (Arch, Descriptor)>,
+        annotations: BTreeMap<String, String>,
+    ) -> Self {
+        let by_arch: BTreeMap<Arch, Descriptor> = images.into_iter().collect();
+        let manifests = by_arch.into_iter().map(|(arch, manifest)| Descriptor {
+            platform: Some(ImagePlatform::linux(arch)),
+            ..manifest
+        });
+        Self::new(manifests.collect(), annotations)
+    }
+
     /// Of these manifests.
     pub fn new(manifests: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Self {
         Self {
@@ -228,6 +241,26 @@ pub fn bytes(value: &impl Serialize) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_of_architectures_is_the_same_in_any_order() {
+        let images = [
+            (Arch::Arm64, Descriptor::of(MANIFEST, b"arm")),
+            (Arch::Amd64, Descriptor::of(MANIFEST, b"amd")),
+        ];
+        let mut other = images.clone();
+        other.reverse();
+        let index = Index::of_architectures(images, BTreeMap::new());
+        assert_eq!(index, Index::of_architectures(other, BTreeMap::new()));
+        let text = String::from_utf8(bytes(&index).unwrap()).unwrap();
+        let platforms = ["amd64", "arm64"]
+            .map(|arch| format!("\"platform\":{{\"architecture\":\"{arch}\",\"os\":\"linux\"}}"));
+        assert!(
+            platforms.iter().all(|platform| text.contains(platform)),
+            "{text}"
+        );
+        assert!(text.contains(INDEX), "{text}");
+    }
 
     #[test]
     fn a_manifest_is_written_as_the_specification_has_it_and_read_again() {

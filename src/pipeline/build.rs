@@ -13,6 +13,7 @@ use crate::report::{Outcome, Reporter, Summary, SummaryRow};
 use crate::text::counted;
 
 use super::metadata::make_plan;
+use super::run::stop_signal;
 use super::stages::{Done, PlatformBuild};
 use super::{Project, Run, forecast, platforms, push, verify};
 
@@ -108,20 +109,6 @@ pub(super) async fn run_platforms(
     }
     result?;
     swept
-}
-
-/// Ctrl-C, or the polite signal of a supervisor.
-pub(super) async fn stop_signal() {
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate => {}
-    }
 }
 
 async fn run_planned(

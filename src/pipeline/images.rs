@@ -21,8 +21,8 @@ use crate::report::{Reporter, Stage, human_size};
 use crate::runtime::{self, RuntimeImage};
 use crate::verify::Verified;
 
-use super::build::stop_signal;
 use super::metadata::make_plan;
+use super::run::stop_signal;
 use super::stages::{PlatformBuild, up_to_date};
 use super::{Project, Run, host_architecture};
 

@@ -17,7 +17,7 @@ use crate::package::read::format_of;
 use crate::report::{Outcome, Reporter, Stage, listing, one_line};
 use crate::text::counted;
 
-use super::build::stop_signal;
+use super::run::stop_signal;
 use super::{Project, Run, host_architecture, tool};
 
 /// The platform that the image of the lint programs is made from.

@@ -329,7 +329,7 @@ fn day_and_time(seconds: u64) -> String {
 
 /// The architecture of this machine: what is built where nobody names one.
 fn host_architecture() -> Result<Arch> {
-    Arch::from_any_name(std::env::consts::ARCH).ok_or_else(|| {
+    Arch::of_this_machine().ok_or_else(|| {
         Error::new(
             Kind::Platform,
             format!("packages can't be built on `{}`", std::env::consts::ARCH),

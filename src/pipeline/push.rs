@@ -12,15 +12,15 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::sbom;
 use crate::oci::layout;
-use crate::oci::{self, Descriptor, ImagePlatform, ImageStore, Index, Manifest};
+use crate::oci::{self, Descriptor, ImageStore, Index, Manifest};
 use crate::plan::{Plan, PlatformPlan, RepositoryName};
 use crate::registry::{Patience, Registry};
 use crate::report::{Reporter, human_size};
 use crate::runtime::provenance;
 
-use super::build::stop_signal;
 use super::images::{Current, check_configured, current};
 use super::metadata::make_plan;
+use super::run::stop_signal;
 use super::{Project, Run};
 
 /// How many blobs are under way at a time.
@@ -278,16 +278,13 @@ impl Sending<'_> {
             let path = self.store.blob(image.image.manifest.digest.digest());
             return Ok((oci::MANIFEST, fs_err::read(path)?));
         }
-        let mut manifests: Vec<Descriptor> = images
-            .iter()
-            .map(|image| Descriptor {
-                platform: Some(ImagePlatform::linux(image.platform.arch())),
-                ..image.image.manifest.clone()
-            })
-            .collect();
-        manifests.sort_by(|one, other| one.digest.cmp(&other.digest));
+        let manifests = images.iter().map(|image| {
+            let arch = image.platform.arch();
+            (arch, image.image.manifest.clone())
+        });
         let annotations = layout::manifest(self.store, &images[0].image.manifest)?.annotations;
-        Ok((oci::INDEX, oci::bytes(&Index::new(manifests, annotations))?))
+        let index = Index::of_architectures(manifests, annotations);
+        Ok((oci::INDEX, oci::bytes(&index)?))
     }
 
     /// An image with all that it is made of, under its digest, and what is told of it.

@@ -18,7 +18,7 @@ use crate::fsutil;
 use crate::platform::{Arch, TargetId};
 use crate::report::{Outcome, Reporter, Stage, human_size};
 
-use super::build::stop_signal;
+use super::run::stop_signal;
 use super::{Run, host_architecture, tool};
 
 /// What stands in a platform's place in messages and logs, and what the image is called.

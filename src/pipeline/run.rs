@@ -187,6 +187,20 @@ impl Run {
     }
 }
 
+/// Ctrl-C, or the polite signal of a supervisor.
+pub(super) async fn stop_signal() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate => {}
+    }
+}
+
 /// What the configuration says of the engine of an architecture.
 pub(super) fn configured(engines: &Engines, arch: Arch) -> Option<Configured<'_>> {
     let (place, value) = engines.of(arch)?;

@@ -11,9 +11,9 @@ use crate::plan::PlatformPlan;
 use crate::report::{Outcome, Reporter, Stage};
 use crate::repository::Wanted;
 
-use super::build::stop_signal;
 use super::metadata::make_plan;
 use super::repository::look;
+use super::run::stop_signal;
 use super::stages::PlatformBuild;
 use super::{Project, Run};
 

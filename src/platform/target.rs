@@ -22,6 +22,11 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// That of this machine; `None` where packages are made for no such.
+    pub fn of_this_machine() -> Option<Self> {
+        Self::from_any_name(std::env::consts::ARCH)
+    }
+
     /// The name in Debian and in OCI.
     pub fn debian(self) -> &'static str {
         match self {

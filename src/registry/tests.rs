@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::platform::Arch;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone)]
@@ -297,5 +298,30 @@ fn only_loopback_is_spoken_to_in_the_open() {
     }
     for host in ["registry.example", "10.0.0.1:5000", "localhost.example"] {
         assert_eq!(scheme(host), "https", "{host}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_two_architectures_is_put_and_read() {
+    let fake = Fake::start(&[]);
+    let registry = fake.registry();
+    let images = [Arch::Amd64, Arch::Arm64].map(|arch| (arch, arch.debian().as_bytes()));
+    for (_, manifest) in images {
+        let digest = format!("sha256:{}", Digest::of(manifest));
+        registry
+            .put_manifest(&digest, MANIFEST, manifest)
+            .await
+            .unwrap();
+    }
+    let described = images.map(|(arch, manifest)| (arch, Descriptor::of(MANIFEST, manifest)));
+    let index = Index::of_architectures(described, BTreeMap::new());
+    let content = crate::oci::bytes(&index).unwrap();
+    registry.put_manifest("1.4", INDEX, &content).await.unwrap();
+    let there = registry.manifest("1.4").await.unwrap().unwrap();
+    assert_eq!(there.descriptor.media_type, INDEX);
+    let read: Index = serde_json::from_slice(&there.content).unwrap();
+    for image in read.manifests {
+        let found = registry.manifest(&image.digest.to_string()).await.unwrap();
+        assert_eq!(found.unwrap().descriptor.digest, image.digest);
     }
 }

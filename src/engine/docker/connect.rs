@@ -7,7 +7,6 @@ use bollard::errors::Error as ClientError;
 use tokio::sync::OnceCell;
 
 use crate::engine::Engine;
-use crate::engine::connect::of_this_machine;
 use crate::error::{Error, Kind, Result};
 use crate::platform::{Arch, EngineKind};
 
@@ -142,7 +141,7 @@ impl Docker {
     pub(in crate::engine) async fn arch(&self) -> Result<Option<Arch>> {
         // An engine of this machine makes what this machine runs.
         if self.address.is_local() {
-            return Ok(of_this_machine());
+            return Ok(Arch::of_this_machine());
         }
         Ok(self.about().await?.arch)
     }

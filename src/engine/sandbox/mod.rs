@@ -39,7 +39,6 @@ use self::limits::{Parents, Restrictions};
 use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
-use super::connect::of_this_machine;
 use super::session::{self, MACHINE_LABEL};
 use super::{About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, Image, Network, Output};
 use crate::digest::Digest;
@@ -224,7 +223,7 @@ impl Engine for Sandbox {
                 name: "Sandbox".to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 api_version: None,
-                arch: of_this_machine(),
+                arch: Arch::of_this_machine(),
                 address: self.address(),
                 limits: Some(self.limits()),
                 variables: vec![
