@@ -20,7 +20,7 @@ REAL_UNIT_TESTS = large_tests every_platform_is_bootstrapped
 LONG_TESTS = a_user_without_ranges verifies_on_a_stand_in two_architectures
 
 # What `make test` asks of the sandbox; `make test-all` asks it everything.
-SANDBOX_TESTS = sample kinds stopping sandbox isolation
+SANDBOX_TESTS = sample kinds stopping sandbox isolation images::an_image
 
 # The same of Podman.
 PODMAN_TESTS = sample_on ctrl_c outlives left_is_removed full_or_killed isolation podman

@@ -17,7 +17,7 @@ use crate::oci::layout::{self, Named};
 use crate::package::Artifact;
 use crate::package::read::{self, FileKind};
 use crate::plan::{Plan, PlatformPlan, RuntimePlan};
-use crate::report::{Reporter, Stage, human_size};
+use crate::report::{Outcome, Reporter, Stage, human_size};
 use crate::runtime::{self, RuntimeImage};
 use crate::verify::Verified;
 
@@ -220,8 +220,7 @@ pub(super) async fn execute(
                     let text = format!("there is no image for {}", own.debian());
                     return Err(Error::new(Kind::Missing, text).hint("name platforms: --sysbase"));
                 };
-                let id = &first.platform.id;
-                let report = reporter.platform(id, &project.state.log(id))?;
+                let id = first.platform.id.clone();
                 let images = named(&plan.name, &wanted);
                 if common.dry_run {
                     reporter.note(None, &format!("would load {}", listed(&images)));
@@ -236,8 +235,14 @@ pub(super) async fn execute(
                     Ok(file.into_temp_path())
                 })
                 .await?;
+                let report = reporter.platform(&id, &project.state.log(&id))?;
                 let (engine, _) = run.engine(own, &report).await?;
-                engine.load(&archive).await?;
+                let loaded = engine.load(&archive).await;
+                report.finish(match &loaded {
+                    Ok(()) => Outcome::Checked,
+                    Err(error) => Outcome::of_error(error),
+                });
+                loaded?;
                 reporter.note(None, &format!("loaded {told}"));
                 Ok(())
             }
