@@ -305,7 +305,7 @@ mod tests {
             tree,
             added,
             time: 1_749_600_000,
-            arch: Arch::from_any_name(std::env::consts::ARCH).unwrap(),
+            arch: Arch::of_this_machine().unwrap(),
         }
     }
 

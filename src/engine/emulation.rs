@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_program_of_this_machine_reads_all_its_input_and_ends_well() {
-        let arch = Arch::from_any_name(std::env::consts::ARCH).unwrap();
+        let arch = Arch::of_this_machine().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cat");
         fs_err::write(&path, program(arch)).unwrap();

@@ -94,12 +94,8 @@ pub(super) async fn run_platforms(
         let plan = make_plan(common, options, project, &run, reporter).await?;
         run_planned(options, project, &run, reporter, &plan, &work).await
     };
-    let result = tokio::select! {
-        result = everything => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")
-            .hint("run the same command again: it goes on with what is done")),
-    };
-    let swept = run.sweep().await;
+    let hint = "run the same command again: it goes on with what is done";
+    let result = run.until_stopped(Some(hint), everything).await;
     let interrupted = |error: &Error| error.kind() == Kind::Interrupted;
     if !result.as_ref().is_err_and(interrupted) {
         tokio::select! {
@@ -107,8 +103,7 @@ pub(super) async fn run_platforms(
             () = stop_signal() => {}
         }
     }
-    result?;
-    swept
+    result
 }
 
 async fn run_planned(

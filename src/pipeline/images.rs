@@ -22,8 +22,8 @@ use crate::runtime::{self, RuntimeImage};
 use crate::verify::Verified;
 
 use super::metadata::make_plan;
-use super::run::stop_signal;
 use super::stages::{PlatformBuild, up_to_date};
+use super::verify::verified;
 use super::{Project, Run, host_architecture};
 
 impl PlatformBuild<'_> {
@@ -44,8 +44,8 @@ impl PlatformBuild<'_> {
         let mut reused = true;
         for image in &plan.images {
             let below = image.from.as_ref().and_then(|from| there.get(from));
-            let key = runtime::key(plan, &base.identity, image, verified, below)?;
-            let made = if let Some(kept) = RuntimeImage::recall(&store, &key) {
+            let (key, kept) = look(&store, plan, base, image, verified, below)?;
+            let made = if let Some(kept) = kept {
                 kept
             } else {
                 reused = false;
@@ -58,6 +58,7 @@ impl PlatformBuild<'_> {
                     folder: &self.project.state.packages(plan.id.platform()),
                     contents: &contents,
                     below,
+                    key,
                 };
                 runtime::make(&context, &stage, plan, &base, image, &request).await?
             };
@@ -75,6 +76,20 @@ impl PlatformBuild<'_> {
         }
         Ok(reused)
     }
+}
+
+/// The key of an image, and the image if it is kept.
+fn look(
+    store: &ImageStore,
+    plan: &PlatformPlan,
+    base: &BaseImage,
+    image: &RuntimePlan,
+    verified: &Verified,
+    below: Option<&RuntimeImage>,
+) -> Result<(Digest, Option<RuntimeImage>)> {
+    let key = runtime::key(plan, &base.identity, image, verified, below)?;
+    let kept = RuntimeImage::recall(store, &key);
+    Ok((key, kept))
 }
 
 /// The plain files that packages hold, with the digests of their content.
@@ -109,7 +124,7 @@ pub(super) struct Current<'a> {
 
 /// The images of a platform, when its packages are what the plan wants, have passed verification, and the
 /// images were made of them.
-pub(super) fn current<'a>(project: &Project, plan: &'a PlatformPlan) -> Result<Vec<Current<'a>>> {
+fn current<'a>(project: &Project, plan: &'a PlatformPlan) -> Result<Vec<Current<'a>>> {
     let missing = |what: &str| {
         let text = format!("{}: {what}", plan.id);
         let hint = format!("build first: `omnibuild --sysbase {}`", plan.id);
@@ -117,12 +132,8 @@ pub(super) fn current<'a>(project: &Project, plan: &'a PlatformPlan) -> Result<V
     };
     let (base, record) = up_to_date(project, plan)
         .ok_or_else(|| missing("the packages are absent or out of date"))?;
-    let verified = Verified::recall(
-        &project.state.packages(plan.id.platform()),
-        &record.packages,
-    )
-    .filter(|verified| verified.is_current(plan, &base))
-    .ok_or_else(|| missing("the packages have not passed verification"))?;
+    let verified = verified(project, plan, &base, &record)
+        .ok_or_else(|| missing("the packages have not passed verification"))?;
     let store = ImageStore::new(&project.caches.images());
     let mut there: Vec<Current<'a>> = Vec::new();
     for image in &plan.images {
@@ -130,9 +141,9 @@ pub(super) fn current<'a>(project: &Project, plan: &'a PlatformPlan) -> Result<V
             .iter()
             .find(|other| image.from.as_ref() == Some(&other.plan.name));
         let below = below.map(|below| &below.image);
-        let key = runtime::key(plan, &base.identity, image, &verified, below)?;
-        let found = RuntimeImage::recall(&store, &key)
-            .ok_or_else(|| missing(&format!("the image `{}` was not made", image.name)))?;
+        let (_, kept) = look(&store, plan, &base, image, &verified, below)?;
+        let found =
+            kept.ok_or_else(|| missing(&format!("the image `{}` was not made", image.name)))?;
         there.push(Current {
             platform: plan,
             plan: image,
@@ -196,7 +207,7 @@ pub(super) async fn execute(
                 names,
                 format,
             } => {
-                let wanted = wanted(&project, &plan, &names)?;
+                let wanted = wanted(&project, &plan.platforms, &names)?;
                 let told = file.clone();
                 let store = ImageStore::new(&project.caches.images());
                 let name = plan.name.clone();
@@ -212,7 +223,7 @@ pub(super) async fn execute(
                 Ok(())
             }
             ImageCommand::Load { names } => {
-                let mut wanted = wanted(&project, &plan, &names)?;
+                let mut wanted = wanted(&project, &plan.platforms, &names)?;
                 // Of several architectures the engine runs its own.
                 let own = host_architecture()?;
                 wanted.retain(|image| image.platform.arch() == own);
@@ -248,13 +259,7 @@ pub(super) async fn execute(
             }
         }
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
-    };
-    let swept = run.sweep().await;
-    result?;
-    swept
+    run.until_stopped(None, work).await
 }
 
 /// That there are images at all.
@@ -266,8 +271,12 @@ pub(super) fn check_configured(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// The images with these names, of all platforms of the plan; with no names all.
-fn wanted<'a>(project: &Project, plan: &'a Plan, names: &[String]) -> Result<Vec<Current<'a>>> {
+/// The images with these names, of these platforms; with no names all.
+pub(super) fn wanted<'a>(
+    project: &Project,
+    platforms: impl IntoIterator<Item = &'a PlatformPlan>,
+    names: &[String],
+) -> Result<Vec<Current<'a>>> {
     for name in names {
         if !project.config.images.contains_key(name) {
             let known: Vec<&str> = project.config.images.keys().map(String::as_str).collect();
@@ -278,7 +287,7 @@ fn wanted<'a>(project: &Project, plan: &'a Plan, names: &[String]) -> Result<Vec
         }
     }
     let mut wanted = Vec::new();
-    for platform in &plan.platforms {
+    for platform in platforms {
         wanted.extend(current(project, platform)?);
     }
     wanted.retain(|image| names.is_empty() || names.contains(&image.plan.name));

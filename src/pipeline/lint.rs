@@ -17,7 +17,6 @@ use crate::package::read::format_of;
 use crate::report::{Outcome, Reporter, Stage, listing, one_line};
 use crate::text::counted;
 
-use super::run::stop_signal;
 use super::{Project, Run, host_architecture, tool};
 
 /// The platform that the image of the lint programs is made from.
@@ -74,13 +73,8 @@ pub(super) async fn lint(
     }
     let tool = &settings.tool;
     let run = Run::without_wheels(common, &tool.engines, tool.caches.clone(), reporter);
-    let result = tokio::select! {
-        result = look(tool, &run, reporter, &folders) => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
-    };
-    let swept = run.sweep().await;
-    let findings = lint::parse(&result?)?;
-    swept?;
+    let work = look(tool, &run, reporter, &folders);
+    let findings = lint::parse(&run.until_stopped(None, work).await?)?;
     let bundle = findings.iter().any(|it| {
         it.path
             .as_deref()

@@ -3,7 +3,6 @@
 //! Knows the order within a platform; what runs beside it is `build.rs`'s.
 
 use crate::bundle::store::LayerStore;
-use crate::cli::VerifyOptions;
 use crate::error::Result;
 use crate::plan::PlatformPlan;
 use crate::report::Outcome;
@@ -11,7 +10,7 @@ use crate::report::Outcome;
 use super::documents::Documents;
 use super::inspect;
 use super::stages::{Done, PlatformBuild, check_signer, file_of, up_to_date};
-use super::verify::is_verified;
+use super::verify::verified;
 
 impl PlatformBuild<'_> {
     /// Base, image, wheels, bundle, packages, verification.
@@ -20,18 +19,16 @@ impl PlatformBuild<'_> {
             && let Some((base, record)) = up_to_date(self.project, plan)
         {
             self.run.same_for_all().agree(plan, &record.packages)?;
-            if self.options.verifies() && !is_verified(self.project, plan, &base, &record) {
-                let done = self.verify_again(plan, &VerifyOptions::default()).await?;
-                if let Some(verified) = self.verified(plan, &record) {
-                    self.images(plan, &base, &verified).await?;
-                }
+            let mut done = Done::up_to_date(&record);
+            if !self.options.verifies() {
                 return Ok(done);
             }
-            let mut done = Done::up_to_date(&record);
-            if self.options.verifies()
-                && let Some(verified) = self.verified(plan, &record)
-                && !self.images(plan, &base, &verified).await?
-            {
+            let Some(verified) = verified(self.project, plan, &base, &record) else {
+                let (done, verified) = self.verify_built(plan, record, None).await?;
+                self.images(plan, &base, &verified).await?;
+                return Ok(done);
+            };
+            if !self.images(plan, &base, &verified).await? {
                 done.outcome = Outcome::Built;
                 done.reused = vec!["packages".to_owned()];
             }

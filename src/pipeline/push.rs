@@ -18,9 +18,8 @@ use crate::registry::{Patience, Registry};
 use crate::report::{Reporter, human_size};
 use crate::runtime::provenance;
 
-use super::images::{Current, check_configured, current};
+use super::images::{Current, check_configured, wanted};
 use super::metadata::make_plan;
-use super::run::stop_signal;
 use super::{Project, Run};
 
 /// How many blobs are under way at a time.
@@ -42,14 +41,8 @@ pub(super) async fn push(
         let plan = make_plan(common, options, &project, &run, reporter).await?;
         push_planned(asked, common.dry_run, &project, &plan, reporter).await
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")
-            .hint("push again: what the registry has is not sent again")),
-    };
-    let swept = run.sweep().await;
-    result?;
-    swept
+    let hint = "push again: what the registry has is not sent again";
+    run.until_stopped(Some(hint), work).await
 }
 
 /// That there are images, and that each says where it goes.
@@ -81,22 +74,9 @@ async fn push_planned(
 ) -> Result<()> {
     check_configured(project)?;
     let platforms = chosen(asked, project, plan)?;
-    let mut images = Vec::new();
-    for platform in platforms {
-        let found = current(project, platform).map_err(|error| {
-            error.hint("nothing was pushed: all that was asked for goes, or nothing")
-        })?;
-        images.extend(found);
-    }
-    for name in &asked.names {
-        if !project.config.images.contains_key(name) {
-            return Err(
-                Error::new(Kind::Config, format!("there is no image `{name}`"))
-                    .hint("`omnibuild image ls` lists the project's images"),
-            );
-        }
-    }
-    images.retain(|image| asked.names.is_empty() || asked.names.contains(&image.plan.name));
+    let images = wanted(project, platforms, &asked.names).map_err(|error| {
+        error.hint("nothing was pushed: all that was asked for goes, or nothing")
+    })?;
     let destinations = destinations(&images)?;
     let store = ImageStore::new(&project.caches.images());
     let mut done: Vec<&RepositoryName> = Vec::new();

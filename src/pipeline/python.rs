@@ -18,7 +18,6 @@ use crate::fsutil;
 use crate::platform::{Arch, TargetId};
 use crate::report::{Outcome, Reporter, Stage, human_size};
 
-use super::run::stop_signal;
 use super::{Run, host_architecture, tool};
 
 /// What stands in a platform's place in messages and logs, and what the image is called.
@@ -93,14 +92,9 @@ async fn build(
         optimised: options.optimize,
         sources: &sources,
     };
-    let result = tokio::select! {
-        result = make(&wanted, &settings, &run, reporter) => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")
-            .hint("run the same command again: sources that came are kept")),
-    };
-    let swept = run.sweep().await;
-    let (archive, reused) = result?;
-    swept?;
+    let hint = "run the same command again: sources that came are kept";
+    let work = make(&wanted, &settings, &run, reporter);
+    let (archive, reused) = run.until_stopped(Some(hint), work).await?;
     let packed = &archive.packed;
     if limit.is_some_and(|limit| packed.glibc > limit) {
         return Err(too_new(&archive, options));

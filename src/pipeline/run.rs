@@ -12,7 +12,7 @@ use crate::config::{EngineKind, Engines, RemoteConfig};
 use crate::context::Caches;
 use crate::digest::Digest;
 use crate::engine::{self, Configured, Engine, Session};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 use crate::report::{PlatformReporter, Reporter};
 use crate::wheels::Remote;
@@ -178,12 +178,32 @@ impl Run {
     }
 
     /// Removes every container of this run; called at its end, whatever that is.
-    pub async fn sweep(&self) -> Result<()> {
+    async fn sweep(&self) -> Result<()> {
         for connection in self.connected.iter().filter_map(OnceCell::get) {
             let engine = connection.engine.as_ref();
             connection.session.sweep(engine).await?;
         }
         Ok(())
+    }
+
+    /// Does the work of the run until it ends or the user stops it, which is an error with this hint, and
+    /// sweeps.
+    pub(super) async fn until_stopped<T>(
+        &self,
+        hint: Option<&str>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = tokio::select! {
+            result = work => result,
+            () = stop_signal() => {
+                let stopped = Error::new(Kind::Interrupted, "stopped");
+                Err(hint.into_iter().fold(stopped, Error::hint))
+            }
+        };
+        let swept = self.sweep().await;
+        let value = result?;
+        swept?;
+        Ok(value)
     }
 }
 

@@ -20,16 +20,16 @@ use super::Project;
 use super::repository;
 use super::stages::{Done, PlatformBuild, file_of, up_to_date};
 
-/// Whether a record says of the packages of a build that they passed what would be asked today.
-pub(super) fn is_verified(
+/// What a record says of the packages of a build, where they passed what would be asked today. Reads all of
+/// each package.
+pub(super) fn verified(
     project: &Project,
     plan: &PlatformPlan,
     base: &BaseImage,
     record: &BuildRecord,
-) -> bool {
+) -> Option<Verified> {
     let folder = project.state.packages(plan.id.platform());
-    Verified::recall(&folder, &record.packages)
-        .is_some_and(|verified| verified.is_current(plan, base))
+    Verified::recall(&folder, &record.packages).filter(|verified| verified.is_current(plan, base))
 }
 
 /// What a verification would do, in words.
@@ -41,7 +41,8 @@ pub(super) fn forecast(project: &Project, plan: &PlatformPlan, asked: &VerifyOpt
     if asked.rebuild.is_some() {
         return "would build its packages again and compare them".to_owned();
     }
-    if !asked.again && asked.previous.is_none() && is_verified(project, plan, &base, &record) {
+    if !asked.again && asked.previous.is_none() && verified(project, plan, &base, &record).is_some()
+    {
         return "nothing to do: these packages passed before".to_owned();
     }
     let earlier = asked.previous.is_some() || !project.state.previous(&plan.id, &record).is_empty();
@@ -61,14 +62,6 @@ struct Previous {
 }
 
 impl PlatformBuild<'_> {
-    /// What a record says of the packages of a build.
-    pub(super) fn verified(&self, plan: &PlatformPlan, record: &BuildRecord) -> Option<Verified> {
-        Verified::recall(
-            &self.project.state.packages(plan.id.platform()),
-            &record.packages,
-        )
-    }
-
     /// Verifies packages; `previous`: what was named to upgrade from.
     pub(super) async fn verify(
         &self,
@@ -163,28 +156,37 @@ impl PlatformBuild<'_> {
         };
         if !asked.again
             && asked.previous.is_none()
-            && is_verified(self.project, plan, &base, &record)
+            && verified(self.project, plan, &base, &record).is_some()
         {
             let stage = self.report.stage(Stage::Verify);
             stage.reused("these packages passed before; `omnibuild verify --again` does it again");
             return Ok(Done::up_to_date(&record));
         }
+        let previous = asked.previous.as_deref();
+        let (done, _) = self.verify_built(plan, record, previous).await?;
+        Ok(done)
+    }
+
+    /// Verifies the packages that were built last, whatever was found of them before.
+    pub(super) async fn verify_built(
+        &self,
+        plan: &PlatformPlan,
+        record: BuildRecord,
+        previous: Option<&str>,
+    ) -> Result<(Done, Verified)> {
         let (engine, session) = self.run.engine(plan.arch(), &self.report).await?;
         let context = self.context(plan, engine.as_ref(), session);
-        let (base, _) = {
-            let stage = self.report.stage(Stage::Base);
-            let found = base::ensure(&context, &stage, &plan.base, false).await?;
-            stage.reused(&base.describe());
-            found
-        };
+        let stage = self.report.stage(Stage::Base);
+        let (base, _) = base::ensure(&context, &stage, &plan.base, false).await?;
+        stage.reused(&base.describe());
         let files = record.packages.iter().map(file_of).collect();
-        self.verify(&context, plan, &base, record, asked.previous.as_deref())
-            .await?;
-        Ok(Done {
+        let verified = self.verify(&context, plan, &base, record, previous).await?;
+        let done = Done {
             outcome: Outcome::Checked,
             reused: vec!["packages".to_owned()],
             files,
-        })
+        };
+        Ok((done, verified))
     }
 }
 
@@ -201,14 +203,9 @@ fn packages_in(folder: &Path, plan: &PlatformPlan) -> Result<Vec<PathBuf>> {
         .filter(|path| path.extension().is_some_and(|end| end == ending.as_str()))
         .collect();
     // The architectures of a platform share a folder.
-    let others = [Arch::Amd64, Arch::Arm64].map(|arch| (arch != plan.arch()).then_some(arch));
     found.retain(|path| {
-        let read = read::read(path);
-        !read.is_ok_and(|package| {
-            let others = others.into_iter().flatten();
-            let mut names = others.flat_map(|arch| [arch.debian(), arch.machine()]);
-            names.any(|name| name == package.architecture)
-        })
+        let of = read::read(path).map(|package| Arch::from_any_name(&package.architecture));
+        of.ok().flatten().is_none_or(|arch| arch == plan.arch())
     });
     found.sort();
     if found.is_empty() {

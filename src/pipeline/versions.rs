@@ -13,7 +13,6 @@ use crate::repository::Wanted;
 
 use super::metadata::make_plan;
 use super::repository::look;
-use super::run::stop_signal;
 use super::stages::PlatformBuild;
 use super::{Project, Run};
 
@@ -55,14 +54,7 @@ pub(super) async fn fetch(
         });
         result
     };
-    let result = tokio::select! {
-        result = work => result,
-        () = stop_signal() => Err(Error::new(Kind::Interrupted, "stopped")),
-    };
-    let swept = run.sweep().await;
-    let files = result?;
-    swept?;
-    Ok(files)
+    run.until_stopped(None, work).await
 }
 
 async fn fetch_all(

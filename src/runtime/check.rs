@@ -10,12 +10,12 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{RunConfig, RuntimePlan};
 use crate::report::human_size;
 
+use super::layer::{self, Layer};
 use super::root::{NodeKind, Root};
-use super::{Layer, config};
 
 /// That it is no larger than it may be.
 pub(super) fn size(image: &RuntimePlan, layers: &[Layer]) -> Result<()> {
-    let size: u64 = layers.iter().map(|layer| layer.descriptor.size).sum();
+    let size = layer::total(layers);
     let Some(most) = image.largest_size.filter(|most| size > *most) else {
         return Ok(());
     };
@@ -34,15 +34,8 @@ pub(super) fn size(image: &RuntimePlan, layers: &[Layer]) -> Result<()> {
 }
 
 /// That what the image runs is there.
-pub(super) fn programs(
-    root: &Root,
-    image: &RuntimePlan,
-    below: Option<&RunConfig>,
-    prefix: &str,
-) -> Result<()> {
-    let place = |key: &str| format!("images.{}.{key}", image.name);
-    let nothing = RunConfig::default();
-    let run = config::inherited(&image.run, below.unwrap_or(&nothing));
+pub(super) fn programs(root: &Root, name: &str, run: &RunConfig, prefix: &str) -> Result<()> {
+    let place = |key: &str| format!("images.{name}.{key}");
     if let Some(program) = run.entrypoint.iter().flatten().next() {
         let found = root.follow(program);
         let runs = found.is_some_and(|(_, node)| {

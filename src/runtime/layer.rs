@@ -31,6 +31,11 @@ pub struct Layer {
     pub descriptor: Descriptor,
 }
 
+/// The length of layers in bytes, compressed.
+pub(super) fn total(layers: &[Layer]) -> u64 {
+    layers.iter().map(|layer| layer.descriptor.size).sum()
+}
+
 /// Times that a clock gave, and what stands for them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {

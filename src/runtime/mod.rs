@@ -68,7 +68,7 @@ pub struct RuntimeImage {
 impl RuntimeImage {
     /// The length of its layers in bytes, compressed.
     pub fn size(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.descriptor.size).sum()
+        layer::total(&self.layers)
     }
 
     /// What was made under a key, when all of it is there.
@@ -96,6 +96,8 @@ pub struct Request<'a> {
     pub contents: Contents<'a>,
     /// The image below; `None`: the platform's base.
     pub below: Option<&'a RuntimeImage>,
+    /// What it is kept under, [`key`].
+    pub key: Digest,
 }
 
 /// The packages of an image that the build has: one that would have been empty was not written.
@@ -152,7 +154,11 @@ pub async fn make(
     request: &Request<'_>,
 ) -> Result<RuntimeImage> {
     let store = ImageStore::new(&context.caches.images());
-    let key = key(plan, &base.identity, image, request.verified, request.below)?;
+    let nothing = RunConfig::default();
+    let run = config::inherited(
+        &image.run,
+        request.below.map_or(&nothing, |below| &below.run),
+    );
     let spec = context.online(&base.reference);
     let layers = with_container(context.engine, context.report, &spec, async |container| {
         let work = Work {
@@ -160,17 +166,13 @@ pub async fn make(
             stage,
             plan,
             image,
+            run: &run,
             store: &store,
             container,
         };
         work.layers(base, request).await
     })
     .await?;
-    let nothing = RunConfig::default();
-    let run = config::inherited(
-        &image.run,
-        request.below.map_or(&nothing, |below| &below.run),
-    );
     check::size(image, &layers)?;
     let config = config::document(image, &run, plan.arch(), &layers)?;
     let config = store.put(oci::CONFIG, &config)?;
@@ -192,7 +194,7 @@ pub async fn make(
         layers,
         run,
     };
-    store.put_record(&key, &made)?;
+    store.put_record(&request.key, &made)?;
     Ok(made)
 }
 
@@ -202,6 +204,8 @@ struct Work<'a> {
     stage: &'a StageHandle,
     plan: &'a PlatformPlan,
     image: &'a RuntimePlan,
+    /// How it runs, with what comes from the image below.
+    run: &'a RunConfig,
     store: &'a ImageStore,
     container: &'a Container<'a>,
 }
@@ -212,7 +216,8 @@ impl Work<'_> {
         let newest = before.newest();
         let mut layers = vec![base_layer];
         let packages = chosen(self.image, request.verified);
-        self.upload(request, &packages).await?;
+        let needs = Built::needs(packages.iter().copied());
+        self.upload(request, &packages, &needs).await?;
         for below in request
             .below
             .iter()
@@ -234,7 +239,6 @@ impl Work<'_> {
             instead: newest,
             folders: Some(newest),
         };
-        let needs = Built::needs(packages.iter().copied());
         if !needs.is_empty() {
             let layer = self
                 .needs(base, request.below, &needs, clock, &mut before)
@@ -268,12 +272,7 @@ impl Work<'_> {
             .collect();
         check::contents(&after, &(request.contents)(&files)?)?;
         let prefix = &self.plan.bundle.prefix;
-        check::programs(
-            &after,
-            self.image,
-            request.below.map(|below| &below.run),
-            prefix,
-        )?;
+        check::programs(&after, &self.image.name, self.run, prefix)?;
         let store = self.store.clone();
         let (prefix, distribution) = (
             self.plan.bundle.prefix.clone(),
@@ -415,7 +414,7 @@ impl Work<'_> {
         self.container.upload("/", &archive).await
     }
 
-    async fn upload(&self, request: &Request<'_>, packages: &[&Built]) -> Result<()> {
+    async fn upload(&self, request: &Request<'_>, packages: &[&Built], needs: &str) -> Result<()> {
         let mut archive = ArchiveWriter::new(0)?;
         for script in SCRIPTS {
             archive.bytes(&format!("omnibuild/{script}"), 0o755, &step_script(script))?;
@@ -428,7 +427,6 @@ impl Work<'_> {
                 command.as_bytes(),
             )?;
         }
-        let needs = Built::needs(packages.iter().copied());
         archive.bytes("omnibuild/needs", 0o644, needs.as_bytes())?;
         for package in packages {
             let name = &package.artifact.file_name;
