@@ -188,22 +188,26 @@ impl Run {
 
     /// Does the work of the run until it ends or the user stops it, which is an error with this hint, and
     /// sweeps.
-    pub(super) async fn until_stopped<T>(
-        &self,
-        hint: Option<&str>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let result = tokio::select! {
-            result = work => result,
-            () = stop_signal() => {
-                let stopped = Error::new(Kind::Interrupted, "stopped");
-                Err(hint.into_iter().fold(stopped, Error::hint))
-            }
-        };
-        let swept = self.sweep().await;
-        let value = result?;
-        swept?;
-        Ok(value)
+    pub(super) fn until_stopped<'a, T: 'a>(
+        &'a self,
+        hint: Option<&'a str>,
+        work: impl Future<Output = Result<T>> + 'a,
+    ) -> impl Future<Output = Result<T>> + 'a {
+        // The work of a whole run is too large to be moved about.
+        let work = Box::pin(work);
+        async move {
+            let result = tokio::select! {
+                result = work => result,
+                () = stop_signal() => {
+                    let stopped = Error::new(Kind::Interrupted, "stopped");
+                    Err(hint.into_iter().fold(stopped, Error::hint))
+                }
+            };
+            let swept = self.sweep().await;
+            let value = result?;
+            swept?;
+            Ok(value)
+        }
     }
 }
 
