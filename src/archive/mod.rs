@@ -6,7 +6,8 @@
 
 mod decode;
 
-use std::io::{BufWriter, Read};
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
@@ -112,6 +113,41 @@ pub(crate) fn plain_header(size: u64) -> tar::Header {
     header.set_uid(0);
     header.set_gid(0);
     header
+}
+
+/// What the names of extended attributes begin with in an extended header (star's, as GNU tar, libarchive and
+/// engines have it).
+const ATTRIBUTE: &str = "SCHILY.xattr.";
+
+/// The extended attributes of an entry, such as `security.capability`.
+pub(crate) fn attributes(
+    entry: &mut tar::Entry<'_, impl Read>,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut attributes = BTreeMap::new();
+    for extension in entry.pax_extensions()?.into_iter().flatten() {
+        let extension = extension?;
+        let name = extension.key().ok();
+        if let Some(name) = name.and_then(|name| name.strip_prefix(ATTRIBUTE)) {
+            attributes.insert(name.to_owned(), extension.value_bytes().to_vec());
+        }
+    }
+    Ok(attributes)
+}
+
+/// Gives the entry that is appended next extended attributes.
+pub(crate) fn append_attributes(
+    builder: &mut tar::Builder<impl Write>,
+    attributes: &BTreeMap<String, Vec<u8>>,
+) -> Result<()> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    let named = attributes.iter();
+    let named: Vec<(String, &[u8])> = named
+        .map(|(name, value)| (format!("{ATTRIBUTE}{name}"), value.as_slice()))
+        .collect();
+    let named = named.iter().map(|(name, value)| (name.as_str(), *value));
+    Ok(builder.append_pax_extensions(named)?)
 }
 
 /// Calls `each` with the path and content of every plain file of an archive. Paths that leave the

@@ -1,10 +1,12 @@
-//! The words of the OCI image specification: descriptors, manifests, indexes; and the folder that blobs
-//! are kept in.
+//! The words of the OCI image specification: descriptors, manifests, indexes, layers; root file systems; and
+//! the folder that blobs are kept in.
 //!
 //! Types of our own: those of the published library keep annotations in the order of a hash table, and a
-//! digest may not depend on that. Sends nothing and makes no layer.
+//! digest may not depend on that. Sends nothing, and asks no engine.
 
+pub mod layer;
 pub mod layout;
+pub mod root;
 mod store;
 
 use std::collections::BTreeMap;

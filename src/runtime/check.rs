@@ -10,8 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{RunConfig, RuntimePlan};
 use crate::report::human_size;
 
-use super::layer::{self, Layer};
-use super::root::{NodeKind, Root};
+use crate::oci::layer::{self, Layer};
+use crate::oci::root::{NodeKind, Root};
 
 /// That it is no larger than it may be.
 pub(super) fn size(image: &RuntimePlan, layers: &[Layer]) -> Result<()> {

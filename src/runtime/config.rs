@@ -10,7 +10,7 @@ use crate::oci;
 use crate::plan::{HealthCheck, RunConfig, RuntimePlan};
 use crate::platform::Arch;
 
-use super::Layer;
+use crate::oci::layer::Layer;
 
 /// Where programs are when nobody says, as Docker has it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

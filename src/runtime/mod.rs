@@ -15,9 +15,8 @@
 
 mod check;
 mod config;
-mod layer;
+mod omitted;
 pub mod provenance;
-mod root;
 mod split;
 
 use std::collections::BTreeMap;
@@ -31,6 +30,8 @@ use crate::context::{CA_BUNDLE_PATH, Context, in_background};
 use crate::digest::{Digest, KeyBuilder};
 use crate::engine::{Container, Exec, with_container};
 use crate::error::{Error, Kind, Result};
+use crate::oci::layer::{self, Clock, Layer};
+use crate::oci::root::Root;
 use crate::oci::{self, Descriptor, ImageStore, Manifest};
 use crate::package::Built;
 use crate::plan::{PlatformPlan, RunConfig, RuntimePlan};
@@ -38,10 +39,7 @@ use crate::report::StageHandle;
 use crate::steps::step_script;
 use crate::verify::Verified;
 
-pub use self::layer::Layer;
-
-use self::layer::Clock;
-use self::root::Root;
+use self::omitted::{changes, is_left_out};
 
 const SCHEMA: u32 = 1;
 /// What runs in the container.
@@ -279,7 +277,7 @@ impl Work<'_> {
             self.plan.bundle.distribution.clone(),
         );
         let made = in_background(move || {
-            let changes = after.changes_since(&before);
+            let changes = changes(&after, &before);
             let (dependencies, application) =
                 split::split(&after, changes, &prefix, &distribution)?;
             let parts = [
@@ -367,7 +365,7 @@ impl Work<'_> {
         let store = self.store.clone();
         let old = std::mem::take(before);
         let (layer, after) = in_background(move || {
-            let changes = after.changes_since(&old);
+            let changes = changes(&after, &old);
             let layer = layer::write(&store, "distribution", &after, &changes, clock)?;
             store.put_record(&key, &layer)?;
             Ok((layer, after))
@@ -395,11 +393,11 @@ impl Work<'_> {
 
     async fn snapshot(&self) -> Result<Root> {
         let archive = self.container.export().await?;
-        in_background(move || Root::of_archive(archive)).await
+        in_background(move || Root::of_archive(archive, is_left_out)).await
     }
 
     fn add(&self, layer: &Layer, root: &mut Root) -> Result<()> {
-        tokio::task::block_in_place(|| root.add_layer(layer::open(self.store, layer)?))
+        tokio::task::block_in_place(|| root.add_layer(layer::open(self.store, layer)?, is_left_out))
     }
 
     /// Brings a layer into the container.

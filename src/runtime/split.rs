@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 
-use super::root::{Changes, NodeKind, Root};
+use crate::oci::root::{Changes, NodeKind, Root};
 
 /// Where the bill of materials is, below the prefix: it names the release.
 const OF_RELEASES: &str = "share/sbom";
@@ -169,7 +169,7 @@ mod tests {
         for folder in [format!("{site}/my_tool"), format!("{site}/other")] {
             writer.folder(&folder).unwrap();
         }
-        let root = Root::of_archive(writer.finish().unwrap()).unwrap();
+        let root = Root::of_archive(writer.finish().unwrap(), |_| false).unwrap();
         let (dependencies, application) = split(&root, root.whole(), "/opt/x", "my-tool").unwrap();
         let names = |changes: &Changes| -> Vec<String> {
             let paths = changes.put.iter().map(|path| path.display().to_string());

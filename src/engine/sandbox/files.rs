@@ -155,8 +155,9 @@ pub(super) fn pack_root(owners: Owners, root: &Path, archive: fs_err::File) -> R
             let mut value = vec![0; 256];
             let read = rustix::fs::lgetxattr(entry.path(), CAPABILITIES, &mut value);
             if let Ok(length) = read {
-                let name = format!("SCHILY.xattr.{CAPABILITIES}");
-                builder.append_pax_extensions([(name.as_str(), &value[..length])])?;
+                value.truncate(length);
+                let attributes = BTreeMap::from([(CAPABILITIES.to_owned(), value)]);
+                archive::append_attributes(&mut builder, &attributes)?;
             }
         }
         append(&mut builder, &entry, &data, name, owners)?;

@@ -1,99 +1,58 @@
-//! A root file system as data: what a tar archive of it has, and what changed between two.
+//! A root file system as data: what tar archives of it have, and what changed between two.
 //!
 //! Owners are numbers, as layers have them. Devices and sockets are left out. Content stays in the
-//! archive. What an engine makes for itself in each container, what package managers only remember for
-//! speed, and logs are no part of an image.
+//! archives. What else is of no interest says whoever reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fs_err as fs;
 
-use crate::archive::safe_path;
+use crate::archive::{self, safe_path};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
 /// Files whose name begins so take something away (image-spec, layer.md, whiteouts).
-pub(super) const WHITEOUT: &str = ".wh.";
+pub const WHITEOUT: &str = ".wh.";
+/// A file of this name takes away all that layers below have in its folder.
+const OPAQUE: &str = ".wh..wh..opq";
 
-/// What engines put into each container, and we.
-const OF_ENGINES: [&str; 7] = [
-    ".dockerenv",
-    "etc/hostname",
-    "etc/hosts",
-    "etc/mtab",
-    "etc/resolv.conf",
-    "omnibuild",
-    "run/.containerenv",
-];
-/// Folders whose content is the kernel's, or of no image at all.
-const NO_CONTENT: [&str; 12] = [
-    "dev",
-    "proc",
-    "sys",
-    "tmp",
-    "var/tmp",
-    "root/.cache",
-    "var/lib/apt/lists",
-    "var/cache/apt",
-    "var/cache/dnf",
-    "var/cache/libdnf5",
-    "var/cache/yum",
-    "var/cache/zypp",
-];
-/// Files that differ each time they are written and that nobody needs: logs, locks, caches, and what was
-/// before.
-const REMEMBERED: [&str; 20] = [
-    "run",
-    "var/cache/ldconfig/aux-cache",
-    "var/cache/debconf/config.dat-old",
-    "var/cache/debconf/templates.dat-old",
-    "var/lib/dnf/history.sqlite",
-    "var/lib/dnf/history.sqlite-shm",
-    "var/lib/dnf/history.sqlite-wal",
-    "var/lib/dpkg/available-old",
-    "var/lib/dpkg/diversions-old",
-    "var/lib/dpkg/lock",
-    "var/lib/dpkg/lock-frontend",
-    "var/lib/dpkg/statoverride-old",
-    "var/lib/dpkg/status-old",
-    "var/lib/dpkg/triggers/Lock",
-    "var/lib/rpm/.rpm.lock",
-    "var/lib/yum/history",
-    "etc/passwd-",
-    "etc/group-",
-    "etc/shadow-",
-    "etc/gshadow-",
-];
-
-/// A folder whose files are logs.
-const LOGS: &str = "var/log";
+/// Whether a path is not to be read.
+pub type LeftOut = fn(&Path) -> bool;
 
 /// What stands at one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) kind: NodeKind,
-    pub(super) mode: u32,
-    pub(super) uid: u64,
-    pub(super) gid: u64,
+pub struct Node {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u64,
+    /// Its group.
+    pub gid: u64,
     /// In seconds since 1970.
-    pub(super) time: u64,
+    pub time: u64,
     /// Extended attributes, such as `security.capability`.
-    pub(super) attributes: BTreeMap<String, Vec<u8>>,
+    pub attributes: BTreeMap<String, Vec<u8>>,
 }
 
 /// The kinds of what an image can hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NodeKind {
+pub enum NodeKind {
+    /// A folder.
     Directory,
+    /// A symbolic link and its target.
     Symlink(PathBuf),
+    /// A plain file.
     File {
+        /// Of its content.
         digest: Digest,
+        /// Its length in bytes.
         size: u64,
-        /// Where its bytes begin in the archive.
-        offset: u64,
+        /// Which archive has its content, and where its bytes begin there.
+        place: Option<(usize, u64)>,
     },
 }
 
@@ -125,68 +84,86 @@ impl Node {
 
 /// A root file system.
 #[derive(Debug, Default)]
-pub(super) struct Root {
+pub struct Root {
     /// By path, without a slash in front; sorted, so that folders stand before what is in them.
-    pub(super) nodes: BTreeMap<PathBuf, Node>,
+    pub nodes: BTreeMap<PathBuf, Node>,
     /// Further names of files: the name that is kept, which is the first.
-    pub(super) links: BTreeMap<PathBuf, PathBuf>,
-    archive: Option<Arc<tempfile::TempPath>>,
+    pub links: BTreeMap<PathBuf, PathBuf>,
+    /// Those that content is read from.
+    archives: Vec<tempfile::TempPath>,
 }
 
 /// What one root file system has over another.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub struct Changes {
     /// What is new or another.
-    pub(super) put: BTreeSet<PathBuf>,
+    pub put: BTreeSet<PathBuf>,
     /// What is gone; nothing of what was below such a path is listed.
-    pub(super) removed: BTreeSet<PathBuf>,
+    pub removed: BTreeSet<PathBuf>,
 }
 
 impl Root {
     /// What an uncompressed archive has, which is kept as long as this is.
-    pub(super) fn of_archive(archive: tempfile::TempPath) -> Result<Self> {
-        let file = std::io::BufReader::with_capacity(1 << 18, fs::File::open(&archive)?);
+    ///
+    /// # Errors
+    /// Of an archive that can't be read, or that has an entry outside of itself.
+    pub fn of_archive(archive: tempfile::TempPath, left_out: LeftOut) -> Result<Self> {
         let mut root = Self::default();
-        root.add(file)?;
-        root.archive = Some(Arc::new(archive));
-        root.settle_links();
+        root.add_archive(archive, left_out)?;
         Ok(root)
     }
 
-    /// Adds what a layer has, as an engine does when it puts layers over each other. Its content can't be
-    /// read afterwards.
-    pub(super) fn add_layer(&mut self, layer: impl Read) -> Result<()> {
-        self.add(layer)?;
-        self.settle_links();
-        Ok(())
+    /// Adds what an uncompressed layer has, as an engine does when it puts layers over each other; it is kept
+    /// as long as this is.
+    ///
+    /// # Errors
+    /// Those of [`of_archive`](Self::of_archive).
+    pub fn add_archive(&mut self, archive: tempfile::TempPath, left_out: LeftOut) -> Result<()> {
+        let file = std::io::BufReader::with_capacity(1 << 18, fs::File::open(&archive)?);
+        self.archives.push(archive);
+        self.add(file, Some(self.archives.len() - 1), left_out)
     }
 
-    fn add(&mut self, reader: impl Read) -> Result<()> {
+    /// Adds what a layer has whose content nobody will read.
+    ///
+    /// # Errors
+    /// Those of [`of_archive`](Self::of_archive).
+    pub fn add_layer(&mut self, layer: impl Read, left_out: LeftOut) -> Result<()> {
+        self.add(layer, None, left_out)
+    }
+
+    fn add(
+        &mut self,
+        reader: impl Read,
+        archive_number: Option<usize>,
+        left_out: LeftOut,
+    ) -> Result<()> {
+        let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
+        let below = std::mem::take(&mut self.links);
         let mut archive = tar::Archive::new(reader);
         for entry in archive.entries()? {
             let mut entry = entry?;
             let path = safe_path(&entry.path()?)?;
-            if path.as_os_str().is_empty() || is_left_out(&path) {
+            if path.as_os_str().is_empty() || left_out(&path) {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name == OPAQUE {
+                // What this layer has there itself stays, wherever it stands in the archive.
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let is_below = |other: &Path| other != folder && other.starts_with(folder);
+                self.nodes
+                    .retain(|other, _| !is_below(other) || seen.contains(other));
+                self.links
+                    .retain(|other, _| !is_below(other) || seen.contains(other));
+                continue;
+            }
             if let Some(gone) = name.strip_prefix(WHITEOUT) {
                 self.remove(&path.with_file_name(gone));
                 continue;
             }
-            let mut attributes = BTreeMap::new();
-            if let Some(extensions) = entry.pax_extensions()? {
-                for extension in extensions {
-                    let extension = extension?;
-                    let name = extension
-                        .key()
-                        .ok()
-                        .and_then(|key| key.strip_prefix("SCHILY.xattr."));
-                    if let Some(name) = name {
-                        attributes.insert(name.to_owned(), extension.value_bytes().to_vec());
-                    }
-                }
-            }
+            seen.insert(path.clone());
+            let attributes = archive::attributes(&mut entry)?;
             let link = entry.link_name()?.map(std::borrow::Cow::into_owned);
             let header = entry.header();
             let kind = match header.entry_type() {
@@ -205,7 +182,7 @@ impl Root {
                 | tar::EntryType::GNUSparse => NodeKind::File {
                     digest: Digest::of(""),
                     size: header.size()?,
-                    offset: 0,
+                    place: None,
                 },
                 _ => continue,
             };
@@ -220,10 +197,10 @@ impl Root {
             if let NodeKind::File {
                 digest,
                 size,
-                offset,
+                place,
             } = &mut node.kind
             {
-                *offset = entry.raw_file_position();
+                *place = archive_number.map(|number| (number, entry.raw_file_position()));
                 (*digest, *size) = Digest::of_reader(&mut entry)?;
             }
             if !node.is_directory() && self.nodes.get(&path).is_some_and(Node::is_directory) {
@@ -232,7 +209,33 @@ impl Root {
             self.links.remove(&path);
             self.nodes.insert(path, node);
         }
+        self.settle_links();
+        self.keep_links(below, &seen);
         Ok(())
+    }
+
+    /// What names of files in layers below are still names of the same file: those that the layer `put` are of
+    /// another.
+    fn keep_links(&mut self, below: BTreeMap<PathBuf, PathBuf>, put: &BTreeSet<PathBuf>) {
+        let mut groups: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        for (path, first) in below {
+            let group = groups.entry(first.clone()).or_default();
+            let names = [path, first];
+            group.extend(names.into_iter().filter(|name| {
+                let is_taken = put.contains(name) || self.links.contains_key(name);
+                self.nodes.contains_key(name) && !is_taken
+            }));
+        }
+        self.link(groups);
+    }
+
+    /// Has all names of each group stand for its first.
+    fn link(&mut self, groups: BTreeMap<PathBuf, BTreeSet<PathBuf>>) {
+        for group in groups.into_values() {
+            let mut names = group.into_iter();
+            let Some(first) = names.next() else { continue };
+            self.links.extend(names.map(|name| (name, first.clone())));
+        }
     }
 
     fn remove(&mut self, path: &Path) {
@@ -256,37 +259,34 @@ impl Root {
                 group.extend([path, target]);
             }
         }
-        for group in groups.into_values() {
-            let mut names = group.into_iter();
-            let Some(first) = names.next() else { continue };
-            self.links.extend(names.map(|name| (name, first.clone())));
-        }
+        self.link(groups);
     }
 
     /// The bytes of a file.
-    pub(super) fn content(&self, path: &Path) -> Result<Box<dyn Read>> {
-        let Some(Node {
-            kind: NodeKind::File { size, offset, .. },
-            ..
-        }) = self.nodes.get(path)
-        else {
-            return Err(gone(path));
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where no archive has them.
+    pub fn content(&self, path: &Path) -> Result<Box<dyn Read>> {
+        let (size, place) = match self.nodes.get(path).map(|node| &node.kind) {
+            Some(NodeKind::File { size, place, .. }) => (*size, *place),
+            _ => return Err(gone(path)),
         };
-        let archive = self.archive.as_ref().ok_or_else(|| gone(path))?;
-        let mut file = fs::File::open(archive.as_ref())?;
-        file.seek(SeekFrom::Start(*offset))?;
-        Ok(Box::new(file.take(*size)))
+        let (number, offset) = place.ok_or_else(|| gone(path))?;
+        let archive = self.archives.get(number).ok_or_else(|| gone(path))?;
+        let mut file = fs::File::open(archive)?;
+        file.seek(SeekFrom::Start(offset))?;
+        Ok(Box::new(file.take(size)))
     }
 
     /// A small file as text.
-    pub(super) fn text(&self, path: &Path) -> Result<String> {
+    pub fn text(&self, path: &Path) -> Result<String> {
         let mut text = Vec::new();
         self.content(path)?.read_to_end(&mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// What a path leads to, through symbolic links.
-    pub(super) fn follow(&self, path: &str) -> Option<(PathBuf, &Node)> {
+    pub fn follow(&self, path: &str) -> Option<(PathBuf, &Node)> {
         let mut path = PathBuf::from(path.trim_start_matches('/'));
         for _ in 0..40 {
             // The first part that is a link decides.
@@ -316,13 +316,17 @@ impl Root {
         None
     }
 
-    /// What this has over an older state of the same.
-    pub(super) fn changes_since(&self, before: &Self) -> Changes {
+    /// What this has over an older state of the same; `forgets` says of what is new, with what it is, and of
+    /// what is gone that it is no change.
+    pub fn changes_since(
+        &self,
+        before: &Self,
+        forgets: fn(&Path, Option<&NodeKind>) -> bool,
+    ) -> Changes {
         let mut changes = Changes::default();
         for (path, node) in &self.nodes {
             let same = before.nodes.get(path).is_some_and(|old| old.is_like(node));
-            let is_log = path.starts_with(LOGS) && matches!(node.kind, NodeKind::File { .. });
-            if !same && !is_log && !is_remembered(path) {
+            if !same && !forgets(path, Some(&node.kind)) {
                 changes.put.insert(path.clone());
             }
         }
@@ -332,7 +336,7 @@ impl Root {
                     .skip(1)
                     .any(|above| changes.removed.contains(above))
             };
-            if !self.nodes.contains_key(path) && !is_remembered(path) && !is_below() {
+            if !self.nodes.contains_key(path) && !forgets(path, None) && !is_below() {
                 changes.removed.insert(path.clone());
             }
         }
@@ -340,13 +344,13 @@ impl Root {
     }
 
     /// The time of the newest file, in seconds since 1970. Engines change that of folders.
-    pub(super) fn newest(&self) -> u64 {
+    pub fn newest(&self) -> u64 {
         let files = self.nodes.values().filter(|node| !node.is_directory());
         files.map(|node| node.time).max().unwrap_or(0)
     }
 
     /// All there is, as a change of nothing.
-    pub(super) fn whole(&self) -> Changes {
+    pub fn whole(&self) -> Changes {
         Changes {
             put: self.nodes.keys().cloned().collect(),
             removed: BTreeSet::new(),
@@ -374,19 +378,6 @@ fn gone(path: &Path) -> Error {
     Error::new(Kind::Internal, text)
 }
 
-/// Whether a path is in no image.
-pub(super) fn is_left_out(path: &Path) -> bool {
-    OF_ENGINES.iter().any(|own| path.starts_with(own))
-        || NO_CONTENT
-            .iter()
-            .any(|folder| path.starts_with(folder) && path != Path::new(folder))
-}
-
-/// Whether a change there is none of an image.
-fn is_remembered(path: &Path) -> bool {
-    REMEMBERED.iter().any(|own| path.starts_with(own))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,39 +386,7 @@ mod tests {
     fn root(fill: impl FnOnce(&mut ArchiveWriter)) -> Root {
         let mut writer = ArchiveWriter::new(7).unwrap();
         fill(&mut writer);
-        Root::of_archive(writer.finish().unwrap()).unwrap()
-    }
-
-    fn names(paths: &BTreeSet<PathBuf>) -> Vec<&str> {
-        paths.iter().map(|path| path.to_str().unwrap()).collect()
-    }
-
-    #[test]
-    fn what_changed_is_found_and_what_is_remembered_is_not() {
-        let before = root(|writer| {
-            writer.folder("etc").unwrap();
-            writer.bytes("etc/stays", 0o644, b"a").unwrap();
-            writer.bytes("etc/changes", 0o644, b"a").unwrap();
-            writer.bytes("etc/resolv.conf", 0o644, b"a").unwrap();
-            writer.folder("old/deep").unwrap();
-            writer.bytes("old/deep/file", 0o644, b"a").unwrap();
-            writer.folder("var/log").unwrap();
-        });
-        let after = root(|writer| {
-            writer.folder("etc").unwrap();
-            writer.bytes("etc/stays", 0o644, b"a").unwrap();
-            writer.bytes("etc/changes", 0o600, b"a").unwrap();
-            writer.folder("opt").unwrap();
-            writer.bytes("opt/new", 0o644, b"a").unwrap();
-            writer.folder("var/log").unwrap();
-            writer.bytes("var/log/apt.log", 0o644, b"a").unwrap();
-            writer.bytes("omnibuild/x", 0o644, b"a").unwrap();
-            writer.bytes("var/cache/apt/x.bin", 0o644, b"a").unwrap();
-        });
-        let changes = after.changes_since(&before);
-        assert_eq!(names(&changes.put), ["etc/changes", "opt", "opt/new"]);
-        assert_eq!(names(&changes.removed), ["old/deep"]);
-        assert!(after.changes_since(&after).put.is_empty());
+        Root::of_archive(writer.finish().unwrap(), |_| false).unwrap()
     }
 
     #[test]
@@ -463,8 +422,21 @@ mod tests {
         }
         for root in &roots {
             assert_eq!(root.links[Path::new("b")], Path::new("a"));
-            assert!(roots[0].changes_since(root).put.is_empty());
+            assert!(roots[0].changes_since(root, |_, _| false).put.is_empty());
         }
+    }
+
+    fn layer(fill: impl FnOnce(&mut ArchiveWriter)) -> tempfile::TempPath {
+        let mut writer = ArchiveWriter::new(7).unwrap();
+        fill(&mut writer);
+        writer.finish().unwrap()
+    }
+
+    fn names(root: &Root) -> Vec<&str> {
+        root.nodes
+            .keys()
+            .map(|path| path.to_str().unwrap())
+            .collect()
     }
 
     #[test]
@@ -472,13 +444,53 @@ mod tests {
         let mut below = root(|writer| {
             writer.bytes("a/b", 0o644, b"1").unwrap();
             writer.bytes("a/c", 0o644, b"1").unwrap();
+            writer.bytes("stays", 0o644, b"1").unwrap();
         });
-        let mut writer = ArchiveWriter::new(7).unwrap();
-        writer.bytes("a/.wh.b", 0o644, b"").unwrap();
-        writer.bytes("a/c", 0o644, b"2").unwrap();
-        let layer = writer.finish().unwrap();
-        below.add_layer(fs::File::open(&layer).unwrap()).unwrap();
-        let names: Vec<_> = below.nodes.keys().collect();
-        assert_eq!(names, [Path::new("a/c")]);
+        let above = layer(|writer| {
+            writer.bytes("a/.wh.b", 0o644, b"").unwrap();
+            writer.bytes("a/c", 0o644, b"2").unwrap();
+        });
+        below.add_archive(above, |_| false).unwrap();
+        assert_eq!(names(&below), ["a/c", "stays"]);
+        assert_eq!(below.text(Path::new("a/c")).unwrap(), "2");
+        assert_eq!(below.text(Path::new("stays")).unwrap(), "1");
+    }
+
+    #[test]
+    fn an_opaque_folder_hides_what_is_below_and_nothing_of_its_own_layer() {
+        let mut below = root(|writer| {
+            writer.folder("a").unwrap();
+            writer.bytes("a/old", 0o644, b"1").unwrap();
+            writer.bytes("ab", 0o644, b"1").unwrap();
+        });
+        let above = layer(|writer| {
+            writer.folder("a").unwrap();
+            writer.bytes("a/first", 0o644, b"2").unwrap();
+            writer.bytes("a/.wh..wh..opq", 0o644, b"").unwrap();
+            writer.bytes("a/later", 0o644, b"2").unwrap();
+        });
+        below.add_archive(above, |_| false).unwrap();
+        assert_eq!(names(&below), ["a", "a/first", "a/later", "ab"]);
+    }
+
+    #[test]
+    fn a_name_that_a_layer_writes_again_is_no_name_of_the_file_below() {
+        let link = |writer: &mut ArchiveWriter, name: &str, target: &str| {
+            let mut header = crate::archive::plain_header(0);
+            header.set_entry_type(tar::EntryType::Link);
+            let builder = writer.builder();
+            builder.append_link(&mut header, name, target).unwrap();
+        };
+        let mut below = root(|writer| {
+            writer.bytes("a", 0o644, b"1").unwrap();
+            link(writer, "b", "a");
+            link(writer, "c", "a");
+        });
+        let above = layer(|writer| writer.bytes("a", 0o644, b"2").unwrap());
+        below.add_archive(above, |_| false).unwrap();
+        let text = |name: &str| below.text(Path::new(name)).unwrap();
+        assert_eq!([text("a"), text("b"), text("c")], ["2", "1", "1"]);
+        let links: Vec<_> = below.links.iter().collect();
+        assert_eq!(links, [(&PathBuf::from("c"), &PathBuf::from("b"))]);
     }
 }

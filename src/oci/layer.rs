@@ -13,12 +13,12 @@ use flate2::write::GzEncoder;
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::{ArchiveWriter, plain_header};
+use crate::archive::{self, ArchiveWriter, plain_header};
 use crate::digest::DigestWriter;
 use crate::error::Result;
-use crate::oci::{self, ContentDigest, Descriptor, ImageStore};
 
 use super::root::{Changes, NodeKind, Root, WHITEOUT};
+use super::{ContentDigest, Descriptor, ImageStore, LAYER};
 
 /// A layer that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,20 +32,20 @@ pub struct Layer {
 }
 
 /// The length of layers in bytes, compressed.
-pub(super) fn total(layers: &[Layer]) -> u64 {
+pub fn total(layers: &[Layer]) -> u64 {
     layers.iter().map(|layer| layer.descriptor.size).sum()
 }
 
 /// Times that a clock gave, and what stands for them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub struct Clock {
     /// When the work began, in seconds since 1970, as the container has it.
-    pub(super) started: u64,
+    pub started: u64,
     /// What later times become.
-    pub(super) instead: u64,
+    pub instead: u64,
     /// The time of every folder, where they all have one: which of them something was put into depends on
     /// what was there already.
-    pub(super) folders: Option<u64>,
+    pub folders: Option<u64>,
 }
 
 impl Clock {
@@ -60,7 +60,7 @@ impl Clock {
 
 /// Writes changes as a layer; `None` where there are none. A layer that is kept with the same content is
 /// not compressed again.
-pub(super) fn write(
+pub fn write(
     store: &ImageStore,
     purpose: &str,
     root: &Root,
@@ -81,7 +81,7 @@ pub(super) fn write(
     let descriptor = if let Some(descriptor) = kept.filter(|descriptor| store.has(descriptor)) {
         descriptor
     } else {
-        let (descriptor, ()) = store.put_with(oci::LAYER, |output| {
+        let (descriptor, ()) = store.put_with(LAYER, |output| {
             // Neither a name nor a time in its header.
             let mut encoder = GzEncoder::new(output, Compression::default());
             write_archive(root, changes, clock, &mut encoder)?;
@@ -134,16 +134,7 @@ fn write_archive(
             archive.append_data(&mut header, path, std::io::empty())?;
             continue;
         };
-        if !node.attributes.is_empty() {
-            let attributes = node.attributes.iter();
-            let attributes: Vec<(String, &[u8])> = attributes
-                .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice()))
-                .collect();
-            let attributes = attributes
-                .iter()
-                .map(|(name, value)| (name.as_str(), *value));
-            archive.append_pax_extensions(attributes)?;
-        }
+        archive::append_attributes(&mut archive, &node.attributes)?;
         let mut header = plain_header(0);
         header.set_mode(node.mode);
         header.set_uid(node.uid);
@@ -178,7 +169,7 @@ fn write_archive(
 }
 
 /// The plain archive of a kept layer.
-pub(super) fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
+pub fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
     let file = fs::File::open(store.blob(layer.descriptor.digest.digest()))?;
     let reader = std::io::BufReader::with_capacity(1 << 18, file);
     Ok(flate2::bufread::GzDecoder::new(reader))
@@ -186,10 +177,7 @@ pub(super) fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
 
 /// What has to be done in a container to have a layer there: an archive to unpack at `/`, and paths to
 /// remove before.
-pub(super) fn to_apply(
-    store: &ImageStore,
-    layer: &Layer,
-) -> Result<(tempfile::TempPath, Vec<String>)> {
+pub fn to_apply(store: &ImageStore, layer: &Layer) -> Result<(tempfile::TempPath, Vec<String>)> {
     let mut writer = ArchiveWriter::new(0)?;
     let mut gone = Vec::new();
     let mut archive = tar::Archive::new(open(store, layer)?);
@@ -201,17 +189,8 @@ pub(super) fn to_apply(
             gone.push(format!("/{}", path.with_file_name(name).display()));
             continue;
         }
-        if let Some(extensions) = entry.pax_extensions()? {
-            let extensions: Vec<(String, Vec<u8>)> = extensions
-                .filter_map(std::result::Result::ok)
-                .filter_map(|it| Some((it.key().ok()?.to_owned(), it.value_bytes().to_vec())))
-                .filter(|(key, _)| key.starts_with("SCHILY.xattr."))
-                .collect();
-            let extensions = extensions
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_slice()));
-            writer.builder().append_pax_extensions(extensions)?;
-        }
+        let attributes = archive::attributes(&mut entry)?;
+        archive::append_attributes(writer.builder(), &attributes)?;
         let mut header = entry.header().clone();
         match entry.link_name()?.map(std::borrow::Cow::into_owned) {
             Some(target) => writer.builder().append_link(&mut header, path, target)?,
@@ -231,7 +210,7 @@ mod tests {
     fn root(time: u64, fill: impl FnOnce(&mut ArchiveWriter)) -> Root {
         let mut writer = ArchiveWriter::new(time).unwrap();
         fill(&mut writer);
-        Root::of_archive(writer.finish().unwrap()).unwrap()
+        Root::of_archive(writer.finish().unwrap(), |_| false).unwrap()
     }
 
     #[test]
@@ -258,7 +237,7 @@ mod tests {
                 instead: 1234,
                 folders: None,
             };
-            let changes = after.changes_since(&before);
+            let changes = after.changes_since(&before, |_, _| false);
             write(&store, "application", &after, &changes, clock)
                 .unwrap()
                 .unwrap()
@@ -305,7 +284,7 @@ mod tests {
             instead: 1,
             folders: None,
         };
-        let changes = after.changes_since(&of(false));
+        let changes = after.changes_since(&of(false), |_, _| false);
         let layer = write(&store, "x", &after, &changes, clock)
             .unwrap()
             .unwrap();

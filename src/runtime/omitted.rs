@@ -1,0 +1,124 @@
+//! What of a container's root file system is part of no image: what an engine makes for itself in each
+//! container, what package managers only remember for speed, and logs.
+//!
+//! Says so by path alone; reads nothing.
+
+use std::path::Path;
+
+use crate::oci::root::{Changes, NodeKind, Root};
+
+/// What engines put into each container, and we.
+const OF_ENGINES: [&str; 7] = [
+    ".dockerenv",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/mtab",
+    "etc/resolv.conf",
+    "omnibuild",
+    "run/.containerenv",
+];
+/// Folders whose content is the kernel's, or of no image at all.
+const NO_CONTENT: [&str; 12] = [
+    "dev",
+    "proc",
+    "sys",
+    "tmp",
+    "var/tmp",
+    "root/.cache",
+    "var/lib/apt/lists",
+    "var/cache/apt",
+    "var/cache/dnf",
+    "var/cache/libdnf5",
+    "var/cache/yum",
+    "var/cache/zypp",
+];
+/// Files that differ each time they are written and that nobody needs: logs, locks, caches, and what was
+/// before.
+const REMEMBERED: [&str; 20] = [
+    "run",
+    "var/cache/ldconfig/aux-cache",
+    "var/cache/debconf/config.dat-old",
+    "var/cache/debconf/templates.dat-old",
+    "var/lib/dnf/history.sqlite",
+    "var/lib/dnf/history.sqlite-shm",
+    "var/lib/dnf/history.sqlite-wal",
+    "var/lib/dpkg/available-old",
+    "var/lib/dpkg/diversions-old",
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/statoverride-old",
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/triggers/Lock",
+    "var/lib/rpm/.rpm.lock",
+    "var/lib/yum/history",
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+];
+
+/// A folder whose files are logs.
+const LOGS: &str = "var/log";
+
+/// Whether a path is in no image.
+pub(super) fn is_left_out(path: &Path) -> bool {
+    OF_ENGINES.iter().any(|own| path.starts_with(own))
+        || NO_CONTENT
+            .iter()
+            .any(|folder| path.starts_with(folder) && path != Path::new(folder))
+}
+
+/// What an installation changed.
+pub(super) fn changes(after: &Root, before: &Root) -> Changes {
+    after.changes_since(before, |path, kind| {
+        let is_log = path.starts_with(LOGS) && matches!(kind, Some(NodeKind::File { .. }));
+        is_log || REMEMBERED.iter().any(|own| path.starts_with(own))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::archive::ArchiveWriter;
+
+    fn root(fill: impl FnOnce(&mut ArchiveWriter)) -> Root {
+        let mut writer = ArchiveWriter::new(7).unwrap();
+        fill(&mut writer);
+        Root::of_archive(writer.finish().unwrap(), is_left_out).unwrap()
+    }
+
+    fn names(paths: &BTreeSet<PathBuf>) -> Vec<&str> {
+        paths.iter().map(|path| path.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_changed_is_found_and_what_is_remembered_is_not() {
+        let before = root(|writer| {
+            writer.folder("etc").unwrap();
+            writer.bytes("etc/stays", 0o644, b"a").unwrap();
+            writer.bytes("etc/changes", 0o644, b"a").unwrap();
+            writer.bytes("etc/resolv.conf", 0o644, b"a").unwrap();
+            writer.folder("old/deep").unwrap();
+            writer.bytes("old/deep/file", 0o644, b"a").unwrap();
+            writer.folder("var/log").unwrap();
+        });
+        let after = root(|writer| {
+            writer.folder("etc").unwrap();
+            writer.bytes("etc/stays", 0o644, b"a").unwrap();
+            writer.bytes("etc/changes", 0o600, b"a").unwrap();
+            writer.folder("opt").unwrap();
+            writer.bytes("opt/new", 0o644, b"a").unwrap();
+            writer.folder("var/log").unwrap();
+            writer.bytes("var/log/apt.log", 0o644, b"a").unwrap();
+            writer.bytes("omnibuild/x", 0o644, b"a").unwrap();
+            writer.bytes("var/cache/apt/x.bin", 0o644, b"a").unwrap();
+        });
+        let found = changes(&after, &before);
+        assert_eq!(names(&found.put), ["etc/changes", "opt", "opt/new"]);
+        assert_eq!(names(&found.removed), ["old/deep"]);
+        assert!(changes(&after, &after).put.is_empty());
+    }
+}
