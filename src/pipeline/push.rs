@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::cli::{BuildOptions, Common, Environment, PushOptions};
-use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::inventory::sbom;
 use crate::oci::layout;
 use crate::oci::{self, Descriptor, ImageStore, Index, Manifest};
 use crate::plan::{Plan, PlatformPlan, RepositoryName};
-use crate::registry::{Patience, Registry};
+use crate::registry::{Patience, Registry, Stored, Use};
 use crate::report::{Reporter, human_size};
 use crate::runtime::provenance;
 
@@ -95,7 +94,7 @@ async fn push_planned(
             continue;
         }
         let network = &images[0].platform.network;
-        let registry = Registry::open(repository, network, Patience::default())?;
+        let registry = Registry::open(repository, Use::Push, network, Patience::default())?;
         if let Some(secret) = registry.secret() {
             reporter.redact(secret);
         }
@@ -208,42 +207,30 @@ impl Sending<'_> {
     async fn images(&self, images: &[&Current<'_>]) -> Result<()> {
         let mut unmoved = Vec::new();
         for (tag, images) in tags(self.repository, images)? {
-            let (media_type, content) = self.stands_for(&images)?;
+            let manifest = self.stands_for(&images)?;
+            let digest = &manifest.descriptor.digest;
             let there = self.registry.manifest(&tag).await?;
-            let is_there = there.is_some_and(|there| there.content == content);
-            if is_there {
-                let digest = Digest::of(&content);
-                self.note(&format!(
-                    "{}:{tag} is sha256:{digest} already",
-                    self.repository
-                ));
+            if there.is_some_and(|there| there.descriptor.digest == *digest) {
+                self.note(&format!("{}:{tag} is {digest} already", self.repository));
             } else {
-                unmoved.push((tag, media_type, content, images));
+                unmoved.push((tag, manifest, images));
             }
         }
         let mut sent = BTreeSet::new();
-        for (_, _, _, images) in &unmoved {
+        for (_, _, images) in &unmoved {
             for image in images {
                 if sent.insert(image.image.manifest.digest.clone()) {
                     self.image(image).await?;
                 }
             }
         }
-        for (tag, media_type, content, _) in unmoved {
-            if media_type == oci::INDEX {
-                let digest = oci::ContentDigest::from(Digest::of(&content));
-                self.registry
-                    .put_manifest(&digest.to_string(), media_type, &content)
-                    .await?;
+        for (tag, manifest, _) in unmoved {
+            let digest = manifest.descriptor.digest.to_string();
+            if manifest.descriptor.media_type == oci::INDEX {
+                self.registry.put_manifest(&digest, &manifest).await?;
             }
-            self.registry
-                .put_manifest(&tag, media_type, &content)
-                .await?;
-            let digest = Digest::of(&content);
-            self.note(&format!(
-                "pushed {}:{tag} (sha256:{digest})",
-                self.repository
-            ));
+            self.registry.put_manifest(&tag, &manifest).await?;
+            self.note(&format!("pushed {}:{tag} ({digest})", self.repository));
         }
         Ok(())
     }
@@ -253,10 +240,9 @@ impl Sending<'_> {
     }
 
     /// What a tag stands for: a manifest, or an index of one for each architecture.
-    fn stands_for(&self, images: &[&Current<'_>]) -> Result<(&'static str, Vec<u8>)> {
+    fn stands_for(&self, images: &[&Current<'_>]) -> Result<Stored> {
         if let [image] = images {
-            let path = self.store.blob(image.image.manifest.digest.digest());
-            return Ok((oci::MANIFEST, fs_err::read(path)?));
+            return self.manifest(image);
         }
         let manifests = images.iter().map(|image| {
             let arch = image.platform.arch();
@@ -264,7 +250,12 @@ impl Sending<'_> {
         });
         let annotations = layout::manifest(self.store, &images[0].image.manifest)?.annotations;
         let index = Index::of_architectures(manifests, annotations);
-        Ok((oci::INDEX, oci::bytes(&index)?))
+        Ok(Stored::of(oci::INDEX, oci::bytes(&index)?))
+    }
+
+    fn manifest(&self, image: &Current<'_>) -> Result<Stored> {
+        let path = self.store.blob(image.image.manifest.digest.digest());
+        Ok(Stored::of(oci::MANIFEST, fs_err::read(path)?))
     }
 
     /// An image with all that it is made of, under its digest, and what is told of it.
@@ -276,11 +267,9 @@ impl Sending<'_> {
             .buffer_unordered(AT_A_TIME)
             .try_collect()
             .await?;
-        let content = fs_err::read(self.store.blob(made.manifest.digest.digest()))?;
         let name = made.manifest.digest.to_string();
-        self.registry
-            .put_manifest(&name, oci::MANIFEST, &content)
-            .await?;
+        let manifest = self.manifest(image)?;
+        self.registry.put_manifest(&name, &manifest).await?;
         self.told(image).await?;
         let text = format!(
             "{} of {}: sent {} of {}",
@@ -326,25 +315,22 @@ impl Sending<'_> {
         {
             documents.push((SBOM_TYPE, name.clone(), fs_err::read(folder.join(name))?));
         }
+        let empty = self.store.put(oci::EMPTY, oci::EMPTY_CONTENT)?;
+        self.blob(&empty).await?;
         for (kind, name, content) in documents {
             let file = self.store.put(kind, &content)?;
             self.blob(&file).await?;
-            let empty = self.store.put(oci::EMPTY, oci::EMPTY_CONTENT)?;
-            self.blob(&empty).await?;
             let annotations = BTreeMap::from([("org.opencontainers.image.title".to_owned(), name)]);
             let subject = image.image.manifest.clone();
             let manifest = Manifest::artifact(kind, file, subject.clone(), annotations.clone());
-            let bytes = oci::bytes(&manifest)?;
+            let manifest = Stored::of(oci::MANIFEST, oci::bytes(&manifest)?);
             let artifact = Descriptor {
                 artifact_type: Some(kind.to_owned()),
                 annotations,
-                ..Descriptor::of(oci::MANIFEST, &bytes)
+                ..manifest.descriptor.clone()
             };
             let digest = artifact.digest.to_string();
-            let is_listed = self
-                .registry
-                .put_manifest(&digest, oci::MANIFEST, &bytes)
-                .await?;
+            let is_listed = self.registry.put_manifest(&digest, &manifest).await?;
             if !is_listed {
                 self.registry.refer(&subject, artifact).await?;
             }

@@ -14,6 +14,8 @@ use serde::Deserialize;
 use crate::download;
 use crate::error::{Error, Kind, Result};
 
+use super::Use;
+
 /// Why there is no token.
 pub(super) enum Refused {
     /// Another try may get one.
@@ -25,6 +27,8 @@ pub(super) enum Refused {
 /// The credentials for a registry, and what they were changed for.
 pub(super) struct Access {
     credential: Option<DockerCredential>,
+    /// What a token is asked to allow.
+    actions: &'static str,
     header: Mutex<Option<HeaderValue>>,
 }
 
@@ -47,7 +51,7 @@ struct Token {
 
 impl Access {
     /// What is configured for a registry, if anything is.
-    pub(super) fn of(host: &str) -> Result<Self> {
+    pub(super) fn of(host: &str, used: Use) -> Result<Self> {
         let mut credential = None;
         let places = names(host).into_iter().flat_map(|name| {
             let docker: Get = docker_credential::get_credential;
@@ -79,6 +83,10 @@ impl Access {
         }
         Ok(Self {
             credential,
+            actions: match used {
+                Use::Push => "pull,push",
+                Use::Pull => "pull",
+            },
             header: Mutex::default(),
         })
     }
@@ -118,10 +126,10 @@ impl Access {
                     found.map(|(_, value)| value.to_unescaped())
                 };
                 let header = if challenge.scheme.eq_ignore_ascii_case("basic") {
-                    self.basic()
+                    self.basic(client)
                 } else if challenge.scheme.eq_ignore_ascii_case("bearer") {
                     let Some(realm) = of("realm") else { continue };
-                    let scope = format!("repository:{repository}:pull,push");
+                    let scope = format!("repository:{repository}:{}", self.actions);
                     Some(self.bearer(client, &realm, of("service"), &scope).await?)
                 } else {
                     continue;
@@ -139,11 +147,11 @@ impl Access {
         Ok(false)
     }
 
-    fn basic(&self) -> Option<HeaderValue> {
+    fn basic(&self, client: &Client) -> Option<HeaderValue> {
         let Some(DockerCredential::UsernamePassword(user, password)) = &self.credential else {
             return None;
         };
-        let request = Client::new()
+        let request = client
             .get("http://localhost/")
             .basic_auth(user, Some(password))
             .build()

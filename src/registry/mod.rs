@@ -9,13 +9,14 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestWriter};
 use crate::download;
 use crate::error::{Error, Kind, Result};
 use crate::oci::{ContentDigest, Descriptor, INDEX, Index, MANIFEST};
@@ -74,13 +75,32 @@ enum Failure {
     Final(Error),
 }
 
-/// A manifest that a registry has.
+/// A manifest or an index with its bytes.
 #[derive(Debug, Clone)]
 pub struct Stored {
     /// What it is.
     pub descriptor: Descriptor,
     /// Its bytes.
     pub content: Vec<u8>,
+}
+
+impl Stored {
+    /// Of bytes that are here.
+    pub fn of(media_type: &str, content: Vec<u8>) -> Self {
+        Self {
+            descriptor: Descriptor::of(media_type, &content),
+            content,
+        }
+    }
+}
+
+/// What is done with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Something is put there.
+    Push,
+    /// Something is read from there, maybe without credentials.
+    Pull,
 }
 
 impl Registry {
@@ -91,6 +111,7 @@ impl Registry {
     /// are configured and can't be had.
     pub fn open(
         repository: &RepositoryName,
+        used: Use,
         network: &NetworkPlan,
         patience: Patience,
     ) -> Result<Self> {
@@ -101,7 +122,7 @@ impl Registry {
             base: format!("{}://{host}", scheme(host)),
             host: host.to_owned(),
             name: name.to_owned(),
-            access: Access::of(host)?,
+            access: Access::of(host, used)?,
             patience,
         })
     }
@@ -126,7 +147,7 @@ impl Registry {
         let url = self.url(&format!("blobs/{}", blob.digest));
         self.again(&format!("look for {}", blob.digest), async || {
             let answer = self
-                .send(Method::HEAD, &url, HeaderMap::new(), None)
+                .send(Method::HEAD, &url, HeaderMap::new(), Transfer::Question)
                 .await?;
             Ok(answer.is_some())
         })
@@ -145,21 +166,16 @@ impl Registry {
         let start = self.url(&format!("blobs/uploads/{query}"));
         self.again(&format!("send {digest}"), async || {
             let answer = self
-                .send(
-                    Method::POST,
-                    &start,
-                    HeaderMap::new(),
-                    Some(Upload::Nothing),
-                )
+                .send(Method::POST, &start, HeaderMap::new(), Transfer::Nothing)
                 .await?;
             let answer = answer.ok_or_else(|| Failure::Final(self.not_found("take an upload")))?;
             if answer.status() == StatusCode::CREATED {
                 return Ok(false);
             }
             let target = self.upload_address(&answer, digest)?;
-            let upload = Upload::File(file, blob.size);
+            let upload = Transfer::File(file, blob.size);
             let answer = self
-                .send(Method::PUT, target.as_str(), HeaderMap::new(), Some(upload))
+                .send(Method::PUT, target.as_str(), HeaderMap::new(), upload)
                 .await?;
             let Some(answer) = answer else {
                 // Uploads end when a server is started anew.
@@ -193,36 +209,71 @@ impl Registry {
 
     /// Puts a manifest under a tag, or under its digest; compares what the registry then has. Answers
     /// whether the registry lists it by its subject.
-    pub async fn put_manifest(
-        &self,
-        reference: &str,
-        media_type: &str,
-        content: &[u8],
-    ) -> Result<bool> {
-        let digest = Digest::of(content);
+    pub async fn put_manifest(&self, reference: &str, manifest: &Stored) -> Result<bool> {
+        let Stored {
+            descriptor,
+            content,
+        } = manifest;
+        let digest = descriptor.digest.digest();
         let url = self.url(&format!("manifests/{reference}"));
         let lists = self
             .again(&format!("put `{reference}`"), async || {
                 let mut headers = HeaderMap::new();
-                if let Ok(value) = media_type.parse() {
+                if let Ok(value) = descriptor.media_type.parse() {
                     headers.insert(CONTENT_TYPE, value);
                 }
-                let upload = Upload::Bytes(content.to_vec());
-                let answer = self.send(Method::PUT, &url, headers, Some(upload)).await?;
+                let upload = Transfer::Bytes(content);
+                let answer = self.send(Method::PUT, &url, headers, upload).await?;
                 let answer = answer.ok_or_else(|| {
                     Failure::Final(self.not_found(&format!("take `{reference}`")))
                 })?;
-                self.compare(&answer, &digest, reference)?;
+                self.compare(&answer, digest, reference)?;
                 Ok(answer.headers().contains_key(SUBJECT))
             })
             .await?;
         let stored = self.manifest(reference).await?;
-        if stored.is_none_or(|stored| *stored.descriptor.digest.digest() != digest) {
+        if stored.is_none_or(|stored| stored.descriptor.digest.digest() != digest) {
             let text = format!("{}: `{reference}` is not what was sent to it", self.host);
             return Err(Error::new(Kind::Publish, text)
                 .hint("somebody else pushes the same tag, or the registry alters what it is sent: push again, by one at a time"));
         }
         Ok(lists)
+    }
+
+    /// The content of a blob in a temporary file; `None`: there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Publish`] when it can't be read, or is not what its digest says.
+    pub async fn blob(&self, blob: &Descriptor) -> Result<Option<tempfile::TempPath>> {
+        let url = self.url(&format!("blobs/{}", blob.digest));
+        self.again(&format!("read {}", blob.digest), async || {
+            let awaited = Transfer::Awaited(blob.size);
+            let answer = self.send(Method::GET, &url, HeaderMap::new(), awaited);
+            let Some(mut answer) = answer.await? else {
+                return Ok(None);
+            };
+            let written = |error: std::io::Error| Failure::Final(error.into());
+            let (file, path) = tempfile::NamedTempFile::new()
+                .map_err(written)?
+                .into_parts();
+            let mut writer = DigestWriter::new(std::io::BufWriter::new(file));
+            let mut length = 0;
+            while let Some(piece) = answer.chunk().await.map_err(passing)? {
+                length += piece.len() as u64;
+                if length > blob.size {
+                    break;
+                }
+                writer.write_all(&piece).map_err(written)?;
+            }
+            writer.flush().map_err(written)?;
+            if length != blob.size || writer.finish().0 != *blob.digest.digest() {
+                // A line may break without a word.
+                let why = "what it sends is not what the digest says";
+                return Err(Failure::Passing(why.to_owned(), None));
+            }
+            Ok(Some(path))
+        })
+        .await
     }
 
     /// The manifest or index under a tag or digest; `None`: there is none. What is not the content of its
@@ -234,7 +285,10 @@ impl Registry {
             if let Ok(value) = format!("{MANIFEST}, {INDEX}").parse() {
                 headers.insert(ACCEPT, value);
             }
-            let Some(mut answer) = self.send(Method::GET, &url, headers, None).await? else {
+            let Some(mut answer) = self
+                .send(Method::GET, &url, headers, Transfer::Question)
+                .await?
+            else {
                 return Ok(None);
             };
             let media_type = answer.headers().get(CONTENT_TYPE);
@@ -253,10 +307,7 @@ impl Registry {
                     return Err(Failure::Final(Error::new(Kind::Publish, text)));
                 }
             }
-            Ok(Some(Stored {
-                descriptor: Descriptor::of(&media_type, &content),
-                content,
-            }))
+            Ok(Some(Stored::of(&media_type, content)))
         })
         .await
     }
@@ -278,8 +329,8 @@ impl Registry {
         });
         manifests.push(artifact);
         let index = Index::new(manifests, std::collections::BTreeMap::new());
-        self.put_manifest(&tag, INDEX, &crate::oci::bytes(&index)?)
-            .await?;
+        let index = Stored::of(INDEX, crate::oci::bytes(&index)?);
+        self.put_manifest(&tag, &index).await?;
         Ok(())
     }
 
@@ -339,7 +390,7 @@ impl Registry {
         method: Method,
         url: &str,
         headers: HeaderMap,
-        upload: Option<Upload<'_>>,
+        transfer: Transfer<'_>,
     ) -> std::result::Result<Option<Response>, Failure> {
         let mut is_renewed = false;
         loop {
@@ -348,11 +399,15 @@ impl Registry {
                 .request(method.clone(), url)
                 .headers(headers.clone());
             let mut limit = LONGEST;
-            request = match &upload {
-                None => request,
-                Some(Upload::Nothing) => request.header(CONTENT_LENGTH, 0),
-                Some(Upload::Bytes(bytes)) => request.body(bytes.clone()),
-                Some(Upload::File(path, size)) => {
+            request = match &transfer {
+                Transfer::Question => request,
+                Transfer::Awaited(size) => {
+                    limit += Duration::from_secs(size / SLOWEST);
+                    request
+                }
+                Transfer::Nothing => request.header(CONTENT_LENGTH, 0),
+                Transfer::Bytes(bytes) => request.body(bytes.to_vec()),
+                Transfer::File(path, size) => {
                     limit += Duration::from_secs(size / SLOWEST);
                     let file = fs_err::tokio::File::open(path).await;
                     let file = file.map_err(|error| Failure::Final(error.into()))?;
@@ -443,10 +498,15 @@ impl Registry {
     }
 }
 
-/// What goes with a request.
-enum Upload<'a> {
+/// What goes with a request, or comes with its answer.
+enum Transfer<'a> {
+    /// Little.
+    Question,
+    /// The answer has so many bytes.
+    Awaited(u64),
+    /// A body without content.
     Nothing,
-    Bytes(Vec<u8>),
+    Bytes(&'a [u8]),
     /// A file of this length.
     File(&'a std::path::Path, u64),
 }

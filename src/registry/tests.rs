@@ -60,7 +60,7 @@ impl Fake {
             longest: Duration::from_millis(20),
         };
         let name = format!("{}/team/tool", self.host).parse().unwrap();
-        Registry::open(&name, &NetworkPlan::default(), patience).unwrap()
+        Registry::open(&name, Use::Push, &NetworkPlan::default(), patience).unwrap()
     }
 
     fn asked(&self, method: &str) -> usize {
@@ -218,7 +218,7 @@ async fn what_is_refused_is_told_at_once() {
         let fake = Fake::start(&vec![("PUT", Fault::Status(status, None)); 9]);
         let error = fake
             .registry()
-            .put_manifest("1", MANIFEST, b"{}")
+            .put_manifest("1", &Stored::of(MANIFEST, b"{}".to_vec()))
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Publish, "{status}");
@@ -249,7 +249,7 @@ async fn another_digest_is_an_error() {
     let fake = Fake::start(&[("PUT", Fault::OtherDigest)]);
     let error = fake
         .registry()
-        .put_manifest("1", MANIFEST, b"{}")
+        .put_manifest("1", &Stored::of(MANIFEST, b"{}".to_vec()))
         .await
         .unwrap_err();
     assert!(error.hints()[0].contains("no tag was moved"), "{error:?}");
@@ -309,14 +309,15 @@ async fn an_index_of_two_architectures_is_put_and_read() {
     for (_, manifest) in images {
         let digest = format!("sha256:{}", Digest::of(manifest));
         registry
-            .put_manifest(&digest, MANIFEST, manifest)
+            .put_manifest(&digest, &Stored::of(MANIFEST, manifest.to_vec()))
             .await
             .unwrap();
     }
     let described = images.map(|(arch, manifest)| (arch, Descriptor::of(MANIFEST, manifest)));
     let index = Index::of_architectures(described, BTreeMap::new());
     let content = crate::oci::bytes(&index).unwrap();
-    registry.put_manifest("1.4", INDEX, &content).await.unwrap();
+    let index = Stored::of(INDEX, content);
+    registry.put_manifest("1.4", &index).await.unwrap();
     let there = registry.manifest("1.4").await.unwrap().unwrap();
     assert_eq!(there.descriptor.media_type, INDEX);
     let read: Index = serde_json::from_slice(&there.content).unwrap();
