@@ -6,8 +6,8 @@
 //! to know it.
 
 pub mod bootstrap;
+mod registry;
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, in_background};
 use crate::digest::{Digest, KeyBuilder};
-use crate::engine::Image;
+use crate::engine::{ExecutionConfig, Image, Output};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
 use crate::plan::BasePlan;
 use crate::platform::Arch;
+use crate::registry::PulledImage;
 use crate::report::StageHandle;
 
 const SCHEMA: u32 = 1;
@@ -159,7 +160,7 @@ pub async fn ensure(
         if place.root.is_file() && matches!(base.origin, Origin::Bootstrap(_)) {
             stage.message("importing the bootstrapped base again");
             let identity = content(&place)?;
-            let imported = import(context, plan, &place.root, identity, base.origin);
+            let imported = import_root(context, plan, &place.root, identity, base.origin);
             return Ok((imported.await?, true));
         }
     }
@@ -187,6 +188,7 @@ fn is_of(image: &Image, arch: Arch) -> bool {
 /// its layers.
 fn identify(image: &Image) -> (Digest, Origin) {
     if let Some(identity) = image
+        .config
         .labels
         .get(IDENTITY_LABEL)
         .and_then(|text| text.parse().ok())
@@ -221,11 +223,20 @@ async fn find(
     }
     stage.message(&format!("pulling {reference}"));
     let output = |line: &str| context.report.output_line(line);
-    let refused = match context.engine.pull(&plan.image, plan.arch, &output).await {
-        Ok(image) if is_of(&image, plan.arch) => {
+    let refused = match pull(context, plan, &output).await {
+        Ok(Pulled::Root(image)) => {
+            let identity = image.digest.digest().clone();
+            let config = ExecutionConfig {
+                labels: image.labels,
+                environment: image.environment,
+            };
+            let origin = Origin::Registry;
+            return import(context, plan, &image.root, config, identity, origin).await;
+        }
+        Ok(Pulled::Image(image)) if is_of(&image, plan.arch) => {
             return settle(context, plan, &image, other.as_ref()).await;
         }
-        Ok(image) => {
+        Ok(Pulled::Image(image)) => {
             if let Some(other) = &other {
                 context.engine.tag(&other.id, reference).await?;
             }
@@ -255,7 +266,23 @@ async fn find(
     ));
     bootstrap_root(context, plan, place).await?;
     let origin = Origin::Bootstrap(plan.mirror.clone());
-    import(context, plan, &place.root, content(place)?, origin).await
+    import_root(context, plan, &place.root, content(place)?, origin).await
+}
+
+/// What came from a registry.
+enum Pulled {
+    /// The engine has it.
+    Image(Image),
+    /// It is for the engine to import.
+    Root(PulledImage),
+}
+
+async fn pull(context: &Context<'_>, plan: &BasePlan, output: Output<'_>) -> Result<Pulled> {
+    if context.engine.asks_registries() {
+        let image = context.engine.pull(&plan.image, plan.arch, output).await?;
+        return Ok(Pulled::Image(image));
+    }
+    Ok(Pulled::Root(registry::pull(context, plan).await?))
 }
 
 /// The base that was pulled. Where it took the name of an image of another architecture, that gets it
@@ -313,7 +340,7 @@ async fn take(
         file: file.to_owned(),
         stamp,
     };
-    import(context, plan, file, identity, origin).await
+    import_root(context, plan, file, identity, origin).await
 }
 
 /// What is in a bootstrapped base.
@@ -340,17 +367,31 @@ async fn bootstrap_root(context: &Context<'_>, plan: &BasePlan, place: &Place) -
     in_background(work).await
 }
 
-async fn import(
+/// A root file system that says nothing of itself.
+async fn import_root(
     context: &Context<'_>,
     plan: &BasePlan,
     root: &Path,
     identity: Digest,
     origin: Origin,
 ) -> Result<BaseImage> {
+    let config = ExecutionConfig::default();
+    import(context, plan, root, config, identity, origin).await
+}
+
+async fn import(
+    context: &Context<'_>,
+    plan: &BasePlan,
+    root: &Path,
+    mut config: ExecutionConfig,
+    identity: Digest,
+    origin: Origin,
+) -> Result<BaseImage> {
     let reference = own_name(plan, &identity);
-    let labels = BTreeMap::from([(IDENTITY_LABEL.to_owned(), identity.to_string())]);
+    let label = (IDENTITY_LABEL.to_owned(), identity.to_string());
+    config.labels.extend([label]);
     let engine = context.engine;
-    engine.import(root, plan.arch, &reference, &labels).await?;
+    engine.import(root, plan.arch, &reference, &config).await?;
     Ok(BaseImage {
         schema: SCHEMA,
         reference,

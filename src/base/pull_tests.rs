@@ -53,7 +53,7 @@ impl Engine for Registry {
                 registry_digests: vec![format!("debian@sha256:{}", Digest::of("list"))],
                 layers: Vec::new(),
                 arch: Some(arch),
-                labels: BTreeMap::new(),
+                config: ExecutionConfig::default(),
             };
             let mut images = self.images.lock().unwrap();
             for name in [reference.as_str(), &image.id] {
@@ -83,7 +83,7 @@ impl Engine for Registry {
         _: &'a Path,
         _: Arch,
         _: &'a str,
-        _: &'a BTreeMap<String, String>,
+        _: &'a ExecutionConfig,
     ) -> Call<'a, Image> {
         unreachable!("there is a registry")
     }

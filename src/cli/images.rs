@@ -44,4 +44,7 @@ pub struct PushOptions {
     /// The images of the official platform alone.
     #[arg(long)]
     pub official: bool,
+    /// The builder images instead, to where `builder-repository` says; those that are missing are made.
+    #[arg(long, conflicts_with_all = ["names", "official"])]
+    pub builders: bool,
 }

@@ -1,4 +1,5 @@
-//! `[build]`: how much each container may take, and what is lent to those that make wheels.
+//! `[build]`: how much each container may take, what is lent to those that make wheels, and where builder
+//! images are shared.
 //!
 //! Checks words; limits and lends nothing.
 
@@ -8,6 +9,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::text;
+
+use super::RepositoryName;
 
 /// Docker takes no less: 6 MB.
 const LEAST_MEMORY: u64 = 6_000_000;
@@ -20,6 +23,7 @@ pub(super) struct RawBuild {
     processes: Option<u32>,
     ssh_agent: Option<bool>,
     known_hosts: Option<PathBuf>,
+    builder_repository: Option<RepositoryName>,
 }
 
 /// What the command line and the environment say of ssh.
@@ -51,6 +55,8 @@ pub struct BuildConfig {
     pub processes: Option<u32>,
     /// The ssh-agent, when it is lent.
     pub ssh: Option<SshConfig>,
+    /// Where machines share builder images.
+    pub builder_repository: Option<RepositoryName>,
 }
 
 impl RawBuild {
@@ -61,6 +67,7 @@ impl RawBuild {
             processes: self.processes.or(under.processes),
             ssh_agent: self.ssh_agent.or(under.ssh_agent),
             known_hosts: self.known_hosts.or(under.known_hosts),
+            builder_repository: self.builder_repository.or(under.builder_repository),
         }
     }
 
@@ -100,6 +107,7 @@ impl RawBuild {
                 socket: said.socket,
                 known_hosts: named.or(said.known_hosts),
             }),
+            builder_repository: self.builder_repository,
         })
     }
 }

@@ -12,7 +12,9 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 use crate::report::PlatformReporter;
 
-use super::{ContainerSpec, Engine, Exec, Limits, Network, Session, with_container};
+use super::{
+    ContainerSpec, Engine, Exec, ExecutionConfig, Limits, Network, Session, with_container,
+};
 
 /// Where the program is loaded.
 const ADDRESS: u64 = 0x40_0000;
@@ -72,7 +74,7 @@ async fn run(
         // An idle container is this command.
         root.bytes("bin/cat", 0o755, &program)?;
         engine
-            .import(&root.finish()?, arch, &tag, &BTreeMap::new())
+            .import(&root.finish()?, arch, &tag, &ExecutionConfig::default())
             .await?;
     }
     let spec = ContainerSpec {

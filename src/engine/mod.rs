@@ -67,8 +67,17 @@ pub struct Image {
     pub layers: Vec<String>,
     /// The architecture that it says it is of; `None` where nothing is said.
     pub arch: Option<Arch>,
+    /// What it says of itself.
+    pub config: ExecutionConfig,
+}
+
+/// What an image says of itself to those who use it (image-spec, config.md, execution parameters).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecutionConfig {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Variables of every command in its containers.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// An image to build.
@@ -202,6 +211,10 @@ pub trait Engine: Send + Sync {
     fn about(&self) -> Call<'_, About>;
     /// The image with this id or name, if the engine has it.
     fn image<'a>(&'a self, reference: &'a str) -> Call<'a, Option<Image>>;
+    /// Whether it can pull: bases are read from registries for one that can't.
+    fn asks_registries(&self) -> bool {
+        true
+    }
     /// Pulls an image from its registry.
     fn pull<'a>(
         &'a self,
@@ -215,7 +228,7 @@ pub trait Engine: Send + Sync {
         root: &'a Path,
         arch: Arch,
         tag: &'a str,
-        labels: &'a BTreeMap<String, String>,
+        config: &'a ExecutionConfig,
     ) -> Call<'a, Image>;
     /// Builds an image from a Dockerfile.
     fn build<'a>(&'a self, spec: &'a BuildSpec<'a>, output: Output<'a>) -> Call<'a, Image>;

@@ -168,6 +168,24 @@ fn write_archive(
     Ok(archive.finish()?)
 }
 
+/// A root file system as a plain archive.
+///
+/// # Errors
+/// Of content that is not at hand, or a disk that is full.
+pub fn archive(root: &Root) -> Result<tempfile::TempPath> {
+    let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
+    let unchanged = Clock {
+        started: u64::MAX,
+        instead: 0,
+        folders: None,
+    };
+    let mut output = std::io::BufWriter::with_capacity(1 << 18, &mut file);
+    write_archive(root, &root.whole(), unchanged, &mut output)?;
+    output.flush()?;
+    drop(output);
+    Ok(path)
+}
+
 /// The plain archive of a kept layer.
 pub fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
     let file = fs::File::open(store.blob(layer.descriptor.digest.digest()))?;

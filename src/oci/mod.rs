@@ -145,7 +145,8 @@ impl ImagePlatform {
 pub struct Manifest {
     /// 2.
     pub schema_version: u32,
-    /// [`MANIFEST`].
+    /// [`MANIFEST`]; others leave it out.
+    #[serde(default)]
     pub media_type: String,
     /// What an artifact is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,7 +202,8 @@ impl Manifest {
 pub struct Index {
     /// 2.
     pub schema_version: u32,
-    /// [`INDEX`].
+    /// [`INDEX`]; others leave it out.
+    #[serde(default)]
     pub media_type: String,
     /// The manifests.
     pub manifests: Vec<Descriptor>,
@@ -233,6 +235,33 @@ impl Index {
             annotations,
         }
     }
+}
+
+/// Of the configuration of an image what is read of those that others made (image-spec, config.md).
+#[derive(Debug, Clone, Deserialize)]
+pub struct ImageConfig {
+    /// How it runs.
+    pub config: Option<Execution>,
+    /// Its layers.
+    pub rootfs: RootFileSystem,
+}
+
+/// How containers of an image run.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Execution {
+    /// Variables, `NAME=value`.
+    #[serde(rename = "Env")]
+    pub env: Option<Vec<String>>,
+    /// Labels.
+    #[serde(rename = "Labels")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// What an image's layers are once they are unpacked.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RootFileSystem {
+    /// The digests of the plain archives, the lowest first.
+    pub diff_ids: Vec<ContentDigest>,
 }
 
 /// The bytes of a manifest, index or configuration, the same for the same value.

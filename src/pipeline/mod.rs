@@ -3,6 +3,7 @@
 //! [`build`](build::build) reads like the manual. Nothing here does a stage's work.
 
 pub mod build;
+mod builders;
 pub mod cache;
 mod diff;
 pub mod doctor;
@@ -392,6 +393,9 @@ pub async fn execute(
         }
         Command::Image { command } => {
             images::execute(command, common, options, environment, reporter).await
+        }
+        Command::Push(asked) if asked.builders => {
+            builders::push(common, options, environment, reporter).await
         }
         Command::Push(asked) => push::push(&asked, common, options, environment, reporter).await,
         Command::Python { command } => {

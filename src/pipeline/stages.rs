@@ -12,7 +12,7 @@ use crate::context::{Context, in_background};
 use crate::digest::Digest;
 use crate::engine::{Container, ContainerSpec, Content, with_container};
 use crate::error::{Error, Kind, Result};
-use crate::image::{self, BuilderImage};
+use crate::image::{self, BuilderImage, Origin};
 use crate::package::{self, Built, SegmentStore};
 use crate::plan::metadata::ProjectMetadata;
 use crate::plan::pylock::Pylock;
@@ -181,11 +181,16 @@ impl PlatformBuild<'_> {
     ) -> Result<BuilderImage> {
         let stage = self.report.stage(Stage::Image);
         let builder = image::ensure(context, plan, base).await?;
+        let pulled = match (builder.origin, &plan.image.repository) {
+            (Origin::Registry, Some(repository)) => format!(", pulled from {repository}"),
+            _ => String::new(),
+        };
         let text = format!(
-            "{} with Python {}",
+            "{} with Python {}{pulled}",
             builder.tag, builder.interpreter.version
         );
-        settle(stage, "image", builder.reused, &text, reused);
+        let there = builder.origin == Origin::Engine;
+        settle(stage, "image", there, &text, reused);
         Ok(builder)
     }
 

@@ -122,7 +122,7 @@ pub(super) async fn image(
     let label = |labels: &BTreeMap<String, String>| {
         labels.get(&key_label).map(String::as_str) == Some(key.as_str())
     };
-    if there.is_some_and(|image| label(&image.labels)) {
+    if there.is_some_and(|image| label(&image.config.labels)) {
         stage.reused(&tag);
         return Ok(ToolImage { tag, key });
     }

@@ -204,6 +204,7 @@ impl Project<'_> {
                     id.stem(),
                     tag_text(self.version)
                 ),
+                repository: self.config.build.builder_repository.clone(),
             },
             network: NetworkPlan {
                 name: self.config.network.clone(),

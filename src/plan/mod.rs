@@ -144,6 +144,8 @@ pub struct ImagePlan {
     pub build_depends: Vec<String>,
     /// Readable names it also gets: `<platform>-<tag>`, with the architecture where that is not amd64.
     pub name: String,
+    /// Where machines share it. Decides nothing of it, so it is in no key.
+    pub repository: Option<RepositoryName>,
 }
 
 /// How stages with a network reach it. Decides nothing that is built, so it is in no key.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
@@ -9,7 +10,8 @@ use crate::download;
 use crate::error::{Error, Kind};
 use crate::text::single_spaced;
 
-use super::Failure;
+use super::access;
+use super::{Failure, Registry, Use};
 
 /// Servers answer with whole pages.
 const LONGEST_REASON: usize = 300;
@@ -67,4 +69,73 @@ pub(super) async fn reason(status: StatusCode, answer: Response) -> String {
         "the server says {status}{}{told}",
         if told.is_empty() { "" } else { ": " }
     )
+}
+
+impl Registry {
+    pub(super) fn judge_access(&self, refused: access::Refused) -> Failure {
+        match refused {
+            access::Refused::Passing(why) => Failure::Passing(why, None),
+            access::Refused::Final(why) => Failure::Final(self.unauthorised(&why)),
+        }
+    }
+
+    fn unauthorised(&self, why: &str) -> Error {
+        let text = format!("{}: it does not let us in: {why}", self.host);
+        let hint = if self.access.secret().is_some() {
+            "the user name or password for it is wrong or has run out"
+        } else {
+            "no credentials for it are known"
+        };
+        Error::new(Kind::Publish, text).hint(format!(
+            "{hint}: `docker login {0}` or `podman login {0}`; DOCKER_CONFIG or REGISTRY_AUTH_FILE say where credentials are",
+            self.host
+        ))
+    }
+
+    pub(super) fn not_found(&self, what: &str) -> Error {
+        let text = format!(
+            "{}: there is no repository `{}` to {what}",
+            self.host, self.name
+        );
+        Error::new(Kind::Publish, text).hint(
+            "make it in the registry, or correct the name; some registries hide what an account may not see",
+        )
+    }
+
+    pub(super) async fn judge(
+        &self,
+        answer: Response,
+    ) -> std::result::Result<Option<Response>, Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(Some(answer));
+        }
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let asked = answer
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(wait_of);
+        let why = reason(status, answer).await;
+        if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
+            return Err(Failure::Passing(why, asked));
+        }
+        Err(Failure::Final(match status {
+            StatusCode::UNAUTHORIZED => self.unauthorised(&why),
+            StatusCode::FORBIDDEN => {
+                let (done, right) = match self.used {
+                    Use::Push => ("written to", "push"),
+                    Use::Pull => ("read from", "pull"),
+                };
+                let text = format!("{}: it may not be {done} `{}`: {why}", self.host, self.name);
+                Error::new(Kind::Publish, text).hint(format!(
+                    "give the account the right to {right} there, or name another repository"
+                ))
+            }
+            _ => Error::new(Kind::Publish, format!("{}: {why}", self.host))
+                .hint("the registry does not take what other registries do: its documentation or log says why"),
+        }))
+    }
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod image;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Body, Client, Method, Response, StatusCode, Url};
 
 use crate::digest::{Digest, DigestWriter};
@@ -23,7 +24,9 @@ use crate::oci::{ContentDigest, Descriptor, INDEX, Index, MANIFEST};
 use crate::plan::{NetworkPlan, RepositoryName};
 
 use self::access::Access;
-use self::answer::{passing, reason, wait_of};
+use self::answer::passing;
+
+pub use self::image::PulledImage;
 
 /// A small question takes no longer.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -31,6 +34,9 @@ const LONGEST: Duration = Duration::from_mins(1);
 const SLOWEST: u64 = 50_000;
 /// No manifest is longer, in bytes (distribution specification, "at least 4 megabytes").
 const LARGEST_MANIFEST: usize = 4 << 20;
+/// What Docker called a manifest and an index before there was a specification.
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// What a server says it has.
 const DIGEST: &str = "docker-content-digest";
 /// That a server knows of manifests that are about others.
@@ -63,6 +69,7 @@ pub struct Registry {
     host: String,
     base: String,
     name: String,
+    used: Use,
     access: Access,
     patience: Patience,
 }
@@ -122,6 +129,7 @@ impl Registry {
             base: format!("{}://{host}", scheme(host)),
             host: host.to_owned(),
             name: name.to_owned(),
+            used,
             access: Access::of(host, used)?,
             patience,
         })
@@ -282,7 +290,8 @@ impl Registry {
         let url = self.url(&format!("manifests/{reference}"));
         self.again(&format!("read `{reference}`"), async || {
             let mut headers = HeaderMap::new();
-            if let Ok(value) = format!("{MANIFEST}, {INDEX}").parse() {
+            let known = [MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX].join(", ");
+            if let Ok(value) = known.parse() {
                 headers.insert(ACCEPT, value);
             }
             let Some(mut answer) = self
@@ -435,66 +444,6 @@ impl Registry {
             }
             return self.judge(answer).await;
         }
-    }
-
-    fn judge_access(&self, refused: access::Refused) -> Failure {
-        match refused {
-            access::Refused::Passing(why) => Failure::Passing(why, None),
-            access::Refused::Final(why) => Failure::Final(self.unauthorised(&why)),
-        }
-    }
-
-    fn unauthorised(&self, why: &str) -> Error {
-        let text = format!("{}: it does not let us in: {why}", self.host);
-        let hint = if self.access.secret().is_some() {
-            "the user name or password for it is wrong or has run out"
-        } else {
-            "no credentials for it are known"
-        };
-        Error::new(Kind::Publish, text).hint(format!(
-            "{hint}: `docker login {0}` or `podman login {0}`; DOCKER_CONFIG or REGISTRY_AUTH_FILE say where credentials are",
-            self.host
-        ))
-    }
-
-    fn not_found(&self, what: &str) -> Error {
-        let text = format!(
-            "{}: there is no repository `{}` to {what}",
-            self.host, self.name
-        );
-        Error::new(Kind::Publish, text).hint(
-            "make it in the registry, or correct the name in `repositories`; some registries hide what an account may not see",
-        )
-    }
-
-    async fn judge(&self, answer: Response) -> std::result::Result<Option<Response>, Failure> {
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(Some(answer));
-        }
-        if status == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let asked = answer
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok());
-        let asked = asked.and_then(wait_of);
-        let why = reason(status, answer).await;
-        if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-            return Err(Failure::Passing(why, asked));
-        }
-        Err(Failure::Final(match status {
-            StatusCode::UNAUTHORIZED => self.unauthorised(&why),
-            StatusCode::FORBIDDEN => {
-                let text = format!("{}: it may not be written to `{}`: {why}", self.host, self.name);
-                Error::new(Kind::Publish, text).hint(
-                    "give the account the right to push there, or name another repository in `repositories`",
-                )
-            }
-            _ => Error::new(Kind::Publish, format!("{}: {why}", self.host))
-                .hint("the registry does not take what other registries do: its documentation or log says why"),
-        }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::oci::Manifest;
 use crate::platform::Arch;
 
 /// What goes wrong with a request.
@@ -28,6 +29,8 @@ struct State {
     faults: VecDeque<(&'static str, Fault)>,
     /// What was asked, `METHOD path`.
     asked: Vec<String>,
+    /// Whether it wants a token, which it makes itself.
+    wants_token: bool,
 }
 
 /// A registry on loopback, until the tests end.
@@ -82,6 +85,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut length = 0;
     let mut kind = String::new();
+    let (mut host, mut token) = (String::new(), String::new());
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
@@ -91,6 +95,12 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         }
         if let Some(value) = header.strip_prefix("content-length: ") {
             length = value.parse().ok()?;
+        }
+        if let Some(value) = header.strip_prefix("host: ") {
+            value.clone_into(&mut host);
+        }
+        if let Some(value) = header.strip_prefix("authorization: ") {
+            value.clone_into(&mut token);
         }
         if let Some(value) = header.strip_prefix("content-type: ") {
             value.clone_into(&mut kind);
@@ -136,6 +146,15 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>) -> Option<()> {
         None => {}
     }
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    if path == "/token" {
+        return answer(200, &[], br#"{"access_token":"good"}"#);
+    }
+    if state.wants_token && token != "bearer good" {
+        let realm = format!(
+            "WWW-Authenticate: Bearer realm=\"http://{host}/token\",service=\"fake\",scope=\"x\""
+        );
+        return answer(401, &[realm], b"");
+    }
     let name = path.rsplit('/').next()?.to_owned();
     match method.as_str() {
         "POST" => answer(
@@ -277,13 +296,13 @@ async fn what_is_about_an_image_is_listed_once_under_its_digest() {
 
 #[test]
 fn a_server_may_say_when_to_come_again() {
-    assert_eq!(wait_of("7"), Some(Duration::from_secs(7)));
+    assert_eq!(answer::wait_of("7"), Some(Duration::from_secs(7)));
     let then = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(90);
     let date = then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let wait = wait_of(&date).unwrap();
+    let wait = answer::wait_of(&date).unwrap();
     assert!((80..=90).contains(&wait.as_secs()), "{wait:?}");
-    assert_eq!(wait_of("soon"), None);
-    assert_eq!(wait_of("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+    assert_eq!(answer::wait_of("soon"), None);
+    assert_eq!(answer::wait_of("Wed, 21 Oct 2015 07:28:00 GMT"), None);
 }
 
 #[test]
@@ -325,4 +344,154 @@ async fn an_index_of_two_architectures_is_put_and_read() {
         let found = registry.manifest(&image.digest.to_string()).await.unwrap();
         assert_eq!(found.unwrap().descriptor.digest, image.digest);
     }
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_what_is_done() {
+    for (used, actions) in [(Use::Push, "pull%2Cpush"), (Use::Pull, "pull")] {
+        let fake = Fake::start(&[]);
+        fake.state.lock().unwrap().wants_token = true;
+        let name = format!("{}/team/tool", fake.host).parse().unwrap();
+        let network = NetworkPlan::default();
+        let registry = Registry::open(&name, used, &network, Patience::default()).unwrap();
+        assert!(!registry.has_blob(&blob().1).await.unwrap());
+        assert!(!registry.has_blob(&blob().1).await.unwrap());
+        let asked = fake.state.lock().unwrap().asked.clone();
+        let tokens: Vec<&String> = asked
+            .iter()
+            .filter(|line| line.contains("/token"))
+            .collect();
+        let scope = format!("scope=repository%3Ateam%2Ftool%3A{actions}");
+        assert_eq!(tokens.len(), 1, "one token serves all: {asked:?}");
+        assert!(tokens[0].ends_with(&scope), "{asked:?}");
+    }
+}
+
+/// An image of two layers in a fake: the second takes a file of the first away.
+fn put_image(fake: &Fake, tag: &str) -> Manifest {
+    let layer = |files: &[(&str, &str)]| {
+        let mut writer = crate::archive::ArchiveWriter::new(7).unwrap();
+        for (path, content) in files {
+            writer.bytes(path, 0o644, content.as_bytes()).unwrap();
+        }
+        fs_err::read(writer.finish().unwrap()).unwrap()
+    };
+    let plain = [
+        layer(&[("etc/stays", "1"), ("etc/goes", "1")]),
+        layer(&[("etc/.wh.goes", ""), ("etc/new", "2")]),
+    ];
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&plain[0]).unwrap();
+    let packed = [encoder.finish().unwrap(), plain[1].clone()];
+    let diff_ids = plain.map(|layer| format!("sha256:{}", Digest::of(layer)));
+    let config = serde_json::json!({
+        "architecture": "amd64",
+        "config": { "Env": ["LANG=C.UTF-8"], "Labels": { "a": "b" } },
+        "rootfs": { "diff_ids": diff_ids },
+    });
+    let config = config.to_string().into_bytes();
+    let mut state = fake.state.lock().unwrap();
+    let mut put = |kind: &str, content: Vec<u8>| {
+        let descriptor = Descriptor::of(kind, &content);
+        state.blobs.insert(descriptor.digest.to_string(), content);
+        descriptor
+    };
+    let config = put(crate::oci::CONFIG, config);
+    let layers = packed.map(|layer| put(crate::oci::LAYER, layer)).to_vec();
+    let manifest = Manifest::image(config, layers, BTreeMap::new());
+    let bytes = crate::oci::bytes(&manifest).unwrap();
+    let described = Descriptor::of(MANIFEST, &bytes);
+    let index = Index::of_architectures([(Arch::Amd64, described.clone())], BTreeMap::new());
+    let index = crate::oci::bytes(&index).unwrap();
+    let digest = described.digest.to_string();
+    state.manifests.insert(digest, (MANIFEST.to_owned(), bytes));
+    let kind = "application/vnd.docker.distribution.manifest.list.v2+json".to_owned();
+    state.manifests.insert(tag.to_owned(), (kind, index));
+    manifest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pulled_as_one_root_file_system() {
+    let fake = Fake::start(&[("GET", Fault::Reset)]);
+    put_image(&fake, "9");
+    let registry = fake.registry();
+    let image = registry.pull("9", Arch::Amd64).await.unwrap().unwrap();
+    let mut files = BTreeMap::new();
+    crate::archive::for_each_file(&image.root, |path, content| {
+        let mut text = String::new();
+        content.read_to_string(&mut text)?;
+        files.insert(path.display().to_string(), text);
+        Ok(())
+    })
+    .unwrap();
+    let expected = [("etc/new", "2"), ("etc/stays", "1")];
+    assert_eq!(
+        files,
+        expected
+            .map(|(path, text)| (path.into(), text.into()))
+            .into()
+    );
+    assert_eq!(image.environment["LANG"], "C.UTF-8");
+    assert_eq!(image.labels["a"], "b");
+    let index = registry.manifest("9").await.unwrap().unwrap();
+    assert_eq!(image.digest, index.descriptor.digest);
+    assert!(registry.pull("10", Arch::Amd64).await.unwrap().is_none());
+    let error = registry.pull("9", Arch::Arm64).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Network);
+    assert!(error.message().contains("no image for arm64"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_what_it_is_said_to_be_is_no_image() {
+    let fake = Fake::start(&[]);
+    let manifest = put_image(&fake, "9");
+    let registry = fake.registry();
+    let layer = manifest.layers[1].digest.to_string();
+    let altered = fake.state.lock().unwrap().blobs[&layer].clone();
+    let put = |content: Vec<u8>| {
+        fake.state
+            .lock()
+            .unwrap()
+            .blobs
+            .insert(layer.clone(), content)
+    };
+    let mut other = altered.clone();
+    other[0] ^= 1;
+    let longer = [altered.clone(), vec![0]].concat();
+    for (content, message) in [
+        (other, "is not what the digest says"),
+        (longer, "is not what the digest says"),
+        (altered[1..].to_vec(), "is not what the digest says"),
+    ] {
+        put(content);
+        let error = registry.pull("9", Arch::Amd64).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Network, "{error}");
+        assert!(error.message().contains(message), "{error}");
+    }
+    fake.state.lock().unwrap().blobs.remove(&layer);
+    let error = registry.pull("9", Arch::Amd64).await.unwrap_err();
+    assert!(error.message().contains("is not there"), "{error}");
+    let state = || fake.state.lock().unwrap();
+    let index = state().manifests["9"].clone();
+    for content in [&b"{}"[..], b"not JSON", b"{\"manifests\": 1}"] {
+        let kind = INDEX.to_owned();
+        state().manifests.insert("9".into(), (kind, content.into()));
+        let error = registry.pull("9", Arch::Amd64).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged, "{error}");
+        assert!(
+            error.message().contains("no image that can be read"),
+            "{error}"
+        );
+    }
+    state().manifests.insert("9".into(), index.clone());
+    // A manifest that is another than the index says.
+    let named = state()
+        .manifests
+        .keys()
+        .find(|name| name.starts_with("sha256:"))
+        .cloned();
+    let (kind, content) = index;
+    state().manifests.insert(named.unwrap(), (kind, content));
+    let error = registry.pull("9", Arch::Amd64).await.unwrap_err();
+    assert!(error.message().contains("is something else"), "{error}");
 }

@@ -95,6 +95,8 @@ pub enum Outcome {
     Planned,
     /// Only its lock was made.
     Locked,
+    /// Something went to a registry.
+    Pushed,
     /// What was there was looked at, and nothing made.
     Checked,
 }
@@ -112,7 +114,7 @@ impl Outcome {
     }
 
     /// The outcome in one or two words: `built`, `up to date`, `failed`, `cancelled`, `planned`, `locked`,
-    /// `checked`.
+    /// `pushed`, `checked`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Built => "built",
@@ -121,6 +123,7 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Planned => "planned",
             Self::Locked => "locked",
+            Self::Pushed => "pushed",
             Self::Checked => "checked",
         }
     }

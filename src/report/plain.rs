@@ -172,6 +172,7 @@ fn ending(outcome: &Outcome, took: Duration) -> String {
         | Outcome::Cancelled
         | Outcome::Planned
         | Outcome::Locked
+        | Outcome::Pushed
         | Outcome::Checked => format!("{result} ({took})"),
     }
 }

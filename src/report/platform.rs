@@ -172,6 +172,7 @@ impl Inner {
             | Outcome::Cancelled
             | Outcome::Planned
             | Outcome::Locked
+            | Outcome::Pushed
             | Outcome::Checked => format!("== {}", outcome.word()),
         });
         self.flush_log();

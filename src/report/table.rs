@@ -137,6 +137,7 @@ pub(super) fn result(outcome: &Outcome) -> String {
         | Outcome::Cancelled
         | Outcome::Planned
         | Outcome::Locked
+        | Outcome::Pushed
         | Outcome::Checked => outcome.word().to_owned(),
     }
 }
@@ -154,6 +155,7 @@ fn render_failure(row: &SummaryRow) -> Option<String> {
         | Outcome::Cancelled
         | Outcome::Planned
         | Outcome::Locked
+        | Outcome::Pushed
         | Outcome::Checked => None,
     }
 }
@@ -164,7 +166,7 @@ pub(super) fn outcome_colour(outcome: &Outcome) -> Colour {
         Outcome::Built | Outcome::UpToDate | Outcome::Checked => Colour::Green,
         Outcome::Failed { .. } => Colour::Red,
         Outcome::Cancelled => Colour::Yellow,
-        Outcome::Planned | Outcome::Locked => Colour::Cyan,
+        Outcome::Planned | Outcome::Locked | Outcome::Pushed => Colour::Cyan,
     }
 }
 

@@ -162,7 +162,11 @@ impl Terminal {
     /// `✓ debian-12     built  2 min 03 s`.
     fn final_line(&self, platform: &TargetId, outcome: &Outcome, took: Duration) -> String {
         let mark = match outcome {
-            Outcome::Built | Outcome::UpToDate | Outcome::Locked | Outcome::Checked => "✓",
+            Outcome::Built
+            | Outcome::UpToDate
+            | Outcome::Locked
+            | Outcome::Pushed
+            | Outcome::Checked => "✓",
             Outcome::Failed { .. } => "✗",
             Outcome::Cancelled | Outcome::Planned => "-",
         };

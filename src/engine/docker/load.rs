@@ -2,7 +2,6 @@
 //! 20.10 records the engine's own whatever it is told, so they come as archives of images, which say it
 //! themselves.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use bollard::query_parameters::ImportImageOptions;
@@ -12,12 +11,12 @@ use tempfile::TempPath;
 
 use crate::archive::{ArchiveWriter, decoded};
 use crate::digest::Digest;
-use crate::engine::Image;
+use crate::engine::{ExecutionConfig, Image};
 use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 
 use super::failure::{failed, is_spurious_end};
-use super::{Docker, file_body};
+use super::{Docker, file_body, variables};
 
 const LAYER: &str = "layer.tar";
 const CONFIG: &str = "config.json";
@@ -47,9 +46,9 @@ impl Docker {
         root: &Path,
         arch: Arch,
         tag: &str,
-        labels: &BTreeMap<String, String>,
+        config: &ExecutionConfig,
     ) -> Result<Image> {
-        let archive = tokio::task::block_in_place(|| archive(root, arch, tag, labels))?;
+        let archive = tokio::task::block_in_place(|| archive(root, arch, tag, config))?;
         self.load_archive(&archive, &format!("load `{tag}`"))
             .await?;
         let image = self.image_or_missing(tag).await?;
@@ -62,19 +61,14 @@ impl Docker {
 }
 
 /// An archive of one image (Docker image specification 1.2).
-fn archive(
-    root: &Path,
-    arch: Arch,
-    tag: &str,
-    labels: &BTreeMap<String, String>,
-) -> Result<TempPath> {
+fn archive(root: &Path, arch: Arch, tag: &str, config: &ExecutionConfig) -> Result<TempPath> {
     let file = std::io::BufReader::new(fs_err::File::open(root)?);
     // Of what is in it: a layer may come compressed.
     let (digest, _) = Digest::of_reader(&mut decoded(file)?)?;
     let config = json!({
         "architecture": arch.debian(),
         "os": "linux",
-        "config": {"Labels": labels},
+        "config": {"Labels": config.labels, "Env": variables(&config.environment)},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
     });
     let manifest = json!([{"Config": CONFIG, "RepoTags": [tag], "Layers": [LAYER]}]);
@@ -87,6 +81,8 @@ fn archive(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -96,8 +92,11 @@ mod tests {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, b"root").unwrap();
         fs_err::write(&root, encoder.finish().unwrap()).unwrap();
-        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        let archive = archive(&root, Arch::Arm64, "omnibuild/x:1", &labels).unwrap();
+        let config = ExecutionConfig {
+            labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            environment: BTreeMap::from([("C".to_owned(), "d e".to_owned())]),
+        };
+        let archive = archive(&root, Arch::Arm64, "omnibuild/x:1", &config).unwrap();
         let mut files = BTreeMap::new();
         crate::archive::for_each_file(&archive, |path, content| {
             let mut bytes = Vec::new();
@@ -111,6 +110,7 @@ mod tests {
         let config = read(CONFIG);
         assert_eq!(config["architecture"], "arm64");
         assert_eq!(config["config"]["Labels"]["a"], "b");
+        assert_eq!(config["config"]["Env"], json!(["C=d e"]));
         let digest = format!("sha256:{}", Digest::of("root"));
         assert_eq!(config["rootfs"]["diff_ids"], json!([digest]));
         assert_eq!(

@@ -45,7 +45,7 @@ use self::failure::{absent, failed, is_ending, is_not_found, is_spurious_end};
 use self::make::Make;
 pub(super) use self::make::podman_at_rest;
 use self::tunnel::Tunnel;
-use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Output};
+use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, ExecutionConfig, Image, Output};
 
 /// How long a listing waits for containers that are being made.
 const CREATION_LIMIT: Duration = Duration::from_secs(5);
@@ -111,6 +111,18 @@ fn hash_map(map: &BTreeMap<String, String>) -> HashMap<String, String> {
         .collect()
 }
 
+/// `NAME=value`, as the API has variables.
+fn variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let each = environment.iter();
+    each.map(|(name, value)| format!("{name}={value}"))
+        .collect()
+}
+
+fn variable(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.split_once('=')?;
+    Some((name.to_owned(), value.to_owned()))
+}
+
 async fn file_body(
     path: &Path,
 ) -> Result<impl futures::Stream<Item = std::io::Result<bytes::Bytes>> + use<>> {
@@ -157,7 +169,15 @@ impl Engine for Docker {
                     .and_then(|root| root.layers)
                     .unwrap_or_default(),
                 arch: image.architecture.as_deref().and_then(Arch::from_any_name),
-                labels: config.labels.unwrap_or_default().into_iter().collect(),
+                config: ExecutionConfig {
+                    labels: config.labels.unwrap_or_default().into_iter().collect(),
+                    environment: config
+                        .env
+                        .iter()
+                        .flatten()
+                        .filter_map(|text| variable(text))
+                        .collect(),
+                },
             }))
         }
         .boxed()
@@ -203,13 +223,16 @@ impl Engine for Docker {
         root: &'a Path,
         arch: Arch,
         tag: &'a str,
-        labels: &'a BTreeMap<String, String>,
+        config: &'a ExecutionConfig,
     ) -> Call<'a, Image> {
         async move {
-            if self.arch().await?.is_some_and(|own| own != arch) {
-                return self.load_root(root, arch, tag, labels).await;
+            let is_foreign = self.arch().await?.is_some_and(|own| own != arch);
+            // What an import is told is written like a Dockerfile: not every value can be.
+            if is_foreign || !config.environment.is_empty() {
+                return self.load_root(root, arch, tag, config).await;
             }
-            let changes = labels
+            let changes = config
+                .labels
                 .iter()
                 .map(|(name, value)| format!("LABEL {name}={value}"))
                 .collect();
@@ -333,7 +356,7 @@ impl Engine for Docker {
                 attach_stdin: Some(stream.is_some()),
                 attach_stdout: Some(true),
                 attach_stderr: Some(true),
-                env: Some(exec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+                env: Some(variables(&exec.env)),
                 cmd: Some(exec.argv.clone()),
                 working_dir: Some(exec.cwd.clone()).filter(|folder| !folder.is_empty()),
                 ..CreateExecOptions::default()

@@ -348,7 +348,7 @@ fn unpack(context: &Path, folder: &Path) -> Result<()> {
 mod tests {
     use super::super::way::Way;
     use super::*;
-    use crate::engine::Network;
+    use crate::engine::{ExecutionConfig, Network};
     use crate::platform::Arch;
 
     /// Builds with the layers that are there; answers the image's, or the error.
@@ -381,7 +381,7 @@ mod tests {
         let layer = Digest::of("base");
         let tree = folder.path().join("layers").join(layer.as_str());
         fs_err::create_dir_all(tree.join("upper")).unwrap();
-        let record = Record::of_layer(layer, &BTreeMap::new());
+        let record = Record::of_layer(layer, &ExecutionConfig::default());
         store.keep(&record, "base").unwrap();
         (folder, store)
     }

@@ -40,7 +40,10 @@ use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
 use super::session::{self, MACHINE_LABEL};
-use super::{About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, Image, Network, Output};
+use super::{
+    About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, ExecutionConfig, Image, Network,
+    Output,
+};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::Lock;
@@ -243,6 +246,10 @@ impl Engine for Sandbox {
         .boxed()
     }
 
+    fn asks_registries(&self) -> bool {
+        false
+    }
+
     fn pull<'a>(
         &'a self,
         reference: &'a ImageRef,
@@ -264,7 +271,7 @@ impl Engine for Sandbox {
         root: &'a Path,
         _arch: Arch,
         tag: &'a str,
-        labels: &'a BTreeMap<String, String>,
+        config: &'a ExecutionConfig,
     ) -> Call<'a, Image> {
         async move {
             let path = root.to_owned();
@@ -275,7 +282,7 @@ impl Engine for Sandbox {
                 let made = self.layer_of(&layer, std::path::absolute(root)?).await;
                 made.map_err(|error| error.context(format!("can't import `{tag}`")))?;
             }
-            self.store.keep(&Record::of_layer(layer, labels), tag)
+            self.store.keep(&Record::of_layer(layer, config), tag)
         }
         .boxed()
     }
@@ -317,7 +324,7 @@ impl Engine for Sandbox {
                 let archive = tokio::task::block_in_place(content.archive)?;
                 let made = self.layer_of(&content.key, archive.to_path_buf()).await;
                 made.map_err(|error| error.context("can't unpack what a container is given"))?;
-                let image = Record::of_layer(content.key.clone(), &BTreeMap::new());
+                let image = Record::of_layer(content.key.clone(), &ExecutionConfig::default());
                 self.store.keep(&image, &name)?;
             }
             Ok(true)

@@ -32,7 +32,7 @@ use super::proot;
 use super::task::{Action, Task};
 use super::way::Way;
 use crate::digest::Digest;
-use crate::engine::{Image, Output};
+use crate::engine::{ExecutionConfig, Image, Output};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
 
@@ -59,14 +59,14 @@ pub(super) struct Record {
 
 impl Record {
     /// An image of one layer.
-    pub(super) fn of_layer(layer: Digest, labels: &BTreeMap<String, String>) -> Self {
+    pub(super) fn of_layer(layer: Digest, config: &ExecutionConfig) -> Self {
         Self {
             schema: SCHEMA,
             layers: vec![layer],
-            env: BTreeMap::new(),
+            env: config.environment.clone(),
             cwd: String::new(),
             user: String::new(),
-            labels: labels.clone(),
+            labels: config.labels.clone(),
         }
     }
 
@@ -82,7 +82,10 @@ impl Record {
             registry_digests: Vec::new(),
             layers: self.layers.iter().map(ToString::to_string).collect(),
             arch: None,
-            labels: self.labels.clone(),
+            config: ExecutionConfig {
+                labels: self.labels.clone(),
+                environment: self.env.clone(),
+            },
         })
     }
 }
@@ -462,15 +465,18 @@ mod tests {
     fn an_image_has_names_and_an_id_as_long_as_its_layers_are_there() {
         let (folder, store) = store();
         let layer = Digest::of("layer");
-        let labels = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
-        let record = Record::of_layer(layer.clone(), &labels);
+        let config = ExecutionConfig {
+            labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            ..ExecutionConfig::default()
+        };
+        let record = Record::of_layer(layer.clone(), &config);
         let image = store.keep(&record, "registry:5000/tool").unwrap();
         assert!(store.find(&image.id).is_none());
         let tree = folder.path().join("layers").join(layer.as_str());
         fs::create_dir_all(tree.join("upper")).unwrap();
         for reference in ["registry:5000/tool", "registry:5000/tool:latest", &image.id] {
             let found = store.find(reference).unwrap().image().unwrap();
-            assert_eq!((found.id, found.labels), (image.id.clone(), labels.clone()));
+            assert_eq!((found.id, found.config), (image.id.clone(), config.clone()));
         }
         for reference in ["tool", "registry:5000/tool:other", "../images/x", ""] {
             assert!(store.find(reference).is_none(), "{reference}");
@@ -480,7 +486,7 @@ mod tests {
     #[test]
     fn an_image_of_whole_trees_needs_its_topmost_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut record = Record::of_layer(Digest::of("base"), &BTreeMap::new());
+        let mut record = Record::of_layer(Digest::of("base"), &ExecutionConfig::default());
         record.layers.push(Digest::of("top"));
         for (way, is_whole) in [(Way::Trees, true), (Way::Namespaces, false)] {
             let store = Store::new(folder.path(), way);
@@ -499,7 +505,7 @@ mod tests {
         assert!(store.all().unwrap().is_empty());
         let labels = BTreeMap::from([("session".to_owned(), "1".to_owned())]);
         let record = ContainerRecord {
-            image: Record::of_layer(Digest::of("layer"), &BTreeMap::new()),
+            image: Record::of_layer(Digest::of("layer"), &ExecutionConfig::default()),
             env: BTreeMap::new(),
             labels: labels.clone(),
             network: false,

@@ -246,13 +246,14 @@ async fn discard(folder: &Path, layer: &Layer) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ExecutionConfig;
 
     /// A store of whole trees whose images were used so many hours ago.
     fn store(images: &[(&str, u64)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path(), Way::Trees);
         for (name, hours) in images {
-            let mut record = Record::of_layer(Digest::of("base"), &BTreeMap::new());
+            let mut record = Record::of_layer(Digest::of("base"), &ExecutionConfig::default());
             record.layers.push(Digest::of(name));
             let image = store.keep(&record, name).unwrap();
             let used = SystemTime::now() - Duration::from_hours(*hours);

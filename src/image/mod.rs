@@ -1,7 +1,10 @@
-//! Builder images: reuse by content key, or build from the platform's Dockerfile.
+//! Builder images: reuse by content key, pull from where machines share them, or build from the platform's
+//! Dockerfile.
 //!
 //! The key is made of the base's identity, the context and the system packages; never of the tag
 //! or of the image's id.
+
+pub mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,8 +37,19 @@ pub struct BuilderImage {
     pub tag: String,
     /// Its Python.
     pub interpreter: Interpreter,
-    /// Whether it was there already.
-    pub reused: bool,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where a builder image came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The engine had it.
+    Engine,
+    /// Another machine pushed it.
+    Registry,
+    /// It was built.
+    Built,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,7 +79,7 @@ pub fn key(plan: &PlatformPlan, base: &Digest) -> Key {
         .finish()
 }
 
-/// The builder image of a platform, built when the engine has none of this key.
+/// The builder image of a platform, pulled or built when the engine has none of this key.
 pub async fn ensure(
     context: &Context<'_>,
     plan: &PlatformPlan,
@@ -75,12 +89,20 @@ pub async fn ensure(
     let tag = format!("omnibuild/builder:{}", key.digest.short());
     let image = context.engine.image(&tag).await?;
     let known = image.filter(|image| {
-        image.labels.get(KEY_LABEL).map(String::as_str) == Some(key.digest.as_str())
+        image.config.labels.get(KEY_LABEL).map(String::as_str) == Some(key.digest.as_str())
     });
-    let reused = known.is_some();
-    if !reused {
-        build(context, plan, base, &key, &tag).await?;
-    }
+    let origin = match (known, &plan.image.repository) {
+        (Some(_), _) => Origin::Engine,
+        (None, Some(repository))
+            if remote::fetch(context, plan, repository, &key, &tag).await? =>
+        {
+            Origin::Registry
+        }
+        (None, _) => {
+            build(context, plan, base, &key, &tag).await?;
+            Origin::Built
+        }
+    };
     if plan.image.name != tag {
         context.engine.tag(&tag, &plan.image.name).await?;
     }
@@ -102,7 +124,7 @@ pub async fn ensure(
         key,
         tag,
         interpreter,
-        reused,
+        origin,
     })
 }
 
