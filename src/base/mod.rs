@@ -10,6 +10,7 @@ mod registry;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
 use crate::plan::BasePlan;
 use crate::platform::Arch;
-use crate::registry::PulledImage;
+use crate::registry::{Patience, PulledImage};
 use crate::report::StageHandle;
 
 const SCHEMA: u32 = 1;
@@ -261,8 +262,14 @@ async fn find(
             .hint(format!("or name another one: `[platform.{}] image = \"…\"`", plan.platform)));
     }
     stage.message("no registry answers; bootstrapping from the distribution's mirror");
+    // Somebody who names a registry means what that one has.
+    let why = if registry::is_named(&plan.image) {
+        format!(" ({})", refused.message())
+    } else {
+        String::new()
+    };
     context.report.note(&format!(
-        "`{reference}` can't be pulled; bootstrapping the base from the distribution's mirror"
+        "`{reference}` can't be pulled{why}; bootstrapping the base from the distribution's mirror"
     ));
     bootstrap_root(context, plan, place).await?;
     let origin = Origin::Bootstrap(plan.mirror.clone());
@@ -278,11 +285,25 @@ enum Pulled {
 }
 
 async fn pull(context: &Context<'_>, plan: &BasePlan, output: Output<'_>) -> Result<Pulled> {
-    if context.engine.asks_registries() {
-        let image = context.engine.pull(&plan.image, plan.arch, output).await?;
-        return Ok(Pulled::Image(image));
+    if !context.engine.asks_registries() {
+        let pulled = registry::pull(context, plan, Patience::default());
+        return Ok(Pulled::Root(pulled.await?));
     }
-    Ok(Pulled::Root(registry::pull(context, plan).await?))
+    let refused = match context.engine.pull(&plan.image, plan.arch, output).await {
+        Ok(image) => return Ok(Pulled::Image(image)),
+        Err(error) => error,
+    };
+    // The engine has none of the user's credentials, and its machine may not have the user's certificates.
+    if !registry::is_named(&plan.image) {
+        return Err(refused);
+    }
+    output(refused.message());
+    // The engine has tried already.
+    let patience = Patience {
+        waits: vec![Duration::from_secs(1)],
+        ..Patience::default()
+    };
+    Ok(Pulled::Root(registry::pull(context, plan, patience).await?))
 }
 
 /// The base that was pulled. Where it took the name of an image of another architecture, that gets it

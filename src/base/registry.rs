@@ -1,4 +1,5 @@
-//! Bases out of a registry for an engine that asks none: read here, and given to it as root file systems.
+//! Bases out of a registry for an engine that asks none, or is refused: read here with the user's credentials,
+//! and given to it as root file systems.
 //!
 //! Only from the registry that a name begins with: no other is known.
 
@@ -15,7 +16,11 @@ const LATEST: &str = "latest";
 ///
 /// # Errors
 /// [`Kind::Network`] when the name begins with no registry, or that one does not give it.
-pub(super) async fn pull(context: &Context<'_>, plan: &BasePlan) -> Result<PulledImage> {
+pub(super) async fn pull(
+    context: &Context<'_>,
+    plan: &BasePlan,
+    patience: Patience,
+) -> Result<PulledImage> {
     let image = &plan.image;
     let Some((repository, reference)) = address(image) else {
         let text = format!("can't pull `{image}`: its name begins with no registry");
@@ -24,7 +29,7 @@ pub(super) async fn pull(context: &Context<'_>, plan: &BasePlan) -> Result<Pulle
             plan.platform
         )));
     };
-    let registry = Registry::open(&repository, Use::Pull, context.network, Patience::default())?;
+    let registry = Registry::open(&repository, Use::Pull, context.network, patience)?;
     if let Some(secret) = registry.secret() {
         context.report.reporter().redact(secret);
     }
@@ -34,6 +39,11 @@ pub(super) async fn pull(context: &Context<'_>, plan: &BasePlan) -> Result<Pulle
         Error::new(Kind::Network, text)
             .hint("correct its name or tag; some registries hide what an account may not see: `docker login` or `podman login`")
     })
+}
+
+/// Whether a name begins with a registry.
+pub(super) fn is_named(image: &ImageRef) -> bool {
+    address(image).is_some()
 }
 
 /// The repository of a full name, and the tag or digest there.

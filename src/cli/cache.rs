@@ -18,20 +18,20 @@ pub enum CacheCommand {
     Verify,
     /// Remove what is old or too much, the least recently used first; nothing that a build reads.
     ///
-    /// Without a limit only wheels that belong to no set, what of the sandbox belongs to no image, and
-    /// what killed runs left. While builds use the cache it removes nothing: exit code 16.
+    /// Without a limit only wheels that belong to no set, what belongs to no image, and what killed runs
+    /// left. Images are those of the sandbox, and runtime images; the limits hold for each kind. While builds use the cache it removes nothing: exit code 16.
     Prune {
-        /// Remove sets, and images of the sandbox, that were not used for so long: 30d, 12h, 2w.
+        /// Remove sets and images that were not used for so long: 30d, 12h, 2w.
         #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
         older: Option<Duration>,
         /// Remove sets until the wheels take no more than so much: 5G, 500M.
         #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
         max_size: Option<u64>,
-        /// Remove images of the sandbox until they take no more than so much: 20G.
+        /// Remove images until they take no more than so much: 20G.
         #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
         max_images: Option<u64>,
     },
-    /// Remove everything, the sandbox's images too; nothing while builds use it (exit code 16).
+    /// Remove everything, images too; nothing while builds use it (exit code 16).
     Clear,
     /// Write the sets of some platforms with their wheels into one file.
     ///

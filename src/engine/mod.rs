@@ -23,12 +23,12 @@ use tokio::io::DuplexStream;
 
 use crate::digest::Digest;
 use crate::error::Result;
+use crate::oci::{ImageLimits, PrunedImages};
 use crate::platform::{Arch, ImageRef};
 
 pub use self::connect::{Choice, Configured, Connected, connect};
 pub use self::container::{Container, with_container};
 pub use self::emulation::must_run;
-pub use self::sandbox::{ImageLimits, PrunedImages};
 pub use self::session::Session;
 
 /// Takes each line that a command or a build prints.

@@ -6,6 +6,7 @@
 
 pub mod layer;
 pub mod layout;
+mod prune;
 pub mod root;
 mod store;
 
@@ -18,6 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 
+pub use self::prune::{ImageLimits, PrunedImages};
 pub use self::store::ImageStore;
 
 /// An image of one platform (image-spec, manifest.md).

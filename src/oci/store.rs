@@ -5,7 +5,7 @@
 //! v1/images/records/<key>.json         what was made under a key
 //! ```
 //!
-//! Two runs may put the same blob: the last one wins, and both have the same bytes.
+//! The time of a record is that of its last use. Two runs may put the same blob: the last one wins, and both have the same bytes.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use super::Descriptor;
 /// Blobs and records.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 impl ImageStore {
@@ -33,7 +33,7 @@ impl ImageStore {
         }
     }
 
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
 
@@ -78,9 +78,12 @@ impl ImageStore {
         self.root.join("records").join(format!("{key}.json"))
     }
 
-    /// What was recorded under a key; nothing where it can't be read.
+    /// What was recorded under a key, which is used by that; nothing where it can't be read.
     pub fn record<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
-        fsutil::read_json(&self.record_path(key))
+        let path = self.record_path(key);
+        let record = fsutil::read_json(&path)?;
+        fsutil::mark_used(&path);
+        Some(record)
     }
 
     /// Records what was made under a key.

@@ -11,7 +11,7 @@ use crate::cli::{BuildOptions, Common, Environment, ImageCommand, ImageFormat};
 use crate::context::in_background;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::fsutil;
+use crate::fsutil::{self, Lock};
 use crate::oci::ImageStore;
 use crate::oci::layout::{self, Named};
 use crate::package::Artifact;
@@ -39,7 +39,7 @@ impl PlatformBuild<'_> {
             return Ok(true);
         }
         let stage = self.report.stage(Stage::Runtime);
-        let store = ImageStore::new(&self.project.caches.images());
+        let (store, _held) = kept(self.project).await?;
         let mut there: BTreeMap<&String, RuntimeImage> = BTreeMap::new();
         let mut reused = true;
         for image in &plan.images {
@@ -76,6 +76,16 @@ impl PlatformBuild<'_> {
         }
         Ok(reused)
     }
+}
+
+/// What is kept of images; nobody removes it while the lock is held.
+pub(super) async fn kept(project: &Project) -> Result<(ImageStore, Lock)> {
+    let store = ImageStore::new(&project.caches.images());
+    in_background(move || {
+        let held = store.hold()?;
+        Ok((store, held))
+    })
+    .await
 }
 
 /// The key of an image, and the image if it is kept.
@@ -207,9 +217,9 @@ pub(super) async fn execute(
                 names,
                 format,
             } => {
+                let (store, _held) = kept(&project).await?;
                 let wanted = wanted(&project, &plan.platforms, &names)?;
                 let told = file.clone();
-                let store = ImageStore::new(&project.caches.images());
                 let name = plan.name.clone();
                 let images = named(&name, &wanted);
                 if common.dry_run {
@@ -223,6 +233,7 @@ pub(super) async fn execute(
                 Ok(())
             }
             ImageCommand::Load { names } => {
+                let (store, _held) = kept(&project).await?;
                 let mut wanted = wanted(&project, &plan.platforms, &names)?;
                 // Of several architectures the engine runs its own.
                 let own = host_architecture()?;
@@ -237,7 +248,6 @@ pub(super) async fn execute(
                     reporter.note(None, &format!("would load {}", listed(&images)));
                     return Ok(());
                 }
-                let store = ImageStore::new(&project.caches.images());
                 let told = listed(&images);
                 let archive = in_background(move || {
                     let mut file = tempfile::NamedTempFile::new()?;

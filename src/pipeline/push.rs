@@ -17,7 +17,7 @@ use crate::registry::{Patience, Registry, Stored, Use};
 use crate::report::{Reporter, human_size};
 use crate::runtime::provenance;
 
-use super::images::{Current, check_configured, wanted};
+use super::images::{Current, check_configured, kept, wanted};
 use super::metadata::make_plan;
 use super::{Project, Run};
 
@@ -72,12 +72,12 @@ async fn push_planned(
     reporter: &Reporter,
 ) -> Result<()> {
     check_configured(project)?;
+    let (store, _held) = kept(project).await?;
     let platforms = chosen(asked, project, plan)?;
     let images = wanted(project, platforms, &asked.names).map_err(|error| {
         error.hint("nothing was pushed: all that was asked for goes, or nothing")
     })?;
     let destinations = destinations(&images)?;
-    let store = ImageStore::new(&project.caches.images());
     let mut done: Vec<&RepositoryName> = Vec::new();
     for (repository, images) in &destinations {
         if is_dry {

@@ -48,7 +48,7 @@ struct OneError {
 }
 
 /// What the server says, in a line.
-pub(super) async fn reason(status: StatusCode, answer: Response) -> String {
+async fn reason(status: StatusCode, answer: Response) -> String {
     let text = answer.text().await.unwrap_or_default();
     let told = match serde_json::from_str::<Errors>(&text) {
         Ok(told) => {

@@ -43,6 +43,7 @@ mod support {
 mod agent;
 mod architectures;
 mod bad_input;
+mod builders;
 mod bygone;
 mod daemon;
 mod engines;

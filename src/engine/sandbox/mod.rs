@@ -47,9 +47,8 @@ use super::{
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::Lock;
+use crate::oci::{ImageLimits, PrunedImages};
 use crate::platform::{Arch, ImageRef};
-
-pub use self::unused::{ImageLimits, PrunedImages};
 
 /// Where programs are, unless an image says otherwise.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -19,7 +19,6 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -183,8 +182,7 @@ impl Store {
             return None;
         }
         // Its time says when it was last of use. Where it can't be set, it is older than it looks.
-        let file = fs::File::open(self.record(id.as_str())).ok()?;
-        drop(file.set_modified(SystemTime::now()));
+        fsutil::mark_used(&self.record(id.as_str()));
         Some(record)
     }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fs_err as fs;
 
@@ -16,32 +16,7 @@ use super::way::Way;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock, TEMPORARY_PREFIX};
-
-/// What may stay.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ImageLimits {
-    /// Images that were not used for longer go.
-    pub older: Option<Duration>,
-    /// Images go, those first that were not used for longest, until layers have no more bytes.
-    pub max_size: Option<u64>,
-}
-
-/// What was removed, or would be, and what stays.
-#[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct PrunedImages {
-    /// Images that were removed.
-    pub images: usize,
-    /// Layers that were removed.
-    pub layers: usize,
-    /// Their bytes on the disk.
-    pub bytes: u64,
-    /// Images that stay.
-    pub images_left: usize,
-    /// Layers that stay.
-    pub layers_left: usize,
-    /// Their bytes on the disk.
-    pub bytes_left: u64,
-}
+use crate::oci::{ImageLimits, PrunedImages};
 
 /// An image that the store knows.
 #[derive(Debug)]
@@ -245,6 +220,8 @@ async fn discard(folder: &Path, layer: &Layer) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::engine::ExecutionConfig;
 

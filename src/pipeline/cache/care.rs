@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
-use crate::engine::{self, ImageLimits, PrunedImages};
+use crate::engine;
 use crate::error::{Error, Kind, Result};
+use crate::oci::{ImageLimits, PrunedImages};
 use crate::report::human_size;
 use crate::text::counted;
 use crate::wheels::store::{Limits, Pruned};
@@ -43,13 +44,15 @@ pub(super) async fn verify(cache: &Cache<'_>) -> Result<()> {
     )
 }
 
-/// What of both was removed.
+/// What of all was removed.
 #[derive(Serialize)]
-struct Both<'p> {
+struct All<'p> {
     #[serde(flatten)]
     wheels: &'p Pruned,
     #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<PrunedImages>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime: Option<PrunedImages>,
 }
 
 /// Removes what is beyond the limits.
@@ -76,7 +79,7 @@ pub(super) async fn clear(cache: &Cache<'_>) -> Result<()> {
     finish(cache, "cache-clear", &pruned, none).await
 }
 
-/// Removes the images of the sandbox that are beyond their limits, and says what went.
+/// Removes the images of the sandbox and the runtime images that are beyond their limits, and says what went.
 async fn finish(
     cache: &Cache<'_>,
     command: &str,
@@ -84,8 +87,12 @@ async fn finish(
     limits: ImageLimits,
 ) -> Result<()> {
     let dry = cache.common.dry_run;
-    let sandbox = match &cache.images {
+    let sandbox = match &cache.sandbox {
         Some(folder) => engine::prune_images(folder, limits, !dry).await?,
+        None => None,
+    };
+    let runtime = match &cache.images {
+        Some(store) => store.prune(limits, !dry)?,
         None => None,
     };
     let verb = if dry { "would remove" } else { "removed" };
@@ -98,9 +105,11 @@ async fn finish(
         counted(wheels.wheels_left, "wheel"),
         human_size(wheels.bytes_left)
     );
-    if let Some(images) = &sandbox {
+    let images = [("the sandbox", &sandbox), ("runtime images", &runtime)];
+    for (whose, images) in images {
+        let Some(images) = images else { continue };
         text += &format!(
-            "\nof the sandbox {verb} {}, {}, {}; {}, {}, {} stay",
+            "\nof {whose} {verb} {}, {}, {}; {}, {}, {} stay",
             counted(images.images, "image"),
             counted(images.layers, "layer"),
             human_size(images.bytes),
@@ -109,6 +118,10 @@ async fn finish(
             human_size(images.bytes_left)
         );
     }
-    let both = Both { wheels, sandbox };
-    cache.reporter.print_result(command, &text, &both)
+    let all = All {
+        wheels,
+        sandbox,
+        runtime,
+    };
+    cache.reporter.print_result(command, &text, &all)
 }

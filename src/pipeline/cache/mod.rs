@@ -1,5 +1,5 @@
-//! `omnibuild cache`: the wheels that are kept, listed, cared for, carried elsewhere; and the images of
-//! the sandbox, removed.
+//! `omnibuild cache`: the wheels that are kept, listed, cared for, carried elsewhere; and the images
+//! that are kept, removed.
 //!
 //! Needs no engine, and but for `why` no project: only the folders that wheels and images are in.
 
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use crate::cli::{BuildOptions, CacheCommand, Common, Environment};
 use crate::config::{AnyFolder, PlatformTable};
 use crate::context::Caches;
-use crate::engine::ImageLimits;
 use crate::error::Result;
+use crate::oci::{ImageLimits, ImageStore};
 use crate::platform::PlatformId;
 use crate::report::Reporter;
 use crate::wheels::WheelStore;
@@ -63,7 +63,9 @@ pub async fn execute(
 struct Cache<'a> {
     store: WheelStore,
     /// Where the sandbox's images are; none where a cache has no place.
-    images: Option<PathBuf>,
+    sandbox: Option<PathBuf>,
+    /// The runtime images.
+    images: Option<ImageStore>,
     common: &'a Common,
     /// The platforms that the project's files list, when there are any.
     listed: Vec<String>,
@@ -78,11 +80,11 @@ impl<'a> Cache<'a> {
             Some(said) => said,
             None => super::wheel_folder(None, &common.project, &super::cache_folder(environment)?),
         };
+        let caches = environment.cache.as_ref();
+        let caches = caches.map(|cache| Caches::new(cache, wheels.clone()));
         Ok(Self {
-            images: environment
-                .cache
-                .as_ref()
-                .map(|cache| Caches::new(cache, wheels.clone()).sandbox()),
+            sandbox: caches.as_ref().map(Caches::sandbox),
+            images: caches.map(|caches| ImageStore::new(&caches.images())),
             store: WheelStore::new(&wheels),
             common,
             listed: folder.platforms,

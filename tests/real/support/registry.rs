@@ -148,6 +148,21 @@ impl Registry {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// Puts an image there by skopeo; `{}` in its name stands for the host.
+    pub(crate) fn skopeo_push(&self, source: &str, name: &str) {
+        let name = name.replace("{}", &self.host);
+        let certificates = self.certificates().display().to_string();
+        let creds = format!("{USER}:{PASSWORD}");
+        let words = [
+            "copy",
+            "--dest-creds",
+            &creds,
+            "--dest-cert-dir",
+            &certificates,
+        ];
+        tool("skopeo", &[&words[..], &[source, &name]].concat());
+    }
+
     /// How many bytes of blobs it has.
     pub(crate) fn size(&self) -> u64 {
         let blobs = self.folder.path().join("data/docker/registry/v2/blobs");
