@@ -18,6 +18,18 @@ pub(super) struct Distribution {
     pub(super) version: Version,
     /// `Requires-Dist`.
     pub(super) requires: Vec<Requirement>,
+    /// `Requires-Python`; what nobody can read is none, as it is to installers.
+    pub(super) requires_python: Option<VersionSpecifiers>,
+}
+
+impl Distribution {
+    /// The versions of Python that it wants, where this is none of them.
+    pub(super) fn refuses(&self, environment: &MarkerEnvironment) -> Option<&VersionSpecifiers> {
+        // A release candidate runs what the release does.
+        let python = environment.python_full_version().version.only_release();
+        let wanted = self.requires_python.as_ref()?;
+        (!wanted.contains(&python)).then_some(wanted)
+    }
 }
 
 /// What is asked of one distribution, by all that need it.
@@ -191,6 +203,7 @@ mod tests {
                 let distribution = Distribution {
                     version: version.parse().unwrap(),
                     requires: requires.collect(),
+                    requires_python: None,
                 };
                 (name(each), distribution)
             })
@@ -243,6 +256,23 @@ mod tests {
             names(&needs(&["A[x]", "z; python_version > '4'"], &[], &known)),
             ["a", "b", "c", "e", "f"]
         );
+    }
+
+    #[test]
+    fn a_distribution_of_another_python_is_refused() {
+        let refuses = |text: Option<&str>| {
+            let distribution = Distribution {
+                version: "1".parse().unwrap(),
+                requires: Vec::new(),
+                requires_python: text.map(|text| text.parse().unwrap()),
+            };
+            let environment = debian_12().markers().unwrap();
+            distribution.refuses(&environment).map(ToString::to_string)
+        };
+        assert_eq!(refuses(None), None);
+        assert_eq!(refuses(Some(">=2.7, !=3.0.*, <4")), None);
+        assert_eq!(refuses(Some(">=3.12")), Some(">=3.12".to_owned()));
+        assert_eq!(refuses(Some("<3.11")), Some("<3.11".to_owned()));
     }
 
     #[test]

@@ -37,5 +37,10 @@ pub(super) fn read(
             ),
         }
     }
-    Ok(Distribution { version, requires })
+    let requires_python = core.requires_python.as_ref();
+    Ok(Distribution {
+        version,
+        requires,
+        requires_python: requires_python.and_then(|text| text.parse().ok()),
+    })
 }

@@ -15,7 +15,15 @@ use super::{Decided, Making};
 impl Making<'_> {
     /// Why a chosen distribution can't stay, if so.
     pub(super) fn refused(&self, name: &PackageName, need: &Need) -> Option<String> {
-        let version = &self.known.get(name)?.version;
+        let distribution = self.known.get(name)?;
+        let version = &distribution.version;
+        // An index that is asked says so before; an earlier set may have been another Python's.
+        if let Some(python) = distribution.refuses(&self.environment) {
+            return Some(format!(
+                "{name} {version} wants Python {python}, and this is Python {}",
+                self.builder.interpreter.version
+            ));
+        }
         let (specifiers, by) = need.refuses(version)?;
         Some(format!(
             "{by} wants `{name}{specifiers}`, and {name} {version} was chosen"
