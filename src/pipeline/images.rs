@@ -10,6 +10,7 @@ use crate::base::{self, BaseImage};
 use crate::cli::{BuildOptions, Common, Environment, ImageCommand, ImageFormat};
 use crate::context::in_background;
 use crate::digest::Digest;
+use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
 use crate::oci::ImageStore;
@@ -249,6 +250,10 @@ pub(super) async fn execute(
                     return Ok(());
                 }
                 let told = listed(&images);
+                let all_names: Vec<String> = images
+                    .iter()
+                    .flat_map(|image| image.names.clone())
+                    .collect();
                 let archive = in_background(move || {
                     let mut file = tempfile::NamedTempFile::new()?;
                     layout::write_docker_archive(&store, &images, &mut file)?;
@@ -258,7 +263,7 @@ pub(super) async fn execute(
                 .await?;
                 let report = reporter.platform(&id, &project.state.log(&id))?;
                 let (engine, _) = run.engine(own, &report).await?;
-                let loaded = engine.load(&archive).await;
+                let loaded = load(engine.as_ref(), &archive, &all_names).await;
                 report.finish(match &loaded {
                     Ok(()) => Outcome::Checked,
                     Err(error) => Outcome::of_error(error),
@@ -270,6 +275,19 @@ pub(super) async fn execute(
         }
     };
     run.until_stopped(None, work).await
+}
+
+/// Gives images to an engine; a success that left one out is none.
+async fn load(engine: &dyn Engine, archive: &Path, names: &[String]) -> Result<()> {
+    engine.load(archive).await?;
+    for name in names {
+        if engine.image(name).await?.is_none() {
+            let text = format!("the engine does not find the image `{name}` it just loaded");
+            return Err(Error::new(Kind::Engine, text)
+                .hint("restart the engine: its store of images is not whole; then load again"));
+        }
+    }
+    Ok(())
 }
 
 /// That there are images at all.

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::support::engine::{Tested, tested};
 use crate::support::platform;
+use crate::support::program;
 use crate::support::project::Project;
+use crate::support::registry::Registry;
 
 /// The shipped one with as little as the sample needs: what is installed takes qemu minutes.
 const DOCKERFILE: &str = "\
@@ -18,6 +20,13 @@ COPY common/ /usr/lib/omnibuild/
 COPY ca-bundle.pem /usr/lib/omnibuild/ca-bundle.pem
 RUN sh /usr/lib/omnibuild/install-debian gcc libc6-dev python3.11-dev python3.11-venv python3-distutils \\
  && sh /usr/lib/omnibuild/make-python python3.11
+";
+
+const IMAGE: &str = "[images.core]
+packages = [\"cli\"]
+repositories = [\"REGISTRY/acme/mytool\"]
+entrypoint = [\"/usr/bin/mytool\"]
+tags = [\"{major}\"]
 ";
 
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
@@ -32,8 +41,11 @@ fn two_architectures_are_built_and_verified_in_one_run() {
         println!("two architectures: seen with Docker");
         return;
     }
+    let registry = Registry::start();
     let project = Project::copy_of("mytool");
     project.write("images/debian-12/Dockerfile", DOCKERFILE);
+    let image = IMAGE.replace("REGISTRY", registry.host());
+    project.write("omnibuild.toml", &image);
     project.replace(
         "pyproject.toml",
         "platforms = [\"debian-12\"]",
@@ -53,6 +65,7 @@ fn two_architectures_are_built_and_verified_in_one_run() {
         "debian-12/arm64: verify: installed",
     ]);
     drop(run);
+    push(&project, &registry);
     assert_eq!(
         project.packages(debian.id),
         [
@@ -95,6 +108,28 @@ fn two_architectures_are_built_and_verified_in_one_run() {
         "debian-12: nothing to do: these packages passed before",
         "debian-12/arm64: nothing to do: these packages passed before",
     ]);
+}
+
+/// One tag stands for the images of both, which other tools find by architecture.
+fn push(project: &Project, registry: &Registry) {
+    let mut command = project.program(&["push"]);
+    command.env("DOCKER_CONFIG", registry.credentials());
+    program::run(command).succeeded();
+    let name = "docker://{}/acme/mytool:1";
+    let index = registry.skopeo(&["inspect", "--raw", name]);
+    let index: Value = serde_json::from_str(&index).expect("an index");
+    let manifests = index["manifests"].as_array().expect("manifests").iter();
+    let of: Vec<(&str, &str)> = manifests
+        .map(|it| (&it["platform"]["architecture"], &it["digest"]))
+        .map(|(arch, digest)| (arch.as_str().expect("text"), digest.as_str().expect("text")))
+        .collect();
+    assert_eq!([of[0].0, of[1].0], ARCHITECTURES);
+    for (arch, digest) in of {
+        let by_digest = format!("docker://{{}}/acme/mytool@{digest}");
+        let words = ["inspect", "--config", &by_digest];
+        let config: Value = serde_json::from_str(&registry.skopeo(&words)).expect("JSON");
+        assert_eq!(config["architecture"], arch);
+    }
 }
 
 /// A record for each architecture, of its own package and of the same others.

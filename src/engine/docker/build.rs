@@ -12,7 +12,7 @@ use crate::engine::{BuildSpec, Image, Output};
 use crate::error::{Error, Kind, Result};
 
 use super::container::network_mode;
-use super::failure::{failed, is_of_the_store, is_spurious_end};
+use super::failure::{failed_again, is_of_the_store, is_spurious_end};
 use super::{Docker, file_body, hash_map};
 
 /// Why an image was not made.
@@ -45,13 +45,9 @@ impl Docker {
             Err(Failure::Here(error)) => Err(error),
             Err(Failure::Said(error)) => {
                 let of_the_store = is_of_the_store(&error);
-                let error = failed(&format!("build `{}`", spec.tag), &error);
-                if error.kind() == Kind::Space {
+                let error = failed_again(&format!("build `{}`", spec.tag), &error);
+                if of_the_store || error.kind() == Kind::Space {
                     return Err(error);
-                }
-                if of_the_store {
-                    let hint = "this is of the engine's own store, twice now: restart the engine, and remove what it has cached (`docker builder prune`; `podman image prune`)";
-                    return Err(error.of_kind(Kind::Engine).hint(hint));
                 }
                 Err(error.of_kind(Kind::Build))
             }

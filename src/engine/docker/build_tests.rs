@@ -50,19 +50,19 @@ async fn request(stream: &mut BufReader<UnixStream>) -> String {
     first
 }
 
-/// An engine whose builds end so, one after the other; whether each was to use what is cached.
+/// An engine whose builds and loads end so, one after the other; whether each was to use what is cached.
 async fn serve(
     listener: UnixListener,
-    builds: &'static [&'static str],
+    answers: &'static [&'static str],
     seen: Arc<Mutex<Vec<bool>>>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         let mut stream = BufReader::new(stream);
         let line = request(&mut stream).await;
-        let body = if line.contains("/build?") {
+        let body = if line.contains("/build?") || line.contains("/images/load?") {
             let mut seen = seen.lock().unwrap();
             seen.push(!line.contains("nocache=true"));
-            builds[seen.len() - 1]
+            answers[seen.len() - 1]
         } else if line.contains("/images/") {
             r#"{"Id":"sha256:1"}"#
         } else {
@@ -77,13 +77,16 @@ async fn serve(
     }
 }
 
-/// What becomes of an image, whether the builds used what is cached, and what was said.
-async fn made(builds: &'static [&'static str]) -> (Result<Image>, Vec<bool>, String) {
+/// What comes of work with such an engine and a file, and whether what it asked was to use what is cached.
+async fn with_engine<T>(
+    answers: &'static [&'static str],
+    work: impl AsyncFnOnce(Docker, &Path) -> T,
+) -> (T, Vec<bool>) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     let seen = Arc::default();
     let listener = UnixListener::bind(&socket).unwrap();
-    let engine = tokio::spawn(serve(listener, builds, Arc::clone(&seen)));
+    let engine = tokio::spawn(serve(listener, answers, Arc::clone(&seen)));
     let address = Address {
         url: format!("unix://{}", socket.display()),
         source: None,
@@ -91,13 +94,22 @@ async fn made(builds: &'static [&'static str]) -> (Result<Image>, Vec<bool>, Str
     };
     let docker = Docker::connect(EngineKind::Auto, Some(address));
     let docker = docker.await.unwrap();
-    let context = folder.path().join("context.tar");
-    fs_err::write(&context, "context").unwrap();
-    let said = Mutex::new(String::new());
-    let output = |line: &str| *said.lock().unwrap() += line;
-    let image = docker.make_image(&spec(&context), &output).await;
+    let file = folder.path().join("file.tar");
+    fs_err::write(&file, "content").unwrap();
+    let result = work(docker, &file).await;
     engine.abort();
     let seen = seen.lock().unwrap().clone();
+    (result, seen)
+}
+
+/// What becomes of an image, whether the builds used what is cached, and what was said.
+async fn made(builds: &'static [&'static str]) -> (Result<Image>, Vec<bool>, String) {
+    let said = Mutex::new(String::new());
+    let output = |line: &str| *said.lock().unwrap() += line;
+    let made = with_engine(builds, async |docker, context| {
+        docker.make_image(&spec(context), &output).await
+    });
+    let (image, seen) = made.await;
     (image, seen, said.into_inner().unwrap())
 }
 
@@ -136,4 +148,20 @@ async fn a_command_that_fails_is_not_run_again() {
     let (image, cached, _) = made(&[WRONG, MADE]).await;
     assert_eq!(image.unwrap_err().kind(), Kind::Build);
     assert_eq!(cached, [true]);
+}
+
+#[tokio::test]
+async fn images_that_the_store_lost_are_loaded_once_more() {
+    let load = async |docker: Docker, archive: &Path| docker.load_archive(archive, "load").await;
+    let (loaded, asked) = with_engine(&[LOST, MADE], load).await;
+    loaded.unwrap();
+    assert_eq!(asked.len(), 2);
+    let (loaded, asked) = with_engine(&[LOST, LOST], load).await;
+    let error = loaded.unwrap_err();
+    assert_eq!(error.kind(), Kind::Engine);
+    assert!(error.hints()[0].contains("restart the engine"), "{error}");
+    assert_eq!(asked.len(), 2);
+    let (loaded, asked) = with_engine(&[WRONG, MADE], load).await;
+    assert_eq!(loaded.unwrap_err().kind(), Kind::Engine);
+    assert_eq!(asked.len(), 1);
 }

@@ -127,6 +127,15 @@ pub(super) fn is_of_the_store(error: &ClientError) -> bool {
     OF_THE_STORE.iter().any(|said| text.contains(said))
 }
 
+/// The engine could not do `what`, when it was asked once more where its store had failed, either.
+pub(super) fn failed_again(what: &str, error: &ClientError) -> Error {
+    let failed = failed(what, error);
+    if failed.kind() != Kind::Space && is_of_the_store(error) {
+        return failed.hint("this is of the engine's own store, twice now: restart the engine, and remove what it has cached (`docker builder prune`; `podman image prune`)");
+    }
+    failed
+}
+
 /// The engine does not know the thing.
 pub(super) fn is_not_found(error: &ClientError) -> bool {
     matches!(

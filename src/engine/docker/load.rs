@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use bollard::errors::Error as ClientError;
 use bollard::query_parameters::ImportImageOptions;
 use futures::StreamExt;
 use serde_json::json;
@@ -15,15 +16,23 @@ use crate::engine::{ExecutionConfig, Image};
 use crate::error::{Error, Kind, Result};
 use crate::platform::Arch;
 
-use super::failure::{failed, is_spurious_end};
+use super::failure::{failed_again, is_of_the_store, is_spurious_end};
 use super::{Docker, file_body, variables};
 
 const LAYER: &str = "layer.tar";
 const CONFIG: &str = "config.json";
 
 impl Docker {
-    /// Takes images out of an archive.
+    /// Takes images out of an archive; once more, when the engine's store of images failed.
     pub(super) async fn load_archive(&self, archive: &Path, action: &str) -> Result<()> {
+        let mut loaded = self.try_to_load(archive).await?;
+        if loaded.as_ref().is_err_and(is_of_the_store) {
+            loaded = self.try_to_load(archive).await?;
+        }
+        loaded.map_err(|error| failed_again(action, &error))
+    }
+
+    async fn try_to_load(&self, archive: &Path) -> Result<std::result::Result<(), ClientError>> {
         let body = bollard::body_try_stream(file_body(archive).await?);
         let options = ImportImageOptions {
             quiet: true,
@@ -34,10 +43,10 @@ impl Docker {
             match step {
                 Ok(_) => {}
                 Err(error) if is_spurious_end(&error) => {}
-                Err(error) => return Err(failed(action, &error)),
+                Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Makes an image of an architecture from a root file system.
