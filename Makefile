@@ -23,7 +23,7 @@ LONG_TESTS = a_user_without_ranges verifies_on_a_stand_in two_architectures
 SANDBOX_TESTS = sample kinds stopping sandbox isolation images::an_image
 
 # The same of Podman.
-PODMAN_TESTS = sample_on ctrl_c outlives left_is_removed full_or_killed isolation podman
+PODMAN_TESTS = sample_on ctrl_c outlives left_is_removed full_or_killed isolation podman images::an_image
 
 .PHONY: all build demo test test-fast test-all lint bench clean
 .PHONY: prerequisites prerequisites-demo prerequisites-podman

@@ -349,6 +349,21 @@ impl Root {
         files.map(|node| node.time).max().unwrap_or(0)
     }
 
+    /// The time of the newest file that is older than this, in seconds since 1970.
+    pub fn newest_before(&self, time: u64) -> u64 {
+        let files = self.nodes.values().filter(|node| !node.is_directory());
+        let times = files.map(|node| node.time);
+        times.filter(|other| *other < time).max().unwrap_or(0)
+    }
+
+    /// Gives all that has this time another.
+    pub fn replace_time(&mut self, time: u64, instead: u64) {
+        let nodes = self.nodes.values_mut();
+        for node in nodes.filter(|node| node.time == time) {
+            node.time = instead;
+        }
+    }
+
     /// All there is, as a change of nothing.
     pub fn whole(&self) -> Changes {
         Changes {
@@ -471,6 +486,24 @@ mod tests {
         });
         below.add_archive(above, |_| false).unwrap();
         assert_eq!(names(&below), ["a", "a/first", "a/later", "ab"]);
+    }
+
+    #[test]
+    fn one_time_is_replaced_by_another() {
+        let mut writer = ArchiveWriter::new(0).unwrap();
+        for (path, time) in [("package", 5), ("bootstrap", 9), ("later", 12)] {
+            let mut header = crate::archive::plain_header(0);
+            header.set_mtime(time);
+            let builder = writer.builder();
+            builder
+                .append_data(&mut header, path, std::io::empty())
+                .unwrap();
+        }
+        let mut root = Root::of_archive(writer.finish().unwrap(), |_| false).unwrap();
+        assert_eq!((root.newest(), root.newest_before(9)), (12, 5));
+        root.replace_time(9, root.newest_before(9));
+        let times: Vec<u64> = root.nodes.values().map(|node| node.time).collect();
+        assert_eq!(times, [5, 12, 5]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ use crate::report::StageHandle;
 use crate::steps::step_script;
 use crate::verify::Verified;
 
-use self::omitted::{changes, is_left_out};
+use self::omitted::{changes, is_left_out, of_container};
 
 const SCHEMA: u32 = 1;
 /// What runs in the container.
@@ -196,6 +196,15 @@ pub async fn make(
     Ok(made)
 }
 
+/// Has the time of the bootstrap where there was one: of a package that every Debian system has from its
+/// beginning.
+const FROM_THE_BEGINNING: &str = "var/lib/dpkg/info/base-files.list";
+
+/// When a base was bootstrapped. What no package brought has that time, which is another for each machine.
+fn bootstrapped(root: &Root) -> Option<u64> {
+    Some(root.nodes.get(Path::new(FROM_THE_BEGINNING))?.time)
+}
+
 /// The making of one image, in its container.
 struct Work<'a> {
     context: &'a Context<'a>,
@@ -210,8 +219,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn layers(&self, base: &BaseImage, request: &Request<'_>) -> Result<Vec<Layer>> {
-        let (base_layer, mut before) = self.base(base).await?;
-        let newest = before.newest();
+        let (base_layer, mut before, newest) = self.base(base).await?;
         let mut layers = vec![base_layer];
         let packages = chosen(self.image, request.verified);
         let needs = Built::needs(packages.iter().copied());
@@ -263,7 +271,7 @@ impl Work<'_> {
             ..clock
         };
         self.settle(of_application).await?;
-        let after = self.snapshot().await?;
+        let after = self.snapshot(&before).await?;
         let files: Vec<PathBuf> = packages
             .iter()
             .map(|package| request.folder.join(&package.artifact.file_name))
@@ -294,8 +302,8 @@ impl Work<'_> {
         Ok(layers)
     }
 
-    /// The base as a layer, and what is in it.
-    async fn base(&self, base: &BaseImage) -> Result<(Layer, Root)> {
+    /// The base as a layer, what is in it, and the time of its newest file.
+    async fn base(&self, base: &BaseImage) -> Result<(Layer, Root, u64)> {
         let key = KeyBuilder::new("runtime base", SCHEMA)
             .field("base image", base.identity.as_str())
             .field("architecture", self.plan.arch().machine())
@@ -306,23 +314,28 @@ impl Work<'_> {
         if let Some(layer) = kept.filter(|layer| self.store.has(&layer.descriptor)) {
             let mut root = Root::default();
             self.add(&layer, &mut root)?;
-            return Ok((layer, root));
+            let newest = root.newest();
+            return Ok((layer, root, newest));
         }
         self.stage.message("reading the base image");
-        let root = self.snapshot().await?;
+        let archive = self.container.export().await?;
         let store = self.store.clone();
         in_background(move || {
-            // An engine that starts a container puts something into some folders.
+            let mut root = of_container(archive)?;
+            if let Some(made) = bootstrapped(&root) {
+                root.replace_time(made, root.newest_before(made));
+            }
             let newest = root.newest();
+            // An engine that starts a container puts something into some folders.
             let clock = Clock {
                 started: newest.saturating_add(1),
                 instead: newest,
-                folders: None,
+                folders: Some(newest),
             };
             let layer = layer::write(&store, "base", &root, &root.whole(), clock)?;
             let layer = layer.ok_or_else(|| Error::new(Kind::Build, "the base image is empty"))?;
             store.put_record(&key, &layer)?;
-            Ok((layer, root))
+            Ok((layer, root, newest))
         })
         .await
     }
@@ -361,7 +374,7 @@ impl Work<'_> {
             Exec::new(["/bin/sh", "/omnibuild/install_needs.sh"]).arg(self.plan.family.to_string());
         self.run(exec.env("clean", "yes")).await?;
         self.settle(clock).await?;
-        let after = self.snapshot().await?;
+        let after = self.snapshot(before).await?;
         let store = self.store.clone();
         let old = std::mem::take(before);
         let (layer, after) = in_background(move || {
@@ -391,9 +404,18 @@ impl Work<'_> {
         self.run(exec).await
     }
 
-    async fn snapshot(&self) -> Result<Root> {
+    /// What is in the container; what is of the bootstrap has the time that it has in the layers below.
+    async fn snapshot(&self, below: &Root) -> Result<Root> {
         let archive = self.container.export().await?;
-        in_background(move || Root::of_archive(archive, is_left_out)).await
+        let instead = bootstrapped(below);
+        in_background(move || {
+            let mut root = of_container(archive)?;
+            if let (Some(made), Some(instead)) = (bootstrapped(&root), instead) {
+                root.replace_time(made, instead);
+            }
+            Ok(root)
+        })
+        .await
     }
 
     fn add(&self, layer: &Layer, root: &mut Root) -> Result<()> {

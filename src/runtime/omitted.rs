@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use tempfile::TempPath;
+
+use crate::error::Result;
 use crate::oci::root::{Changes, NodeKind, Root};
 
 /// What engines put into each container, and we.
@@ -17,6 +20,8 @@ const OF_ENGINES: [&str; 7] = [
     "omnibuild",
     "run/.containerenv",
 ];
+/// Where engines mount something in each container.
+const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
 /// Folders whose content is the kernel's, or of no image at all.
 const NO_CONTENT: [&str; 12] = [
     "dev",
@@ -66,6 +71,18 @@ pub(super) fn is_left_out(path: &Path) -> bool {
         || NO_CONTENT
             .iter()
             .any(|folder| path.starts_with(folder) && path != Path::new(folder))
+}
+
+/// What an archive of a container's root file system has of an image. Of a folder that something is mounted
+/// at, engines show other permissions.
+pub(super) fn of_container(archive: TempPath) -> Result<Root> {
+    let mut root = Root::of_archive(archive, is_left_out)?;
+    for place in MOUNT_POINTS {
+        if let Some(node) = root.nodes.get_mut(Path::new(place)) {
+            node.mode = 0o755;
+        }
+    }
+    Ok(root)
 }
 
 /// What an installation changed.
