@@ -16,7 +16,7 @@
 //!                plan   -> Plan          pure; every name, path, version and the fields of every key
 //!     for each platform, side by side, failures isolated:
 //!                base    -> BaseImage      the engine's, pulled, or bootstrapped from a mirror
-//!                image   -> BuilderImage   reused by content key, or built from the Dockerfile
+//!                image   -> BuilderImage   reused by content key, pulled, or built from the Dockerfile
 //!                wheels  -> WheelSet       from a cache; only what none has is fetched or built
 //!                bundle  -> Bundle         layers of a virtualenv at its final path, no network
 //!                inventory -> Inventory    what it holds; the bill of materials is one more layer
@@ -61,10 +61,10 @@
 //! | [`plan`] | [`plan::inputs`] reads, [`plan::plan`] decides; requirement files as data |
 //! | [`engine`] | what is asked of a container engine; `docker/` asks a daemon, `sandbox/` the kernel; sessions and their sweep |
 //! | [`context`] | what every stage of one platform is given: engine, caches, reporter, network |
-//! | [`base`] | base images, and [`base::bootstrap`] for those that no registry has |
+//! | [`base`] | base images: the engine's, a registry's, and [`base::bootstrap`] for those that none has |
 //! | [`download`] | files from servers by HTTP |
 //! | [`python`] | the archive of the Python that packages bring |
-//! | [`registry`] | a repository of a container registry: blobs, manifests, credentials |
+//! | [`registry`] | a repository of a container registry: blobs, manifests, whole images, credentials |
 //! | [`image`] | builder images |
 //! | [`cpython`] | a Python of one's own, made from source: table of sources, download, build, archive |
 //! | [`wheels`] | the closure of dependencies, the project's own wheel, the cache of both, the remote cache |
@@ -89,7 +89,7 @@
 //! | [`text`] | shapes of text that several rooms need |
 //! | [`digest`] | digests, and keys that stay readable beside their hash |
 //! | [`fsutil`] | the commit primitive, locks, sorted walk |
-//! | [`oci`] | the words of the OCI image specification, and the blobs that are kept |
+//! | [`oci`] | the words of the OCI image specification: manifests, layers, root file systems; the blobs that are kept |
 //! | [`memory`] | large pages for what compresses, asked for when the program starts |
 //! | [`signing`] | OpenPGP signatures by a key in a file, gpg's agent or a command |
 //! | [`version`] | PEP 440 and `git describe` to versions that dpkg and rpm order alike |

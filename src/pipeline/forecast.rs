@@ -238,11 +238,11 @@ fn follow(project: &Project, plan: &PlatformPlan, steps: &mut Vec<Step>) {
     add("base", "reuse", base.describe());
     let key = image::key(plan, &base.identity);
     let Some(interpreter) = image::recorded_interpreter(&project.caches.builders(), &key) else {
-        add(
-            "image",
-            "build",
-            "no builder image was made from these files and packages".to_owned(),
-        );
+        let mut why = "no builder image was made from these files and packages".to_owned();
+        if let Some(repository) = &plan.image.repository {
+            why += &format!("; one that `{repository}` has is pulled");
+        }
+        add("image", "build", why);
         add("wheels", "make", "its builder is new".to_owned());
         add("packages", "write", "their wheels are new".to_owned());
         return;

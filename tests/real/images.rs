@@ -142,6 +142,15 @@ fn images_are_pushed_to_a_registry_pulled_and_run() {
         .succeeded()
         .said(&["mytool-cat:1.4.2 is sha256:"]);
     assert_eq!(registry.size(), first, "what is there is not sent again");
+    let (helped, programs) = registry.helper();
+    let mut command = project.program(&["push"]);
+    let path = std::env::var("PATH").expect("a path");
+    command
+        .env("DOCKER_CONFIG", helped)
+        .env("PATH", format!("{}:{path}", programs.display()));
+    program::run(command)
+        .succeeded()
+        .said(&["mytool-cat:1.4.2 is sha256:"]);
     let digests = digests(&project, platform.id);
     for (tag, image) in [
         ("acme/mytool-core:debian-12-1.4.2", "core"),

@@ -119,6 +119,28 @@ impl Registry {
         self.folder.path().join("docker")
     }
 
+    /// A folder of Docker's configuration that names a credential helper, and one with that program.
+    pub(crate) fn helper(&self) -> (PathBuf, PathBuf) {
+        let path = |name: &str| self.folder.path().join(name);
+        let text = format!(
+            "{{\"credHelpers\":{{\"{}\":\"omnibuild-test\"}}}}",
+            self.host
+        );
+        fs_err::create_dir_all(path("helped")).expect("a folder");
+        fs_err::write(path("helped/config.json"), text).expect("a file");
+        // Asked by `get` and the host on its input (docker-credential-helpers).
+        let program = format!(
+            "#!/bin/sh\n[ \"$1\" = get ] && [ \"$(cat)\" = {} ] || exit 1\nprintf '%s' '{{\"ServerURL\":\"x\",\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'\n",
+            self.host
+        );
+        let place = path("bin/docker-credential-omnibuild-test");
+        fs_err::create_dir_all(path("bin")).expect("a folder");
+        fs_err::write(&place, program).expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs_err::set_permissions(&place, mode).expect("a mode");
+        (path("helped"), path("bin"))
+    }
+
     /// Where Docker looks for its certificates, and the program.
     fn certificates(&self) -> PathBuf {
         PathBuf::from("/etc/docker/certs.d").join(&self.host)
