@@ -99,7 +99,7 @@ fn look(
     below: Option<&RuntimeImage>,
 ) -> Result<(Digest, Option<RuntimeImage>)> {
     let key = runtime::key(plan, &base.identity, image, verified, below)?;
-    let kept = RuntimeImage::recall(store, &key);
+    let kept = RuntimeImage::recall(store, &key, image)?;
     Ok((key, kept))
 }
 

@@ -70,7 +70,18 @@ impl RuntimeImage {
     }
 
     /// What was made under a key, when all of it is there.
-    pub fn recall(store: &ImageStore, key: &Digest) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`Kind::Policy`] when it is larger than it may be by now.
+    pub fn recall(store: &ImageStore, key: &Digest, plan: &RuntimePlan) -> Result<Option<Self>> {
+        let Some(image) = Self::whole(store, key) else {
+            return Ok(None);
+        };
+        check::size(plan, &image.layers)?;
+        Ok(Some(image))
+    }
+
+    fn whole(store: &ImageStore, key: &Digest) -> Option<Self> {
         let image: Self = store.record(key)?;
         let mut blobs = image.layers.iter().map(|layer| &layer.descriptor);
         let whole = image.schema == SCHEMA

@@ -313,6 +313,10 @@ fn an_image_is_saved_and_loaded_whatever_the_packages() {
             .said(&["images.cat.user: `nobody-knows`"]);
         project.replace("omnibuild.toml", "nobody-knows", "mytool");
         project.run(&build).succeeded();
+        // One that is kept may be no larger, either.
+        project.replace("omnibuild.toml", "\"2G\"", "\"1M\"");
+        project.run(&build).ended_with(19).said(&["`largest-size`"]);
+        project.replace("omnibuild.toml", "\"1M\"", "\"2G\"");
         project
             .run(&[
                 "image",
