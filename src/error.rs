@@ -245,6 +245,24 @@ impl Error {
         self.command.as_deref()
     }
 
+    /// The message and the hints as one text, for parsers that keep nothing else of an error;
+    /// [`of_text`](Self::of_text) takes it apart.
+    pub(crate) fn with_hints(&self) -> String {
+        let mut text = self.message.clone();
+        for hint in &self.hints {
+            text.push_str(HINT);
+            text.push_str(hint);
+        }
+        text
+    }
+
+    /// An error out of what [`with_hints`](Self::with_hints) made, or of a message alone.
+    pub(crate) fn of_text(kind: Kind, text: &str) -> Self {
+        let mut parts = text.split(HINT);
+        let error = Self::new(kind, parts.next().unwrap_or_default());
+        parts.fold(error, Self::hint)
+    }
+
     /// What the user can do, one sentence each.
     pub fn hints(&self) -> &[String] {
         &self.hints
@@ -258,6 +276,9 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What stands between a message and its hints in one text.
+const HINT: &str = "\nhint: ";
 
 /// fs-err's errors name the path and the action, so nothing needs to be added.
 impl From<std::io::Error> for Error {

@@ -15,10 +15,13 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         format!(":{line}:{column}")
     });
     let message = in_words_of_toml(error.message().trim());
-    let explained = Error::new(
+    let explained = Error::of_text(
         Kind::Config,
-        format!("{}{place}: {message}", path.display()),
+        &format!("{}{place}: {message}", path.display()),
     );
+    if !explained.hints().is_empty() {
+        return explained;
+    }
     if text.parse::<toml::Table>().is_err() {
         // The parser notices where it can't go on.
         return explained.hint("a quote or a bracket before this place may not be closed");
@@ -120,6 +123,18 @@ mod tests {
             "{error}"
         );
         assert_eq!(error.hints(), ["did you mean `version`?"]);
+    }
+
+    #[test]
+    fn a_word_that_is_none_says_what_to_write() {
+        type Names = std::collections::BTreeMap<String, crate::platform::ImageRef>;
+        let error = parse::<Names>(Path::new("x.toml"), "image = \"-x\"").unwrap_err();
+        assert!(error.message().starts_with("x.toml:1:9: "), "{error}");
+        assert!(
+            error.message().ends_with("is not an image reference"),
+            "{error}"
+        );
+        assert!(error.hints()[0].starts_with("write it as"), "{error:?}");
     }
 
     #[test]
