@@ -10,15 +10,15 @@ mod registry;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, in_background};
 use crate::digest::{Digest, KeyBuilder};
-use crate::engine::{ExecutionConfig, Image, Output};
+use crate::engine::{Image, Output};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
+use crate::oci::ExecutionConfig;
 use crate::plan::BasePlan;
 use crate::platform::Arch;
 use crate::registry::{Patience, PulledImage};
@@ -227,12 +227,8 @@ async fn find(
     let refused = match pull(context, plan, &output).await {
         Ok(Pulled::Root(image)) => {
             let identity = image.digest.digest().clone();
-            let config = ExecutionConfig {
-                labels: image.labels,
-                environment: image.environment,
-            };
             let origin = Origin::Registry;
-            return import(context, plan, &image.root, config, identity, origin).await;
+            return import(context, plan, &image.root, image.config, identity, origin).await;
         }
         Ok(Pulled::Image(image)) if is_of(&image, plan.arch) => {
             return settle(context, plan, &image, other.as_ref()).await;
@@ -299,11 +295,8 @@ async fn pull(context: &Context<'_>, plan: &BasePlan, output: Output<'_>) -> Res
     }
     output(refused.message());
     // The engine has tried already.
-    let patience = Patience {
-        waits: vec![Duration::from_secs(1)],
-        ..Patience::default()
-    };
-    Ok(Pulled::Root(registry::pull(context, plan, patience).await?))
+    let pulled = registry::pull(context, plan, Patience::short());
+    Ok(Pulled::Root(pulled.await?))
 }
 
 /// The base that was pulled. Where it took the name of an image of another architecture, that gets it

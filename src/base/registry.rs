@@ -29,10 +29,8 @@ pub(super) async fn pull(
             plan.platform
         )));
     };
-    let registry = Registry::open(&repository, Use::Pull, context.network, patience)?;
-    if let Some(secret) = registry.secret() {
-        context.report.reporter().redact(secret);
-    }
+    let reporter = context.report.reporter();
+    let registry = Registry::open(&repository, Use::Pull, context.network, patience, reporter)?;
     let pulled = registry.pull(&reference, plan.arch).await?;
     pulled.ok_or_else(|| {
         let text = format!("can't pull `{image}`: the registry has no such image");

@@ -19,7 +19,8 @@ pub enum CacheCommand {
     /// Remove what is old or too much, the least recently used first; nothing that a build reads.
     ///
     /// Without a limit only wheels that belong to no set, what belongs to no image, and what killed runs
-    /// left. Images are those of the sandbox, and runtime images; the limits hold for each kind. While builds use the cache it removes nothing: exit code 16.
+    /// left. Images are those of the sandbox, and runtime images; the limits hold for each kind. While builds
+    /// use the cache it removes nothing: exit code 16.
     Prune {
         /// Remove sets and images that were not used for so long: 30d, 12h, 2w.
         #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]

@@ -11,6 +11,26 @@ use super::{ContainerSpec, Engine, Exec, Output, starved};
 use crate::error::{Error, Kind, Result};
 use crate::report::{PlatformReporter, human_size};
 
+/// What engines put into each container.
+const OF_ENGINES: [&str; 6] = [
+    ".dockerenv",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/mtab",
+    "etc/resolv.conf",
+    "run/.containerenv",
+];
+/// Where engines mount something in each container.
+pub const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
+
+/// Whether a path of a container, without a slash in front, is its engine's and of no image.
+pub fn is_of_engine(path: &Path) -> bool {
+    OF_ENGINES.iter().any(|own| path.starts_with(own))
+        || MOUNT_POINTS
+            .iter()
+            .any(|folder| path.starts_with(folder) && path != Path::new(folder))
+}
+
 /// The status of a command that SIGKILL ended, as a shell has it.
 const KILLED: i64 = 128 + 9;
 

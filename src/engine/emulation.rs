@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use crate::archive::ArchiveWriter;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::oci::ExecutionConfig;
 use crate::platform::Arch;
 use crate::report::PlatformReporter;
 
-use super::{
-    ContainerSpec, Engine, Exec, ExecutionConfig, Limits, Network, Session, with_container,
-};
+use super::{ContainerSpec, Engine, Exec, Limits, Network, Session, with_container};
 
 /// Where the program is loaded.
 const ADDRESS: u64 = 0x40_0000;

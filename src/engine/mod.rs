@@ -23,11 +23,11 @@ use tokio::io::DuplexStream;
 
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::oci::{ImageLimits, PrunedImages};
+use crate::oci::{ExecutionConfig, ImageLimits, PrunedImages};
 use crate::platform::{Arch, ImageRef};
 
 pub use self::connect::{Choice, Configured, Connected, connect};
-pub use self::container::{Container, with_container};
+pub use self::container::{Container, MOUNT_POINTS, is_of_engine, with_container};
 pub use self::emulation::must_run;
 pub use self::session::Session;
 
@@ -69,15 +69,6 @@ pub struct Image {
     pub arch: Option<Arch>,
     /// What it says of itself.
     pub config: ExecutionConfig,
-}
-
-/// What an image says of itself to those who use it (image-spec, config.md, execution parameters).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExecutionConfig {
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Variables of every command in its containers.
-    pub environment: BTreeMap<String, String>,
 }
 
 /// An image to build.

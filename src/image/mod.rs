@@ -88,9 +88,7 @@ pub async fn ensure(
     let key = key(plan, &base.identity);
     let tag = format!("omnibuild/builder:{}", key.digest.short());
     let image = context.engine.image(&tag).await?;
-    let known = image.filter(|image| {
-        image.config.labels.get(KEY_LABEL).map(String::as_str) == Some(key.digest.as_str())
-    });
+    let known = image.filter(|image| image.config.has_label(KEY_LABEL, key.digest.as_str()));
     let origin = match (known, &plan.image.repository) {
         (Some(_), _) => Origin::Engine,
         (None, Some(repository))

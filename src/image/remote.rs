@@ -6,33 +6,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::json;
 
 use crate::context::{Context, in_background};
 use crate::digest::Key;
-use crate::engine::{ExecutionConfig, with_container};
+use crate::engine::{is_of_engine, with_container};
 use crate::error::{Error, Kind, Result};
 use crate::oci::layer::{self, Clock};
 use crate::oci::root::Root;
-use crate::oci::{self, ImageStore, Manifest};
+use crate::oci::{self, ExecutionConfig, ImageStore, Manifest};
 use crate::plan::{PlatformPlan, RepositoryName};
 use crate::registry::{Patience, Registry, Stored, Use};
 
 use super::{BuilderImage, KEY_LABEL};
 
-/// What an engine puts into each container, and certificates, which are the machine's own.
-const LEFT_OUT: [&str; 6] = [
-    ".dockerenv",
-    "etc/hostname",
-    "etc/hosts",
-    "etc/resolv.conf",
-    "run/.containerenv",
-    "usr/lib/omnibuild/ca-bundle.pem",
-];
-/// Folders that engines mount something at.
-const NO_CONTENT: [&str; 3] = ["dev", "proc", "sys"];
+/// The certificates that a builder image was built with are its machine's own.
+const CERTIFICATES: &str = "usr/lib/omnibuild/ca-bundle.pem";
 
 /// The tag of a builder image.
 pub fn tag(plan: &PlatformPlan, key: &Key) -> String {
@@ -49,19 +39,13 @@ pub(super) async fn fetch(
 ) -> Result<bool> {
     let tag = tag(plan, key);
     // Building is always possible: nobody waits for long.
-    let patience = Patience {
-        waits: vec![Duration::from_secs(1)],
-        ..Patience::default()
-    };
+    let (patience, reporter) = (Patience::short(), context.report.reporter());
     let pulled = async {
-        let registry = Registry::open(repository, Use::Pull, context.network, patience)?;
-        if let Some(secret) = registry.secret() {
-            context.report.reporter().redact(secret);
-        }
+        let registry = Registry::open(repository, Use::Pull, context.network, patience, reporter)?;
         let Some(image) = registry.pull(&tag, plan.arch()).await? else {
             return Ok(None);
         };
-        if image.labels.get(KEY_LABEL).map(String::as_str) != Some(key.digest.as_str()) {
+        if !image.config.has_label(KEY_LABEL, key.digest.as_str()) {
             let text = format!("`{repository}:{tag}` is not the image of its tag");
             return Err(Error::new(Kind::Damaged, text).hint(
                 "remove that tag, and push the builder image again: `omnibuild push --builders`",
@@ -73,7 +57,7 @@ pub(super) async fn fetch(
         Ok(Some(image)) => {
             let config = ExecutionConfig {
                 labels: BTreeMap::from([(KEY_LABEL.to_owned(), key.digest.to_string())]),
-                environment: image.environment,
+                environment: image.config.environment,
             };
             let import = context
                 .engine
@@ -106,10 +90,8 @@ pub async fn push(
     builder: &BuilderImage,
 ) -> Result<Option<u64>> {
     let tag = tag(plan, &builder.key);
-    let registry = Registry::open(repository, Use::Push, context.network, Patience::default())?;
-    if let Some(secret) = registry.secret() {
-        context.report.reporter().redact(secret);
-    }
+    let (patience, reporter) = (Patience::default(), context.report.reporter());
+    let registry = Registry::open(repository, Use::Push, context.network, patience, reporter)?;
     if registry.manifest(&tag).await?.is_some() {
         return Ok(None);
     }
@@ -132,16 +114,12 @@ pub async fn push(
         }
     });
     let manifest = written.await?;
-    let described: Manifest =
-        serde_json::from_slice(&manifest.content).map_err(std::io::Error::from)?;
     let mut sent = 0;
-    for blob in described.layers.iter().chain([&described.config]) {
-        if !registry.has_blob(blob).await? {
-            let file = store.blob(blob.digest.digest());
-            registry.put_blob(blob, &file, None).await?;
-            sent += blob.size;
-        }
+    for blob in manifest.layers.iter().chain([&manifest.config]) {
+        let file = store.blob(blob.digest.digest());
+        sent += registry.put_missing(blob, &file, None).await?;
     }
+    let manifest = Stored::of(oci::MANIFEST, oci::bytes(&manifest)?);
     registry.put_manifest(&tag, &manifest).await?;
     Ok(Some(sent))
 }
@@ -153,7 +131,7 @@ fn write(
     key: &Key,
     architecture: &str,
     environment: &BTreeMap<String, String>,
-) -> Result<Stored> {
+) -> Result<Manifest> {
     // The folders that an engine puts something into have the time of their container.
     let newest = root.newest();
     let clock = Clock {
@@ -163,25 +141,18 @@ fn write(
     };
     let layer = layer::write(store, "builder", root, &root.whole(), clock)?;
     let layer = layer.ok_or_else(|| Error::new(Kind::Engine, "the builder image is empty"))?;
-    let variables = environment.iter();
-    let variables: Vec<String> = variables
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
     let labels = BTreeMap::from([(KEY_LABEL, key.digest.as_str())]);
     let config = json!({
         "architecture": architecture,
         "os": "linux",
-        "config": { "Env": variables, "Labels": labels },
+        "config": { "Env": oci::variables(environment), "Labels": labels },
         "rootfs": { "type": "layers", "diff_ids": [layer.diff_id] },
     });
     let config = store.put(oci::CONFIG, &oci::bytes(&config)?)?;
-    let manifest = Manifest::image(config, vec![layer.descriptor], BTreeMap::new());
-    Ok(Stored::of(oci::MANIFEST, oci::bytes(&manifest)?))
+    let layers = vec![layer.descriptor];
+    Ok(Manifest::image(config, layers, BTreeMap::new()))
 }
 
 fn is_left_out(path: &Path) -> bool {
-    LEFT_OUT.iter().any(|own| path == Path::new(own))
-        || NO_CONTENT
-            .iter()
-            .any(|folder| path.starts_with(folder) && path != Path::new(folder))
+    is_of_engine(path) || path == Path::new(CERTIFICATES)
 }

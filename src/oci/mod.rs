@@ -243,20 +243,56 @@ impl Index {
 #[derive(Debug, Clone, Deserialize)]
 pub struct ImageConfig {
     /// How it runs.
-    pub config: Option<Execution>,
+    pub config: Option<WrittenExecution>,
     /// Its layers.
     pub rootfs: RootFileSystem,
 }
 
-/// How containers of an image run.
+/// How containers of an image run, as its configuration writes it.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct Execution {
+pub struct WrittenExecution {
     /// Variables, `NAME=value`.
     #[serde(rename = "Env")]
     pub env: Option<Vec<String>>,
     /// Labels.
     #[serde(rename = "Labels")]
     pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// How containers of an image run (image-spec, config.md, execution parameters).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecutionConfig {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Variables of every command.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl ExecutionConfig {
+    /// Whether it has this label with this value.
+    pub fn has_label(&self, name: &str, value: &str) -> bool {
+        self.labels.get(name).is_some_and(|said| said == value)
+    }
+}
+
+impl From<WrittenExecution> for ExecutionConfig {
+    fn from(written: WrittenExecution) -> Self {
+        let variables = written.env.iter().flatten();
+        let variables = variables.filter_map(|text| text.split_once('='));
+        Self {
+            labels: written.labels.unwrap_or_default(),
+            environment: variables
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+}
+
+/// Variables as configurations of images and engines write them, `NAME=value`.
+pub fn variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let each = environment.iter();
+    each.map(|(name, value)| format!("{name}={value}"))
+        .collect()
 }
 
 /// What an image's layers are once they are unpacked.

@@ -31,19 +31,11 @@ pub(super) async fn push(
     run_platforms(common, options, &project, reporter, async |build, plan| {
         if common.dry_run {
             would_push(build, plan, &repository);
-            return Ok(done(Outcome::Planned));
+            return Ok(Done::only(Outcome::Planned));
         }
         build.push_builder(plan, &repository).await
     })
     .await
-}
-
-fn done(outcome: Outcome) -> Done {
-    Done {
-        outcome,
-        reused: Vec::new(),
-        files: Vec::new(),
-    }
 }
 
 /// A platform whose bundle another one makes is built on by both.
@@ -87,6 +79,6 @@ impl PlatformBuild<'_> {
                 None => self.report.note(&format!("{name} is there already")),
             }
         }
-        Ok(done(outcome))
+        Ok(Done::only(outcome))
     }
 }

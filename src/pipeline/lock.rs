@@ -38,11 +38,7 @@ pub async fn lock(
         if let Ok(mut made) = made.lock() {
             made.insert(plan.id.clone(), lock.packages);
         }
-        Ok(Done {
-            outcome: Outcome::Locked,
-            reused: Vec::new(),
-            files: Vec::new(),
-        })
+        Ok(Done::only(Outcome::Locked))
     })
     .await?;
     let made = made.into_inner().unwrap_or_default();

@@ -94,10 +94,8 @@ async fn push_planned(
             continue;
         }
         let network = &images[0].platform.network;
-        let registry = Registry::open(repository, Use::Push, network, Patience::default())?;
-        if let Some(secret) = registry.secret() {
-            reporter.redact(secret);
-        }
+        let patience = Patience::default();
+        let registry = Registry::open(repository, Use::Push, network, patience, reporter)?;
         let sending = Sending {
             project,
             store: &store,
@@ -284,12 +282,8 @@ impl Sending<'_> {
 
     /// Sends a blob that is not there; answers how many bytes went.
     async fn blob(&self, blob: &Descriptor) -> Result<u64> {
-        if self.registry.has_blob(blob).await? {
-            return Ok(0);
-        }
         let file = self.store.blob(blob.digest.digest());
-        let sent = self.registry.put_blob(blob, &file, self.sibling).await?;
-        Ok(if sent { blob.size } else { 0 })
+        self.registry.put_missing(blob, &file, self.sibling).await
     }
 
     /// The bill of materials and the provenance, as manifests that name the image as their subject

@@ -42,6 +42,15 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// No package was made or looked at.
+    pub(super) fn only(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            reused: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
     /// Nothing had to be done: the packages of this record are those that are wanted.
     pub(super) fn up_to_date(record: &BuildRecord) -> Self {
         Self {

@@ -3,7 +3,6 @@
 //! Believes nothing: every byte is compared with the digest that led to it. Starts nothing, and gives
 //! nothing a name.
 
-use std::collections::BTreeMap;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use crate::archive;
 use crate::digest::DigestWriter;
 use crate::error::{Error, Kind, Result};
 use crate::oci::root::Root;
-use crate::oci::{ContentDigest, Descriptor, ImageConfig, Index, Manifest, layer};
+use crate::oci::{ContentDigest, Descriptor, ExecutionConfig, ImageConfig, Index, Manifest, layer};
 use crate::platform::Arch;
 
 use super::{DOCKER_INDEX, INDEX, Registry};
@@ -31,10 +30,8 @@ pub struct PulledImage {
     pub digest: ContentDigest,
     /// Its root file system, a tar archive.
     pub root: TempPath,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Variables of every command.
-    pub environment: BTreeMap<String, String>,
+    /// How it runs.
+    pub config: ExecutionConfig,
 }
 
 impl Registry {
@@ -88,17 +85,10 @@ impl Registry {
             return Err(self.no_image(reference, "it has other layers than its configuration says"));
         }
         let root = self.root(&manifest.layers, &config.rootfs.diff_ids).await?;
-        let execution = config.config.unwrap_or_default();
-        let variables = execution.env.into_iter().flatten();
-        let variables = variables.filter_map(|text| {
-            let (name, value) = text.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        });
         Ok(Some(PulledImage {
             digest,
             root,
-            labels: execution.labels.unwrap_or_default(),
-            environment: variables.collect(),
+            config: config.config.unwrap_or_default().into(),
         }))
     }
 

@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod image;
+mod patience;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +23,13 @@ use crate::download;
 use crate::error::{Error, Kind, Result};
 use crate::oci::{ContentDigest, Descriptor, INDEX, Index, MANIFEST};
 use crate::plan::{NetworkPlan, RepositoryName};
+use crate::report::Reporter;
 
 use self::access::Access;
 use self::answer::passing;
 
 pub use self::image::PulledImage;
+pub use self::patience::Patience;
 
 /// A small question takes no longer.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -43,25 +46,6 @@ const DIGEST: &str = "docker-content-digest";
 const SUBJECT: &str = "oci-subject";
 /// Where Docker looks for the certificates of a registry.
 const CERTIFICATES: &str = "/etc/docker/certs.d";
-
-/// How long a server that is busy, or a line that breaks, is borne.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// The waits before further tries.
-    pub waits: Vec<Duration>,
-    /// The longest wait that a server may ask for.
-    pub longest: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        let seconds = [1, 2, 4, 8, 16];
-        Self {
-            waits: seconds.into_iter().map(Duration::from_secs).collect(),
-            longest: Duration::from_mins(2),
-        }
-    }
-}
 
 /// A repository.
 pub struct Registry {
@@ -111,7 +95,8 @@ pub enum Use {
 }
 
 impl Registry {
-    /// A repository, with the credentials that Docker or Podman would use.
+    /// A repository, with the credentials that Docker or Podman would use, which the reporter takes out of all
+    /// that is said.
     ///
     /// # Errors
     /// [`Kind::Config`] for certificates or proxies that can't be used; [`Kind::Publish`] when credentials
@@ -121,23 +106,23 @@ impl Registry {
         used: Use,
         network: &NetworkPlan,
         patience: Patience,
+        reporter: &Reporter,
     ) -> Result<Self> {
         let (host, name) = repository.as_str().split_once('/').unwrap_or_default();
         let certificates = certificates_of(host);
+        let access = Access::of(host, used)?;
+        if let Some(secret) = access.secret() {
+            reporter.redact(secret);
+        }
         Ok(Self {
             client: download::client(network, &certificates, None)?,
             base: format!("{}://{host}", scheme(host)),
             host: host.to_owned(),
             name: name.to_owned(),
             used,
-            access: Access::of(host, used)?,
+            access,
             patience,
         })
-    }
-
-    /// The password or token that is sent, which may be in no message.
-    pub fn secret(&self) -> Option<&str> {
-        self.access.secret()
     }
 
     /// The name of a repository in this registry, when it is another of its.
@@ -160,6 +145,17 @@ impl Registry {
             Ok(answer.is_some())
         })
         .await
+    }
+
+    /// Sends a blob that is not there; answers how many bytes went.
+    pub async fn put_missing(
+        &self,
+        blob: &Descriptor,
+        file: &std::path::Path,
+        from: Option<&str>,
+    ) -> Result<u64> {
+        let went = !self.has_blob(blob).await? && self.put_blob(blob, file, from).await?;
+        Ok(if went { blob.size } else { 0 })
     }
 
     /// Sends a blob; answers `false` where the registry took it over from another of its repositories.

@@ -62,8 +62,13 @@ impl Fake {
             waits: vec![Duration::ZERO; 3],
             longest: Duration::from_millis(20),
         };
+        self.open(Use::Push, patience)
+    }
+
+    fn open(&self, used: Use, patience: Patience) -> Registry {
         let name = format!("{}/team/tool", self.host).parse().unwrap();
-        Registry::open(&name, Use::Push, &NetworkPlan::default(), patience).unwrap()
+        let network = NetworkPlan::default();
+        Registry::open(&name, used, &network, patience, &Reporter::hidden()).unwrap()
     }
 
     fn asked(&self, method: &str) -> usize {
@@ -351,9 +356,7 @@ async fn a_token_is_asked_for_what_is_done() {
     for (used, actions) in [(Use::Push, "pull%2Cpush"), (Use::Pull, "pull")] {
         let fake = Fake::start(&[]);
         fake.state.lock().unwrap().wants_token = true;
-        let name = format!("{}/team/tool", fake.host).parse().unwrap();
-        let network = NetworkPlan::default();
-        let registry = Registry::open(&name, used, &network, Patience::default()).unwrap();
+        let registry = fake.open(used, Patience::default());
         assert!(!registry.has_blob(&blob().1).await.unwrap());
         assert!(!registry.has_blob(&blob().1).await.unwrap());
         let asked = fake.state.lock().unwrap().asked.clone();
@@ -431,8 +434,8 @@ async fn an_image_is_pulled_as_one_root_file_system() {
             .map(|(path, text)| (path.into(), text.into()))
             .into()
     );
-    assert_eq!(image.environment["LANG"], "C.UTF-8");
-    assert_eq!(image.labels["a"], "b");
+    assert_eq!(image.config.environment["LANG"], "C.UTF-8");
+    assert_eq!(image.config.labels["a"], "b");
     let index = registry.manifest("9").await.unwrap().unwrap();
     assert_eq!(image.digest, index.descriptor.digest);
     assert!(registry.pull("10", Arch::Amd64).await.unwrap().is_none());

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::plan::{RunConfig, RuntimePlan};
-use crate::report::human_size;
-
 use crate::oci::layer::{self, Layer};
 use crate::oci::root::{NodeKind, Root};
+use crate::plan::{RunConfig, RuntimePlan};
+use crate::report::human_size;
 
 /// That it is no larger than it may be.
 pub(super) fn size(image: &RuntimePlan, layers: &[Layer]) -> Result<()> {

@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::oci;
+use crate::oci::layer::Layer;
 use crate::plan::{HealthCheck, RunConfig, RuntimePlan};
 use crate::platform::Arch;
-
-use crate::oci::layer::Layer;
 
 /// Where programs are when nobody says, as Docker has it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -64,11 +63,8 @@ pub(super) fn document(
     environment
         .entry("PATH".to_owned())
         .or_insert_with(|| PATH.to_owned());
-    let environment = environment
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
     let mut config = Map::new();
-    config.insert("Env".to_owned(), environment.collect::<Vec<_>>().into());
+    config.insert("Env".to_owned(), oci::variables(&environment).into());
     config.insert("Labels".to_owned(), json!(plan.labels));
     let ports = run.ports.iter().map(|port| match port.as_str() {
         port if port.contains('/') => port.to_owned(),

@@ -1,32 +1,20 @@
 //! What of a container's root file system is part of no image: what an engine makes for itself in each
 //! container, what package managers only remember for speed, and logs.
 //!
-//! Says so by path alone; reads nothing.
+//! Says so by path and kind alone; no content is looked at.
 
 use std::path::Path;
 
 use tempfile::TempPath;
 
+use crate::engine::{MOUNT_POINTS, is_of_engine};
 use crate::error::Result;
 use crate::oci::root::{Changes, NodeKind, Root};
 
-/// What engines put into each container, and we.
-const OF_ENGINES: [&str; 7] = [
-    ".dockerenv",
-    "etc/hostname",
-    "etc/hosts",
-    "etc/mtab",
-    "etc/resolv.conf",
-    "omnibuild",
-    "run/.containerenv",
-];
-/// Where engines mount something in each container.
-const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
-/// Folders whose content is the kernel's, or of no image at all.
-const NO_CONTENT: [&str; 12] = [
-    "dev",
-    "proc",
-    "sys",
+/// What we put into each container.
+const OURS: &str = "omnibuild";
+/// Folders whose content is of no image.
+const NO_CONTENT: [&str; 9] = [
     "tmp",
     "var/tmp",
     "root/.cache",
@@ -67,7 +55,8 @@ const LOGS: &str = "var/log";
 
 /// Whether a path is in no image.
 pub(super) fn is_left_out(path: &Path) -> bool {
-    OF_ENGINES.iter().any(|own| path.starts_with(own))
+    is_of_engine(path)
+        || path.starts_with(OURS)
         || NO_CONTENT
             .iter()
             .any(|folder| path.starts_with(folder) && path != Path::new(folder))

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-
 use crate::oci::root::{Changes, NodeKind, Root};
 
 /// Where the bill of materials is, below the prefix: it names the release.

@@ -52,7 +52,7 @@ pub(super) async fn ensure(
         .digest;
     let tag = format!("omnibuild/verify:{}", key.short());
     if let Some(image) = context.engine.image(&tag).await?
-        && image.config.labels.get(KEY_LABEL).map(String::as_str) == Some(key.as_str())
+        && image.config.has_label(KEY_LABEL, key.as_str())
     {
         return Ok(tag);
     }

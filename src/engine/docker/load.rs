@@ -12,12 +12,13 @@ use tempfile::TempPath;
 
 use crate::archive::{ArchiveWriter, decoded};
 use crate::digest::Digest;
-use crate::engine::{ExecutionConfig, Image};
+use crate::engine::Image;
 use crate::error::{Error, Kind, Result};
+use crate::oci::{ExecutionConfig, variables};
 use crate::platform::Arch;
 
 use super::failure::{failed_again, is_of_the_store, is_spurious_end};
-use super::{Docker, file_body, variables};
+use super::{Docker, file_body};
 
 const LAYER: &str = "layer.tar";
 const CONFIG: &str = "config.json";

@@ -36,6 +36,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{OnceCell, RwLock};
 
 use crate::error::{Error, Kind, Result};
+use crate::oci::{ExecutionConfig, WrittenExecution, variables};
 use crate::platform::{Arch, ImageRef};
 
 use self::address::Address;
@@ -45,7 +46,7 @@ use self::failure::{absent, failed, is_ending, is_not_found, is_spurious_end};
 use self::make::Make;
 pub(super) use self::make::podman_at_rest;
 use self::tunnel::Tunnel;
-use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, ExecutionConfig, Image, Output};
+use super::{About, BuildSpec, Call, ContainerSpec, Engine, Exec, Image, Output};
 
 /// How long a listing waits for containers that are being made.
 const CREATION_LIMIT: Duration = Duration::from_secs(5);
@@ -111,18 +112,6 @@ fn hash_map(map: &BTreeMap<String, String>) -> HashMap<String, String> {
         .collect()
 }
 
-/// `NAME=value`, as the API has variables.
-fn variables(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let each = environment.iter();
-    each.map(|(name, value)| format!("{name}={value}"))
-        .collect()
-}
-
-fn variable(text: &str) -> Option<(String, String)> {
-    let (name, value) = text.split_once('=')?;
-    Some((name.to_owned(), value.to_owned()))
-}
-
 async fn file_body(
     path: &Path,
 ) -> Result<impl futures::Stream<Item = std::io::Result<bytes::Bytes>> + use<>> {
@@ -169,15 +158,10 @@ impl Engine for Docker {
                     .and_then(|root| root.layers)
                     .unwrap_or_default(),
                 arch: image.architecture.as_deref().and_then(Arch::from_any_name),
-                config: ExecutionConfig {
-                    labels: config.labels.unwrap_or_default().into_iter().collect(),
-                    environment: config
-                        .env
-                        .iter()
-                        .flatten()
-                        .filter_map(|text| variable(text))
-                        .collect(),
-                },
+                config: ExecutionConfig::from(WrittenExecution {
+                    env: config.env,
+                    labels: config.labels.map(|labels| labels.into_iter().collect()),
+                }),
             }))
         }
         .boxed()

@@ -348,7 +348,8 @@ fn unpack(context: &Path, folder: &Path) -> Result<()> {
 mod tests {
     use super::super::way::Way;
     use super::*;
-    use crate::engine::{ExecutionConfig, Network};
+    use crate::engine::Network;
+    use crate::oci::ExecutionConfig;
     use crate::platform::Arch;
 
     /// Builds with the layers that are there; answers the image's, or the error.

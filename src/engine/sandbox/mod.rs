@@ -40,14 +40,11 @@ use self::store::{Change, ContainerRecord, Record, Store};
 use self::task::{Action, Command};
 use self::way::Way;
 use super::session::{self, MACHINE_LABEL};
-use super::{
-    About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, ExecutionConfig, Image, Network,
-    Output,
-};
+use super::{About, BuildSpec, Call, ContainerSpec, Content, Engine, Exec, Image, Network, Output};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::Lock;
-use crate::oci::{ImageLimits, PrunedImages};
+use crate::oci::{ExecutionConfig, ImageLimits, PrunedImages};
 use crate::platform::{Arch, ImageRef};
 
 /// Where programs are, unless an image says otherwise.

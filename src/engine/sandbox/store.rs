@@ -31,9 +31,10 @@ use super::proot;
 use super::task::{Action, Task};
 use super::way::Way;
 use crate::digest::Digest;
-use crate::engine::{ExecutionConfig, Image, Output};
+use crate::engine::{Image, Output};
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, StagedFolder, TEMPORARY_PREFIX};
+use crate::oci::ExecutionConfig;
 
 const SCHEMA: u32 = 1;
 

@@ -223,7 +223,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::ExecutionConfig;
+    use crate::oci::ExecutionConfig;
 
     /// A store of whole trees whose images were used so many hours ago.
     fn store(images: &[(&str, u64)]) -> tempfile::TempDir {
