@@ -160,13 +160,17 @@ class Bench:
                 shutil.copy(record, cache / "v1" / kept)
 
     def image(self, name):
-        """The builder image that omnibuild made for this project."""
-        argv = ["docker", "image", "ls", "--format", "{{.Tag}}", f"omnibuild/{name}"]
-        tags = subprocess.run(argv, check=True, capture_output=True, text=True, env=self.environment).stdout.split()
-        ours = [tag for tag in tags if tag.startswith(f"{self.options.platform}-")]
-        if not ours:
+        """The builder image that omnibuild made for this project: the one that it named last."""
+        listed = self.docker(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"omnibuild/{name}"])
+        images = [image for image in listed.split() if image.startswith(f"omnibuild/{name}:{self.options.platform}-")]
+        if not images:
             sys.exit(f"compare: omnibuild left no image omnibuild/{name}:{self.options.platform}-…")
-        return f"omnibuild/{name}:{ours[0]}"
+        named = {image: self.docker(["image", "inspect", "--format", "{{json .Metadata.LastTagTime}}", image]) for image in images}
+        return max(images, key=named.get)
+
+    def docker(self, arguments):
+        """What a command of docker says."""
+        return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, env=self.environment).stdout
 
 
 def check(process, log):

