@@ -12,6 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::{PlatformId, checked_word};
 use crate::text;
 
+use super::dockerfile::DockerfileLine;
+
 checked_word!(
     /// The name of a repository in a registry: `host[:port]/path`, without a tag.
     RepositoryName,
@@ -26,11 +28,6 @@ checked_word!(
     /// A port, `8080` or `8080/udp`.
     Port,
     check_port
-);
-checked_word!(
-    /// A line of a Dockerfile; `RUN` is the only instruction.
-    DockerfileLine,
-    check_line
 );
 
 /// What a template may have in braces.
@@ -94,8 +91,8 @@ pub struct ImageConfig {
     pub run: RunConfig,
     /// Labels and annotations, beside and over those that every image has.
     pub labels: BTreeMap<String, String>,
-    /// What runs after the packages are installed, each a command of `/bin/sh`.
-    pub commands: Vec<String>,
+    /// What is done when the packages are installed, in this order.
+    pub dockerfile: Vec<DockerfileLine>,
     /// The most bytes that its layers may have, compressed.
     pub largest_size: Option<u64>,
 }
@@ -187,7 +184,6 @@ impl ImageConfig {
             health_check: raw.health_check.map(HealthCheck::check).transpose()?,
         };
         run.check()?;
-        let commands = raw.dockerfile.unwrap_or_default();
         let largest_size = raw.largest_size.map(|text| {
             text::size(&text).ok_or_else(|| {
                 bad(format!("largest-size: `{text}` is no size"))
@@ -211,10 +207,7 @@ impl ImageConfig {
                 .unwrap_or_else(|| templates(&OFFICIAL_TAGS)),
             run,
             labels: raw.labels.unwrap_or_default(),
-            commands: commands
-                .iter()
-                .map(|line| command_of(line.as_str()).to_owned())
-                .collect(),
+            dockerfile: raw.dockerfile.unwrap_or_default(),
             largest_size: largest_size.transpose()?,
         })
     }
@@ -308,15 +301,30 @@ impl RunConfig {
             let good = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:+".contains(&byte);
             !text.is_empty() && text.bytes().all(good)
         };
-        for (key, text) in [("user", &self.user), ("stop-signal", &self.stop_signal)] {
-            if text.as_ref().is_some_and(|text| !word(text)) {
-                return Err(
-                    bad(format!("{key}: `{}`", text.as_deref().unwrap_or_default()))
-                        .hint("write a name or a number: \"mytool\", \"999:999\"; \"SIGTERM\""),
-                );
-            }
+        if let Some(user) = self.user.as_ref().filter(|user| !word(user)) {
+            return Err(bad(format!("user: `{user}`"))
+                .hint("write a name or a number: \"mytool\", \"999:999\""));
+        }
+        if let Some(signal) = self.stop_signal.as_ref().filter(|text| !is_signal(text)) {
+            return Err(bad(format!("stop-signal: `{signal}` is no signal"))
+                .hint("write a name as `kill -l` has it, or a number: \"SIGTERM\", \"SIGRTMIN+3\", \"15\""));
         }
         Ok(())
+    }
+}
+
+/// `SIGTERM`, `SIGRTMIN+3` or a number (image-spec, config.md, `StopSignal`).
+fn is_signal(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    match text.strip_prefix("SIG") {
+        Some(name) => {
+            let (name, more) = name.split_once(['+', '-']).unwrap_or((name, "0"));
+            !name.is_empty() && name.bytes().all(letter) && more.parse::<u8>().is_ok()
+        }
+        // signal(7): there are 64.
+        None => text
+            .parse::<u8>()
+            .is_ok_and(|number| (1..=64).contains(&number)),
     }
 }
 
@@ -423,27 +431,6 @@ fn check_port(text: &str) -> Result<()> {
     Err(bad(format!("`{text}` is no port")).hint("write \"8080\" or \"53/udp\""))
 }
 
-fn check_line(text: &str) -> Result<()> {
-    let instruction = text.split_whitespace().next().unwrap_or_default();
-    if !instruction.eq_ignore_ascii_case("RUN") {
-        return Err(bad(format!("`{text}`: only `RUN` is taken here")).hint(
-            "files come in by packages; `environment`, `user`, `entrypoint`, `labels` and the others are keys of the image",
-        ));
-    }
-    let command = command_of(text);
-    if command.is_empty() || command.starts_with('[') || command.starts_with("--") {
-        return Err(bad(format!("`{text}`: this is no command of a shell"))
-            .hint("write `RUN` and what /bin/sh is to run, without options"));
-    }
-    Ok(())
-}
-
-fn command_of(line: &str) -> &str {
-    let line = line.trim();
-    line.split_once(char::is_whitespace)
-        .map_or("", |(_, command)| command.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -460,13 +447,14 @@ mod tests {
         let images = check(
             "[core]\nplatforms = ['debian-12']\npackages = ['node']\nports = ['8080', '53/udp']\n\
              entrypoint = ['/opt/x/bin/x']\nuser = 'x:x'\nlargest-size = '200M'\n\
+             stop-signal = 'SIGRTMIN+3'\nworking-directory = '/srv'\n\
              dockerfile = ['RUN  echo one two']\n\
              health-check = { command = ['true'], interval = '30s' }\n\
              [cat]\nfrom = 'core'\nplatforms = ['debian-12']\n",
         )
         .unwrap();
         let core = &images["core"];
-        assert_eq!(core.commands, ["echo one two"]);
+        assert_eq!(core.dockerfile[0].as_str(), "RUN  echo one two");
         assert_eq!(core.largest_size, Some(200_000_000));
         let health = core.run.health_check.as_ref().unwrap();
         assert_eq!(health.interval, Some(Duration::from_secs(30)));
@@ -496,13 +484,20 @@ mod tests {
                 "[a]\nrepositories = ['r.example/Team']",
                 "is not the name of a repository",
             ),
-            ("[a]\ndockerfile = ['COPY a b']", "only `RUN`"),
+            ("[a]\ndockerfile = ['USER a']", "`USER a`"),
             ("[a]\ndockerfile = ['RUN']", "no command of a shell"),
             ("[a]\nenvironment = { '1A' = '' }", "`1A`"),
             ("[a]\nenvironment = { A = \"a\\nb\" }", "control character"),
             ("[a]\nentrypoint = ['mytool']", "absolute path"),
             ("[a]\nvolumes = ['var']", "absolute path"),
             ("[a]\nuser = 'a b'", "user: `a b`"),
+            (
+                "[a]\nworking-directory = 'srv'",
+                "`srv` is no absolute path",
+            ),
+            ("[a]\nstop-signal = 'TERM'", "`TERM` is no signal"),
+            ("[a]\nstop-signal = 'SIGRTMIN+x'", "is no signal"),
+            ("[a]\nstop-signal = '65'", "is no signal"),
             (
                 "[a]\nhealth-check = { command = [] }",
                 "health-check.command",

@@ -10,6 +10,7 @@ use crate::platform::{PackageName, PlatformId};
 use crate::version::PythonVersion;
 
 use super::decide::{Project, tag_text};
+use super::image_lines::{self, ImageLine};
 use super::{Dependency, PackagePlan};
 
 /// What can be no tag of an image is shorter than this, in bytes (OCI distribution specification).
@@ -28,8 +29,8 @@ pub struct RuntimePlan {
     pub run: RunConfig,
     /// Labels, and annotations of its manifest (OCI image specification, annotations.md).
     pub labels: BTreeMap<String, String>,
-    /// Commands of `/bin/sh` that run when the packages are there.
-    pub commands: Vec<String>,
+    /// What is done when the packages are there, in this order.
+    pub lines: Vec<ImageLine>,
     /// The most bytes that its layers may have, compressed.
     pub largest_size: Option<u64>,
     /// Where it is pushed.
@@ -72,6 +73,8 @@ impl Project<'_> {
                 .filter(|name| wanted.contains(*name) && !below.contains(*name))
                 .cloned()
                 .collect();
+            let lines = image.dockerfile.iter();
+            let lines = lines.map(|line| image_lines::planned(line, &self.inputs.copied));
             inside.insert(name, below.into_iter().chain(added.clone()).collect());
             plans.push(RuntimePlan {
                 name: name.clone(),
@@ -79,7 +82,7 @@ impl Project<'_> {
                 packages: added,
                 run: image.run.clone(),
                 labels: self.labels(image, packages),
-                commands: image.commands.clone(),
+                lines: lines.collect::<Result<_>>()?,
                 largest_size: image.largest_size,
                 repositories: image.repositories.clone(),
                 tags: self

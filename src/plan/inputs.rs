@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::platform::TargetId;
 use crate::signing::SigningKey;
 
+use super::copied_files::{self, CopySource};
 use super::credentials::Credentials;
 use super::project_files::ProjectFiles;
 use super::pylock::{self, Pylock};
@@ -81,6 +82,8 @@ pub struct Inputs {
     pub locks: BTreeMap<String, Pylock>,
     /// The files that packages hold as they are.
     pub files: ProjectFiles,
+    /// What images copy of the project, by path relative to the root.
+    pub copied: BTreeMap<String, CopySource>,
     /// The lock files of other tools among them.
     pub lock_files: BTreeMap<String, LockFile>,
     /// Who asks the indexes.
@@ -156,6 +159,7 @@ impl Inputs {
             requirement_files,
             locks: locks(&config.root)?,
             files: ProjectFiles::read(config)?,
+            copied: copied_files::read(config)?,
             lock_files,
             signing_key: signing_key(config)?,
         })

@@ -5,8 +5,10 @@
 //! belongs to with the digest of the stage before, so the plan holds key fields, not keys.
 
 pub mod contents;
+mod copied_files;
 pub mod credentials;
 mod decide;
+mod image_lines;
 mod images;
 pub mod inputs;
 pub mod metadata;
@@ -40,7 +42,9 @@ use self::inputs::Source;
 
 pub use crate::config::{ArchivePlace, HealthCheck, RepositoryName, RunConfig, StatedLicense};
 
+pub use self::copied_files::CopiedEntry;
 pub use self::decide::{normalised_name, plan, prefix};
+pub use self::image_lines::{CopyPlan, ImageLine, LineWork};
 pub use self::images::RuntimePlan;
 pub use self::python::{PythonPlan, StandalonePlan};
 pub use self::repository::{RepositoryPlan, Signed};

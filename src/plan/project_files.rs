@@ -131,7 +131,7 @@ impl ProjectFile {
 }
 
 /// Reads a file that must be a plain one, inside of the project.
-fn file(root: &Path, path: &str) -> Result<ProjectFile> {
+pub(super) fn file(root: &Path, path: &str) -> Result<ProjectFile> {
     let there = root.join(path);
     let metadata = fs::metadata(&there).map_err(|error| {
         let (kind, what) = if error.kind() == std::io::ErrorKind::NotFound {

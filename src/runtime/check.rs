@@ -85,7 +85,7 @@ pub(super) fn contents(root: &Root, expected: &BTreeMap<String, Digest>) -> Resu
             };
             let text = format!("`{path}` of the image {what} the package");
             return Err(Error::new(Kind::Verify, text)
-                .hint("a script of a package or a `RUN` line changes it: let it leave the packages' files alone"));
+                .hint("a script of a package or a line of `dockerfile` changes it: let it leave the packages' files alone"));
         }
     }
     Ok(())

@@ -15,6 +15,7 @@
 
 mod check;
 mod config;
+mod lines;
 mod omitted;
 pub mod provenance;
 mod split;
@@ -43,7 +44,8 @@ use self::omitted::{changes, is_left_out, of_container};
 
 const SCHEMA: u32 = 1;
 /// What runs in the container.
-const SCRIPTS: [&str; 4] = [
+const SCRIPTS: [&str; 5] = [
+    "copy_files.sh",
     "install_needs.sh",
     "install_packages.sh",
     "settle_database.sh",
@@ -134,12 +136,15 @@ pub fn key(
     });
     let run = String::from_utf8_lossy(&oci::bytes(&image.run)?).into_owned();
     let below = below.map_or_else(String::new, |below| below.manifest.digest.to_string());
-    Ok(KeyBuilder::new("runtime image", SCHEMA)
+    let mut key = KeyBuilder::new("runtime image", SCHEMA);
+    for (number, line) in image.lines.iter().enumerate() {
+        key = line.key(key, number);
+    }
+    Ok(key
         .field("base image", base.as_str())
         .field("architecture", plan.arch().machine())
         .field("below", below)
         .field("run", run)
-        .field("commands", image.commands.join("\n"))
         .field("epoch", image.epoch.to_string())
         .field("tool", env!("OMNIBUILD_PACKAGE_CODE"))
         .fields("label ", image.labels.iter())
@@ -162,6 +167,7 @@ pub async fn make(
     image: &RuntimePlan,
     request: &Request<'_>,
 ) -> Result<RuntimeImage> {
+    lines::check(image)?;
     let store = ImageStore::new(&context.caches.images());
     let nothing = RunConfig::default();
     let run = config::inherited(
@@ -270,11 +276,10 @@ impl Work<'_> {
             )
             .await?;
         }
-        for (number, command) in self.image.commands.iter().enumerate() {
-            let script = format!("/omnibuild/run/{number}");
-            let place = format!("images.{}: `RUN {command}`", self.image.name);
-            let ran = self.run(Exec::new(["/bin/sh", "-e", &script])).await;
-            ran.map_err(|error| error.context(place))?;
+        for (number, line) in self.image.lines.iter().enumerate() {
+            let (command, place) = lines::command(self.image, number, line);
+            let done = self.run(command).await;
+            done.map_err(|error| error.context(place))?;
         }
         let of_application = Clock {
             instead: self.image.epoch,
@@ -451,13 +456,6 @@ impl Work<'_> {
             archive.bytes(&format!("omnibuild/{script}"), 0o755, &step_script(script))?;
         }
         archive.bytes(&CA_BUNDLE_PATH[1..], 0o644, &self.context.ca_bundle()?)?;
-        for (number, command) in self.image.commands.iter().enumerate() {
-            archive.bytes(
-                &format!("omnibuild/run/{number}"),
-                0o644,
-                command.as_bytes(),
-            )?;
-        }
         archive.bytes("omnibuild/needs", 0o644, needs.as_bytes())?;
         for package in packages {
             let name = &package.artifact.file_name;
@@ -465,6 +463,11 @@ impl Work<'_> {
             archive.file(&place, 0o644, &request.folder.join(name))?;
         }
         let archive = archive.finish()?;
+        self.container.upload("/", &archive).await?;
+        if self.image.lines.is_empty() {
+            return Ok(());
+        }
+        let archive = tokio::task::block_in_place(|| lines::archive(self.image))?;
         self.container.upload("/", &archive).await
     }
 }

@@ -62,6 +62,15 @@ pub(super) fn is_left_out(path: &Path) -> bool {
             .any(|folder| path.starts_with(folder) && path != Path::new(folder))
 }
 
+/// Whether what is put at a path is in no image that was not there before.
+pub(super) fn is_in_no_image(path: &Path) -> bool {
+    is_left_out(path) || path.starts_with(LOGS) || is_remembered(path)
+}
+
+fn is_remembered(path: &Path) -> bool {
+    REMEMBERED.iter().any(|own| path.starts_with(own))
+}
+
 /// What an archive of a container's root file system has of an image. Of a folder that something is mounted
 /// at, engines show other permissions.
 pub(super) fn of_container(archive: TempPath) -> Result<Root> {
@@ -78,7 +87,7 @@ pub(super) fn of_container(archive: TempPath) -> Result<Root> {
 pub(super) fn changes(after: &Root, before: &Root) -> Changes {
     after.changes_since(before, |path, kind| {
         let is_log = path.starts_with(LOGS) && matches!(kind, Some(NodeKind::File { .. }));
-        is_log || REMEMBERED.iter().any(|own| path.starts_with(own))
+        is_log || is_remembered(path)
     })
 }
 

@@ -9,7 +9,7 @@ use crate::base::BaseImage;
 use crate::error::Result;
 use crate::oci;
 use crate::package::Artifact;
-use crate::plan::{PlatformPlan, RuntimePlan};
+use crate::plan::{ImageLine, PlatformPlan, RuntimePlan};
 
 use super::RuntimeImage;
 
@@ -38,6 +38,15 @@ pub fn statement(
             |package| json!({ "name": package.file_name, "digest": {"sha256": package.digest} }),
         ),
     );
+    let copied = image.lines.iter().flat_map(ImageLine::files);
+    materials.extend(copied.map(|file| {
+        json!({
+            "name": file.path,
+            "digest": {"sha256": file.digest},
+            "annotations": {"use": "copied"},
+        })
+    }));
+    let lines = image.lines.iter().map(|line| &line.text);
     let layers: Vec<Value> = made
         .layers
         .iter()
@@ -60,7 +69,7 @@ pub fn statement(
                     "image": image.name,
                     "from": image.from,
                     "run": image.run,
-                    "commands": image.commands,
+                    "dockerfile": lines.collect::<Vec<_>>(),
                 },
                 "internalParameters": { "layers": layers, "sourceDateEpoch": image.epoch },
                 "resolvedDependencies": materials,

@@ -1,6 +1,7 @@
 //! One test per bad input: exit code, message with its place, what to do, and that nothing was
 //! written.
 
+mod images;
 mod packages;
 mod repository;
 

@@ -300,6 +300,7 @@ impl World {
             locks: BTreeMap::new(),
             signing_key: None,
             files: ProjectFiles::default(),
+            copied: BTreeMap::new(),
         };
         let metadata = ProjectMetadata {
             requires: vec![format!("declared>={}", self.declared)],

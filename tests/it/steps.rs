@@ -1,5 +1,6 @@
 //! The scripts of the containers, where they can be run without one.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -94,4 +95,67 @@ fn repositories_that_moved_are_asked_where_they_are() {
             .exists()
     );
     assert!(read("etc/apt/apt.conf.d/90archive").contains("Check-Valid-Until \"false\""));
+}
+
+#[test]
+fn what_is_copied_goes_where_docker_would_put_it() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let write = |name: &str| {
+        fs_err::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs_err::write(at(name), name).unwrap();
+    };
+    let mode = |name: &str| {
+        let metadata = fs_err::symlink_metadata(at(name)).unwrap();
+        format!("{:o}", metadata.permissions().mode() & 0o7777)
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("images/steps/copy_files.sh");
+    let copy = |list: &str, destination: &str, mode: &str| {
+        write("from/list");
+        fs_err::write(at("from/list"), list).unwrap();
+        let status = Command::new("sh")
+            .arg(&script)
+            .arg(at("from"))
+            .arg(format!("{}/{destination}", root.path().display()))
+            .args(["", mode])
+            .stderr(std::process::Stdio::null())
+            .status();
+        status.unwrap().success()
+    };
+    for name in ["from/files/a b", "from/files/sub/c", "image/there/old"] {
+        write(name);
+    }
+    fs_err::os::unix::fs::symlink("a b", at("from/files/link")).unwrap();
+    let open = std::fs::Permissions::from_mode(0o1777);
+    fs_err::set_permissions(at("image/there"), open).unwrap();
+    fs_err::os::unix::fs::symlink("old", at("image/there/a b")).unwrap();
+
+    // A folder that is there keeps its mode, and what a link leads to its content.
+    let all = "file a b\nlink link\nfolder sub\nfile sub/c\n";
+    assert!(copy(all, "image/there/", ""));
+    assert_eq!(mode("image/there"), "1777");
+    let read = |name: &str| fs_err::read_to_string(at(name)).unwrap();
+    assert_eq!(read("image/there/old"), "image/there/old");
+    assert_eq!(read("image/there/a b"), "from/files/a b");
+    assert_eq!(read("image/there/sub/c"), "from/files/sub/c");
+    let link = fs_err::read_link(at("image/there/link")).unwrap();
+    assert_eq!(link, Path::new("a b"));
+
+    // One file: below a folder that is there, else under this very name.
+    assert!(copy("file a b\n", "image", ""));
+    assert_eq!(read("image/a b"), "from/files/a b");
+    assert!(copy("file a b\n", "image/new/name", "600"));
+    assert_eq!(
+        (mode("image/new"), mode("image/new/name")),
+        ("755".to_owned(), "600".to_owned())
+    );
+    assert!(copy("", "image/empty/", ""));
+    assert!(at("image/empty").is_dir());
+    assert!(copy("folder made\nfile a b\n", "image/", "711"));
+    assert_eq!(mode("image/made"), "711");
+    // A folder is no file.
+    assert!(!copy("file a b\n", "image/a b/", ""));
+    fs_err::create_dir(at("image/folder")).unwrap();
+    fs_err::create_dir(at("image/folder/a b")).unwrap();
+    assert!(!copy("file a b\n", "image/folder/", ""));
 }

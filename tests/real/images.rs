@@ -1,5 +1,6 @@
 //! Runtime images: made of the verified packages, pushed to a real registry, pulled back and run.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -33,8 +34,13 @@ ports = ["8400"]
 volumes = ["/var/lib/mytool"]
 labels = { "org.example.team" = "tools" }
 health-check = { command = ["mytool", "selfcheck"], interval = "10s" }
-# A key that the package makes up when it is installed is nothing for an image.
-dockerfile = ["RUN rm /var/lib/mytool/key"]
+dockerfile = [
+    # A key that the package makes up when it is installed is nothing for an image.
+    "RUN rm /var/lib/mytool/key",
+    "COPY --chown=mytool:mytool --chmod=0640 conf/mytool.conf /srv/site.conf",
+    "RUN mv /srv/site.conf /srv/own.conf",
+    "COPY site conf/mytool.conf /srv/",
+]
 "#;
 
 fn sample(platform: &str, registry: &str) -> Project {
@@ -43,6 +49,10 @@ fn sample(platform: &str, registry: &str) -> Project {
         .replace("PLATFORM", platform)
         .replace("REGISTRY", registry);
     project.write("omnibuild.toml", &images);
+    project.write("site/www/index.html", "hello\n");
+    project.write("site/run", "#!/bin/sh\necho ran\n");
+    let run = project.root().join("site/run");
+    fs_err::set_permissions(run, std::fs::Permissions::from_mode(0o700)).expect("it is there");
     project.commit();
     project
 }
@@ -243,6 +253,12 @@ fn runs(registry: &Registry, digests: &std::collections::BTreeMap<String, String
     let answer = engine::ask(&["exec", &web.0, "/opt/mytool/bin/python", "-c", question]);
     assert!(answer.contains("\"version\": \"1.4.2\""), "{answer}");
     assert_eq!(engine::ask(&["exec", &web.0, "id", "-un"]).trim(), "mytool");
+    let copied = "set -e; cd /srv; stat -c '%n %U:%G %a' * www/*; /srv/run; cat www/index.html; cmp own.conf mytool.conf";
+    assert_eq!(
+        engine::ask(&["exec", &web.0, "sh", "-c", copied]),
+        "mytool.conf root:root 644\nown.conf mytool:mytool 640\nrun root:root 755\nwww root:root 755\n\
+         www/index.html root:root 644\nran\nhello"
+    );
     let asked = engine::ask(&[
         "run",
         "--rm",

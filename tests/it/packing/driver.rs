@@ -109,6 +109,7 @@ fn planned(root: &Path, platform: &str, build: Build) -> Result<PlatformPlan> {
         locks: BTreeMap::new(),
         signing_key: None,
         files: ProjectFiles::default(),
+        copied: BTreeMap::new(),
     };
     let table = PlatformTable::load(&project)?;
     let target = Target {

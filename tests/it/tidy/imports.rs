@@ -229,6 +229,7 @@ fn the_decision_waits_for_nothing_and_decides_without_reading() {
             assert!(!code.contains(word), "{} names `{word}`", source.path);
         }
         let reads = [
+            "src/plan/copied_files.rs",
             "src/plan/credentials.rs",
             "src/plan/inputs.rs",
             "src/plan/project_files.rs",
