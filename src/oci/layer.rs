@@ -187,18 +187,26 @@ pub fn archive(root: &Root) -> Result<tempfile::TempPath> {
 }
 
 /// The plain archive of a kept layer.
-pub fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
+fn open(store: &ImageStore, layer: &Layer) -> Result<impl Read> {
     let file = fs::File::open(store.blob(layer.descriptor.digest.digest()))?;
     let reader = std::io::BufReader::with_capacity(1 << 18, file);
     Ok(flate2::bufread::GzDecoder::new(reader))
 }
 
-/// What has to be done in a container to have a layer there: an archive to unpack at `/`, and paths to
-/// remove before.
-pub fn to_apply(store: &ImageStore, layer: &Layer) -> Result<(tempfile::TempPath, Vec<String>)> {
+/// The plain archive of a kept layer, as a file.
+pub fn unpacked(store: &ImageStore, layer: &Layer) -> Result<tempfile::TempPath> {
+    let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
+    std::io::copy(&mut open(store, layer)?, &mut file)?;
+    Ok(path)
+}
+
+/// What has to be done in a container to have a layer there, by its plain archive: an archive to unpack at
+/// `/`, and paths to remove before.
+pub fn to_apply(plain: &Path) -> Result<(tempfile::TempPath, Vec<String>)> {
     let mut writer = ArchiveWriter::new(0)?;
     let mut gone = Vec::new();
-    let mut archive = tar::Archive::new(open(store, layer)?);
+    let plain = std::io::BufReader::with_capacity(1 << 18, fs::File::open(plain)?);
+    let mut archive = tar::Archive::new(plain);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
@@ -278,7 +286,7 @@ mod tests {
                 "opt/made 1234"
             ]
         );
-        let (_archive, gone) = to_apply(&store, &layer).unwrap();
+        let (_archive, gone) = to_apply(&unpacked(&store, &layer).unwrap()).unwrap();
         assert_eq!(gone, ["/gone"]);
     }
 

@@ -4,7 +4,7 @@
 //! archives. What else is of no interest says whoever reads.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -52,7 +52,7 @@ pub enum NodeKind {
         /// Its length in bytes.
         size: u64,
         /// Which archive has its content, and where its bytes begin there.
-        place: Option<(usize, u64)>,
+        place: (usize, u64),
     },
 }
 
@@ -89,7 +89,7 @@ pub struct Root {
     pub nodes: BTreeMap<PathBuf, Node>,
     /// Further names of files: the name that is kept, which is the first.
     pub links: BTreeMap<PathBuf, PathBuf>,
-    /// Those that content is read from.
+    /// Those that content is read from, and files of replaced content.
     archives: Vec<tempfile::TempPath>,
 }
 
@@ -120,27 +120,11 @@ impl Root {
     /// Those of [`of_archive`](Self::of_archive).
     pub fn add_archive(&mut self, archive: tempfile::TempPath, left_out: LeftOut) -> Result<()> {
         let file = std::io::BufReader::with_capacity(1 << 18, fs::File::open(&archive)?);
+        let number = self.archives.len();
         self.archives.push(archive);
-        self.add(file, Some(self.archives.len() - 1), left_out)
-    }
-
-    /// Adds what a layer has whose content nobody will read.
-    ///
-    /// # Errors
-    /// Those of [`of_archive`](Self::of_archive).
-    pub fn add_layer(&mut self, layer: impl Read, left_out: LeftOut) -> Result<()> {
-        self.add(layer, None, left_out)
-    }
-
-    fn add(
-        &mut self,
-        reader: impl Read,
-        archive_number: Option<usize>,
-        left_out: LeftOut,
-    ) -> Result<()> {
         let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
         let below = std::mem::take(&mut self.links);
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = tar::Archive::new(file);
         for entry in archive.entries()? {
             let mut entry = entry?;
             let path = safe_path(&entry.path()?)?;
@@ -182,7 +166,7 @@ impl Root {
                 | tar::EntryType::GNUSparse => NodeKind::File {
                     digest: Digest::of(""),
                     size: header.size()?,
-                    place: None,
+                    place: (number, 0),
                 },
                 _ => continue,
             };
@@ -200,7 +184,7 @@ impl Root {
                 place,
             } = &mut node.kind
             {
-                *place = archive_number.map(|number| (number, entry.raw_file_position()));
+                *place = (number, entry.raw_file_position());
                 (*digest, *size) = Digest::of_reader(&mut entry)?;
             }
             if !node.is_directory() && self.nodes.get(&path).is_some_and(Node::is_directory) {
@@ -267,15 +251,37 @@ impl Root {
     /// # Errors
     /// [`Kind::Internal`] where no archive has them.
     pub fn content(&self, path: &Path) -> Result<Box<dyn Read>> {
-        let (size, place) = match self.nodes.get(path).map(|node| &node.kind) {
+        let (size, (number, offset)) = match self.nodes.get(path).map(|node| &node.kind) {
             Some(NodeKind::File { size, place, .. }) => (*size, *place),
             _ => return Err(gone(path)),
         };
-        let (number, offset) = place.ok_or_else(|| gone(path))?;
         let archive = self.archives.get(number).ok_or_else(|| gone(path))?;
         let mut file = fs::File::open(archive)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Box::new(file.take(size)))
+    }
+
+    /// Whether there is a plain file at a path itself.
+    pub fn is_file(&self, path: &Path) -> bool {
+        let node = self.nodes.get(path);
+        node.is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
+    }
+
+    /// Gives a file other content; all else that is known of it stays.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where there is no such file; of a disk that is full.
+    pub fn replace_content(&mut self, path: &Path, content: &[u8]) -> Result<()> {
+        let node = self.nodes.get_mut(path).ok_or_else(|| gone(path))?;
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(content)?;
+        node.kind = NodeKind::File {
+            digest: Digest::of(content),
+            size: content.len() as u64,
+            place: (self.archives.len(), 0),
+        };
+        self.archives.push(file.into_temp_path());
+        Ok(())
     }
 
     /// A small file as text.

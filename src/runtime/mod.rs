@@ -13,6 +13,7 @@
 //!
 //! A release that changes the application alone sends the last one alone. Asks no registry.
 
+mod accounts;
 mod check;
 mod config;
 mod lines;
@@ -287,7 +288,7 @@ impl Work<'_> {
             ..clock
         };
         self.settle(of_application).await?;
-        let after = self.snapshot(&before).await?;
+        let after = self.snapshot(&before, of_application).await?;
         let files: Vec<PathBuf> = packages
             .iter()
             .map(|package| request.folder.join(&package.artifact.file_name))
@@ -329,7 +330,9 @@ impl Work<'_> {
         let kept = self.store.record::<Layer>(&key);
         if let Some(layer) = kept.filter(|layer| self.store.has(&layer.descriptor)) {
             let mut root = Root::default();
-            self.add(&layer, &mut root)?;
+            tokio::task::block_in_place(|| {
+                root.add_archive(layer::unpacked(self.store, &layer)?, is_left_out)
+            })?;
             let newest = root.newest();
             return Ok((layer, root, newest));
         }
@@ -338,10 +341,14 @@ impl Work<'_> {
         let store = self.store.clone();
         in_background(move || {
             let mut root = of_container(archive)?;
-            if let Some(made) = bootstrapped(&root) {
+            let made = bootstrapped(&root);
+            if let Some(made) = made {
                 root.replace_time(made, root.newest_before(made));
             }
             let newest = root.newest();
+            if made.is_some() {
+                accounts::settle(&mut root, &accounts::Days::new(), newest)?;
+            }
             // An engine that starts a container puts something into some folders.
             let clock = Clock {
                 started: newest.saturating_add(1),
@@ -390,7 +397,7 @@ impl Work<'_> {
             Exec::new(["/bin/sh", "/omnibuild/install_needs.sh"]).arg(self.plan.family.to_string());
         self.run(exec.env("clean", "yes")).await?;
         self.settle(clock).await?;
-        let after = self.snapshot(before).await?;
+        let after = self.snapshot(before, clock).await?;
         let store = self.store.clone();
         let old = std::mem::take(before);
         let (layer, after) = in_background(move || {
@@ -420,28 +427,31 @@ impl Work<'_> {
         self.run(exec).await
     }
 
-    /// What is in the container; what is of the bootstrap has the time that it has in the layers below.
-    async fn snapshot(&self, below: &Root) -> Result<Root> {
+    /// What is in the container; what is of the bootstrap has the time that it has in the layers below, and
+    /// accounts have their days.
+    async fn snapshot(&self, below: &Root, clock: Clock) -> Result<Root> {
         let archive = self.container.export().await?;
         let instead = bootstrapped(below);
+        let days = accounts::days(below)?;
         in_background(move || {
             let mut root = of_container(archive)?;
             if let (Some(made), Some(instead)) = (bootstrapped(&root), instead) {
                 root.replace_time(made, instead);
             }
+            accounts::settle(&mut root, &days, clock.instead)?;
             Ok(root)
         })
         .await
     }
 
-    fn add(&self, layer: &Layer, root: &mut Root) -> Result<()> {
-        tokio::task::block_in_place(|| root.add_layer(layer::open(self.store, layer)?, is_left_out))
-    }
-
     /// Brings a layer into the container.
     async fn apply(&self, layer: &Layer, before: &mut Root) -> Result<()> {
-        self.add(layer, before)?;
-        let (archive, gone) = tokio::task::block_in_place(|| layer::to_apply(self.store, layer))?;
+        let (archive, gone) = tokio::task::block_in_place(|| {
+            let plain = layer::unpacked(self.store, layer)?;
+            let to_apply = layer::to_apply(&plain)?;
+            before.add_archive(plain, is_left_out)?;
+            Ok::<_, Error>(to_apply)
+        })?;
         if !gone.is_empty() {
             self.container
                 .run(&Exec::new(["rm", "-rf", "--"]).args(gone))

@@ -259,6 +259,10 @@ fn runs(registry: &Registry, digests: &std::collections::BTreeMap<String, String
         "mytool.conf root:root 644\nown.conf mytool:mytool 640\nrun root:root 755\nwww root:root 755\n\
          www/index.html root:root 644\nran\nhello"
     );
+    // An account that a package made is of the commit's day, whatever day it is.
+    let day = "sed -n 's/^mytool:[!*]*:\\([0-9]*\\):.*/\\1/p' /etc/shadow";
+    let day = engine::ask(&["exec", "--user", "root", &web.0, "sh", "-c", day]);
+    assert_eq!(day.trim(), "20455");
     let asked = engine::ask(&[
         "run",
         "--rm",
