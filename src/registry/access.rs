@@ -233,3 +233,34 @@ impl Access {
             .map_err(|_other| bad("its token is no header"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Patience;
+    use super::super::fake::Fake;
+    use super::*;
+    use crate::oci::{Descriptor, LAYER};
+
+    fn blob() -> Descriptor {
+        Descriptor::of(LAYER, b"content")
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_what_is_done() {
+        for (used, actions) in [(Use::Push, "pull%2Cpush"), (Use::Pull, "pull")] {
+            let fake = Fake::start(&[]);
+            fake.state.lock().unwrap().wants_token = true;
+            let registry = fake.open(used, Patience::default());
+            assert!(!registry.has_blob(&blob()).await.unwrap());
+            assert!(!registry.has_blob(&blob()).await.unwrap());
+            let asked = fake.state.lock().unwrap().asked.clone();
+            let tokens: Vec<&String> = asked
+                .iter()
+                .filter(|line| line.contains("/token"))
+                .collect();
+            let scope = format!("scope=repository%3Ateam%2Ftool%3A{actions}");
+            assert_eq!(tokens.len(), 1, "one token serves all: {asked:?}");
+            assert!(tokens[0].ends_with(&scope), "{asked:?}");
+        }
+    }
+}

@@ -6,6 +6,8 @@
 
 mod access;
 mod answer;
+#[cfg(test)]
+mod fake;
 mod image;
 mod patience;
 #[cfg(test)]
