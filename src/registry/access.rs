@@ -81,14 +81,18 @@ impl Access {
                 }
             }
         }
-        Ok(Self {
+        Ok(Self::with(credential, used))
+    }
+
+    pub(super) fn with(credential: Option<DockerCredential>, used: Use) -> Self {
+        Self {
             credential,
             actions: match used {
                 Use::Push => "pull,push",
                 Use::Pull => "pull",
             },
             header: Mutex::default(),
-        })
+        }
     }
 
     /// The password or token.
@@ -173,6 +177,7 @@ impl Access {
         let mut url = Url::parse(realm).map_err(|error| bad(&error.to_string()))?;
         let service = service.unwrap_or_default();
         let request = match &self.credential {
+            // Distribution project, OAuth2 token authentication.
             Some(DockerCredential::IdentityToken(token)) => {
                 let form = [
                     ("grant_type", "refresh_token"),
@@ -262,5 +267,54 @@ mod tests {
             assert_eq!(tokens.len(), 1, "one token serves all: {asked:?}");
             assert!(tokens[0].ends_with(&scope), "{asked:?}");
         }
+    }
+    /// A registry that wants tokens, and is asked with what Docker keeps after a login that gave an identity
+    /// token.
+    fn with_identity_token(token: &str) -> (Fake, super::super::Registry) {
+        let fake = Fake::start(&[]);
+        fake.state.lock().unwrap().wants_token = true;
+        let kept = serde_json::json!({
+            "auths": { &fake.host: { "auth": "bmFtZTo=", "identitytoken": token } },
+        });
+        let kept = kept.to_string();
+        let found = docker_credential::get_credential_from_reader(kept.as_bytes(), &fake.host);
+        let mut registry = fake.open(Use::Push, Patience::default());
+        registry.access = Access::with(Some(found.unwrap()), Use::Push);
+        (fake, registry)
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_is_changed_for_one_that_lets_in() {
+        let (fake, registry) = with_identity_token("long & lasting");
+        assert_eq!(registry.access.secret(), Some("long & lasting"));
+        assert!(!registry.has_blob(&blob()).await.unwrap());
+        let state = fake.state.lock().unwrap();
+        let asked = ["HEAD", "POST /token", "HEAD"];
+        assert_eq!(state.asked.len(), 3, "{:?}", state.asked);
+        for (line, begin) in state.asked.iter().zip(asked) {
+            assert!(line.starts_with(begin), "{line}");
+        }
+        assert_eq!(
+            state.told,
+            [
+                "grant_type=refresh_token&refresh_token=long+%26+lasting&service=fake\
+              &scope=repository%3Ateam%2Ftool%3Apull%2Cpush&client_id=omnibuild"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_identity_token_that_ran_out_is_told_and_not_shown() {
+        let (fake, registry) = with_identity_token("run out");
+        let error = registry.has_blob(&blob()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Publish);
+        let said = format!("{error} {:?}", error.hints());
+        assert!(said.contains("does not let us in"), "{said}");
+        assert!(
+            said.contains("token for it is wrong or has run out"),
+            "{said}"
+        );
+        assert!(!said.contains("run+out"), "{said}");
+        assert_eq!(fake.asked("POST"), 1);
     }
 }

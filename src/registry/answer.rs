@@ -82,7 +82,7 @@ impl Registry {
     fn unauthorised(&self, why: &str) -> Error {
         let text = format!("{}: it does not let us in: {why}", self.host);
         let hint = if self.access.secret().is_some() {
-            "the user name or password for it is wrong or has run out"
+            "the user name, password or token for it is wrong or has run out"
         } else {
             "no credentials for it are known"
         };
