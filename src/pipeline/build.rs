@@ -37,9 +37,14 @@ pub async fn build(
         push::check(&project)?;
     }
     platforms::warn_of_ended(&project.targets(common, options.failed)?, reporter);
-    run_platforms(common, options, &project, reporter, async |build, plan| {
-        build.platform(plan).await
-    })
+    run_platforms(
+        common,
+        options,
+        &project,
+        reporter,
+        &OF_BUILDS,
+        async |build, plan| build.platform(plan).await,
+    )
     .await?;
     if options.push {
         let all = PushOptions::default();
@@ -72,6 +77,7 @@ pub async fn verify(
         options,
         &project,
         reporter,
+        &OF_BUILDS,
         async |build, plan| match asked.rebuild {
             Some(what) => build.rebuild(common, environment, what, plan).await,
             None => build.verify_again(plan, asked).await,
@@ -80,6 +86,20 @@ pub async fn verify(
     .await
 }
 
+/// What becomes of platforms that failed.
+pub(super) struct Failures {
+    /// Whether they are those that `--failed` builds again.
+    pub(super) are_remembered: bool,
+    /// What to do.
+    pub(super) hint: &'static str,
+}
+
+/// Of builds and verifications.
+const OF_BUILDS: Failures = Failures {
+    are_remembered: true,
+    hint: "`omnibuild --failed` builds only those again",
+};
+
 /// Runs `work` for each platform, at most so many at a time; prints the table; answers the first
 /// failure.
 pub(super) async fn run_platforms(
@@ -87,12 +107,13 @@ pub(super) async fn run_platforms(
     options: &BuildOptions,
     project: &Project,
     reporter: &Reporter,
+    failures: &Failures,
     work: impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
 ) -> Result<()> {
     let run = Run::new(common, project, reporter)?;
     let everything = async {
         let plan = make_plan(common, options, project, &run, reporter).await?;
-        run_planned(options, project, &run, reporter, &plan, &work).await
+        run_planned(options, project, &run, reporter, &plan, failures, &work).await
     };
     let hint = "run the same command again: it goes on with what is done";
     let result = run.until_stopped(Some(hint), everything).await;
@@ -112,6 +133,7 @@ async fn run_planned(
     run: &Run,
     reporter: &Reporter,
     plan: &Plan,
+    failures: &Failures,
     work: &impl AsyncFn(&PlatformBuild<'_>, &PlatformPlan) -> Result<Done>,
 ) -> Result<()> {
     let jobs = options
@@ -165,7 +187,9 @@ async fn run_planned(
         .filter(|row| matches!(row.outcome, Outcome::Failed { .. } | Outcome::Cancelled))
         .map(|row| row.platform.clone())
         .collect();
-    project.state.put_failed(&failed)?;
+    if failures.are_remembered {
+        project.state.put_failed(&failed)?;
+    }
     reporter.print_summary(&Summary { rows });
     match errors.into_iter().flatten().next() {
         None => Ok(()),
@@ -177,7 +201,7 @@ async fn run_planned(
                 counted(plan.platforms.len(), "platform")
             ),
         )
-        .hint("`omnibuild --failed` builds only those again")),
+        .hint(failures.hint)),
     }
 }
 

@@ -11,8 +11,14 @@ use crate::plan::{PlatformPlan, RepositoryName};
 use crate::report::{Outcome, Reporter, human_size};
 
 use super::Project;
-use super::build::run_platforms;
+use super::build::{Failures, run_platforms};
 use super::stages::{Done, PlatformBuild};
+
+/// What failed here is no build.
+const FAILURES: Failures = Failures {
+    are_remembered: false,
+    hint: "push again: what is made is kept, and what the registry has is not sent again",
+};
 
 /// Pushes the builder images of the platforms that were asked for.
 pub(super) async fn push(
@@ -28,13 +34,20 @@ pub(super) async fn push(
             "name a repository: `[build] builder-repository = \"registry.example/team/builders\"`",
         ));
     };
-    run_platforms(common, options, &project, reporter, async |build, plan| {
-        if common.dry_run {
-            would_push(build, plan, &repository);
-            return Ok(Done::only(Outcome::Planned));
-        }
-        build.push_builder(plan, &repository).await
-    })
+    run_platforms(
+        common,
+        options,
+        &project,
+        reporter,
+        &FAILURES,
+        async |build, plan| {
+            if common.dry_run {
+                would_push(build, plan, &repository);
+                return Ok(Done::only(Outcome::Planned));
+            }
+            build.push_builder(plan, &repository).await
+        },
+    )
     .await
 }
 

@@ -14,8 +14,14 @@ use crate::report::{Outcome, Reporter};
 use crate::text::counted;
 
 use super::Project;
-use super::build::run_platforms;
+use super::build::{Failures, run_platforms};
 use super::stages::Done;
+
+/// What failed here is no build.
+const FAILURES: Failures = Failures {
+    are_remembered: false,
+    hint: "no lock was written: mend that, and lock all of them again",
+};
 
 /// Locks every platform that was asked for; the locks of others stay.
 pub async fn lock(
@@ -33,13 +39,20 @@ pub async fn lock(
         return Ok(());
     }
     let made = Mutex::new(BTreeMap::new());
-    run_platforms(common, options, &project, reporter, async |build, plan| {
-        let lock = build.lock(plan, upgrade).await?;
-        if let Ok(mut made) = made.lock() {
-            made.insert(plan.id.clone(), lock.packages);
-        }
-        Ok(Done::only(Outcome::Locked))
-    })
+    run_platforms(
+        common,
+        options,
+        &project,
+        reporter,
+        &FAILURES,
+        async |build, plan| {
+            let lock = build.lock(plan, upgrade).await?;
+            if let Ok(mut made) = made.lock() {
+                made.insert(plan.id.clone(), lock.packages);
+            }
+            Ok(Done::only(Outcome::Locked))
+        },
+    )
     .await?;
     let made = made.into_inner().unwrap_or_default();
     let mut all = earlier(&project.inputs.locks);

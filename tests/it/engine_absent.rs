@@ -116,3 +116,22 @@ fn what_failed_last_time_is_tried_again_alone() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0]["platform"], "debian-12");
 }
+
+#[test]
+fn a_push_or_a_lock_that_failed_is_no_build_that_failed() {
+    let shared = "[build]\nbuilder-repository = \"registry.example/team/builders\"\n";
+    let project = TestProject::new().file("omnibuild.toml", shared);
+    drop(project.run(&["--sysbase", "debian-12"]).failure(3));
+    let failed = || fs_err::read(project.root().join(".omnibuild/state/failed.json")).unwrap();
+    let before = failed();
+    for (words, hint) in [
+        (["push", "--builders"].as_slice(), "push again"),
+        (&["lock"], "no lock was written"),
+    ] {
+        let words = [words, &["--sysbase", "debian-12,debian-13"]].concat();
+        let said = format!("{:?}", project.run(&words).failure(3));
+        assert!(!said.contains("--failed"), "{said}");
+        assert!(said.contains(hint), "{said}");
+        assert_eq!(failed(), before);
+    }
+}
