@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use crate::support::agent::Forge;
@@ -43,6 +44,9 @@ def _look(proxies):
     _sys.stdout.flush()
 ";
 
+/// How many scenes were set.
+static SCENES: AtomicU32 = AtomicU32::new(0);
+
 /// A user with secrets, a project, and caches that hold nothing but base images.
 struct Scene {
     search: Arc<Search>,
@@ -68,7 +72,13 @@ impl Scene {
             project,
             folder: folder.expect("a temporary folder can be made"),
             layers: sandbox::layers(),
-            version: format!("9.{}.{}", now.as_secs(), std::process::id()),
+            // Two scenes of one second would take each other's image.
+            version: format!(
+                "9.{}.{}.{}",
+                now.as_secs(),
+                std::process::id(),
+                SCENES.fetch_add(1, Ordering::Relaxed)
+            ),
         };
         // A layer of this run's own that something was fetched for.
         let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("images");
