@@ -9,18 +9,7 @@ use crate::config::{Config, Instruction};
 use crate::error::{Error, Kind, Result};
 
 use super::inputs::NOT_SOURCE;
-use super::project_files::{ProjectFile, file, link_target};
-
-/// What is copied to one path.
-#[derive(Debug, Clone)]
-pub enum CopiedEntry {
-    /// A folder.
-    Folder,
-    /// A symbolic link, and what it says.
-    Link(String),
-    /// A file.
-    File(ProjectFile),
-}
+use super::project_files::{FolderEntry, ProjectFile, content, file, inside};
 
 /// What a source of `COPY` is.
 #[derive(Debug, Clone)]
@@ -28,7 +17,7 @@ pub enum CopySource {
     /// A file.
     File(ProjectFile),
     /// A folder, by the paths below it.
-    Folder(BTreeMap<String, CopiedEntry>),
+    Folder(BTreeMap<String, FolderEntry>),
 }
 
 /// Reads what the images of a configuration copy, by path relative to the root.
@@ -65,39 +54,19 @@ pub(super) fn source(root: &Path, path: &str) -> Result<CopySource> {
     if !there.is_dir() {
         return file(root, path).map(CopySource::File);
     }
-    let real = fs_err::canonicalize(&there)?;
-    if !real.starts_with(root) {
-        let text = format!("`{path}` leads out of the project, to `{}`", real.display());
+    inside(root, path).map_err(|error| {
+        error.hint("put the folder into the project: images are made of nothing else")
+    })?;
+    let entries = content(root, path)?;
+    if let Some(below) = entries.keys().find(|path| path.contains(char::is_control)) {
+        let text = format!("`{}` is no name for an image", there.join(below).display());
         return Err(Error::new(Kind::Config, text)
-            .hint("put the folder into the project: images are made of nothing else"));
-    }
-    let mut entries = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(&real)
-        .min_depth(1)
-        .sort_by_file_name()
-    {
-        let entry = entry.map_err(|error| Error::new(Kind::Config, error.to_string()))?;
-        let below = entry.path().strip_prefix(&real).unwrap_or(entry.path());
-        let below = below
-            .to_str()
-            .filter(|text| !text.contains(char::is_control));
-        let below = below.ok_or_else(|| {
-            let text = format!("`{}` is no name for an image", entry.path().display());
-            Error::new(Kind::Config, text).hint("rename the file: UTF-8 without control characters")
-        })?;
-        let made = if entry.path_is_symlink() {
-            CopiedEntry::Link(link_target(entry.path())?)
-        } else if entry.file_type().is_dir() {
-            CopiedEntry::Folder
-        } else {
-            CopiedEntry::File(file(root, &format!("{path}/{below}"))?)
-        };
-        entries.insert(below.to_owned(), made);
+            .hint("rename the file: UTF-8 without control characters"));
     }
     Ok(CopySource::Folder(entries))
 }
 
-impl CopiedEntry {
+impl FolderEntry {
     /// What of it decides an image.
     pub(super) fn described(&self) -> String {
         match self {
@@ -105,13 +74,5 @@ impl CopiedEntry {
             Self::Link(target) => format!("link {target}"),
             Self::File(file) => format!("{:o} {}", file.mode(), file.digest),
         }
-    }
-}
-
-impl ProjectFile {
-    /// The permission bits that it has where nobody says others: what its owner may do with it, whatever the
-    /// umask of who checked it out.
-    pub fn mode(&self) -> u32 {
-        if self.executable { 0o755 } else { 0o644 }
     }
 }

@@ -9,8 +9,8 @@ use crate::config::{CopyLine, DockerfileLine, Instruction};
 use crate::digest::KeyBuilder;
 use crate::error::{Error, Kind, Result};
 
-use super::copied_files::{CopiedEntry, CopySource};
-use super::project_files::ProjectFile;
+use super::copied_files::CopySource;
+use super::project_files::{FolderEntry, ProjectFile};
 
 /// A line of `dockerfile`, and what it does.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub enum LineWork {
 pub struct CopyPlan {
     /// What is copied, by its path below the destination where that is a folder. Where it may be a file, this
     /// is one file.
-    pub entries: BTreeMap<String, CopiedEntry>,
+    pub entries: BTreeMap<String, FolderEntry>,
     /// An absolute path, which ends with `/` where it is a folder in any case.
     pub destination: String,
     /// `user[:group]`; `None`: root's.
@@ -70,7 +70,7 @@ fn copied(copy: CopyLine, read: &BTreeMap<String, CopySource>) -> Result<CopyPla
         match source {
             CopySource::File(file) => {
                 let name = path.rsplit('/').next().unwrap_or(path);
-                entries.insert(name.to_owned(), CopiedEntry::File(file.clone()));
+                entries.insert(name.to_owned(), FolderEntry::File(file.clone()));
             }
             CopySource::Folder(content) => {
                 if !destination.ends_with('/') {
@@ -99,8 +99,8 @@ impl ImageLine {
             .into_iter()
             .flatten()
             .filter_map(|entry| match entry {
-                CopiedEntry::File(file) => Some(file),
-                CopiedEntry::Folder | CopiedEntry::Link(_) => None,
+                FolderEntry::File(file) => Some(file),
+                FolderEntry::Folder | FolderEntry::Link(_) => None,
             })
     }
 
@@ -121,7 +121,6 @@ impl ImageLine {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-
     use std::path::Path;
 
     use fs_err as fs;
@@ -172,9 +171,9 @@ mod tests {
             .entries
             .iter()
             .map(|(path, entry)| match entry {
-                CopiedEntry::Folder => format!("{path}/"),
-                CopiedEntry::Link(target) => format!("{path} -> {target}"),
-                CopiedEntry::File(file) => format!("{path} {:o}", file.mode()),
+                FolderEntry::Folder => format!("{path}/"),
+                FolderEntry::Link(target) => format!("{path} -> {target}"),
+                FolderEntry::File(file) => format!("{path} {:o}", file.mode()),
             })
             .collect();
         assert_eq!(shown, ["a 644", "b 644", "empty/", "link -> a", "run 755"]);

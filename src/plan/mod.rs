@@ -42,7 +42,6 @@ use self::inputs::Source;
 
 pub use crate::config::{ArchivePlace, HealthCheck, RepositoryName, RunConfig, StatedLicense};
 
-pub use self::copied_files::CopiedEntry;
 pub use self::decide::{normalised_name, plan, prefix};
 pub use self::image_lines::{CopyPlan, ImageLine, LineWork};
 pub use self::images::RuntimePlan;

@@ -45,6 +45,17 @@ impl fmt::Debug for ProjectFile {
     }
 }
 
+/// What stands in a folder of the project.
+#[derive(Debug, Clone)]
+pub enum FolderEntry {
+    /// A folder.
+    Folder,
+    /// A symbolic link, and what it says.
+    Link(String),
+    /// A file.
+    File(ProjectFile),
+}
+
 /// What stands at a path of an overlay.
 #[derive(Debug, Clone)]
 pub enum OverlayEntry {
@@ -115,6 +126,12 @@ impl ProjectFiles {
 }
 
 impl ProjectFile {
+    /// The permission bits that it has where nobody says others: what its owner may do with it, whatever the
+    /// umask of who checked it out.
+    pub fn mode(&self) -> u32 {
+        if self.executable { 0o755 } else { 0o644 }
+    }
+
     /// The content as text.
     pub fn text(&self) -> Result<&str> {
         let refused = |what: &str| {
@@ -142,14 +159,9 @@ pub(super) fn file(root: &Path, path: &str) -> Result<ProjectFile> {
         Error::new(kind, format!("`{path}` {what}"))
             .hint(format!("it is looked for in `{}`", root.display()))
     })?;
-    let real = fs::canonicalize(&there)?;
-    if !real.starts_with(root) {
-        return Err(Error::new(
-            Kind::Config,
-            format!("`{path}` leads out of the project, to `{}`", real.display()),
-        )
-        .hint("put the file into the project: packages are made of nothing else"));
-    }
+    let real = inside(root, path).map_err(|error| {
+        error.hint("put the file into the project: packages are made of nothing else")
+    })?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() {
             "a folder"
@@ -182,6 +194,16 @@ pub(super) fn file(root: &Path, path: &str) -> Result<ProjectFile> {
     })
 }
 
+/// Where a path of the project is, which may lead through links, but not out of the project.
+pub(super) fn inside(root: &Path, path: &str) -> Result<PathBuf> {
+    let real = fs::canonicalize(root.join(path))?;
+    if real.starts_with(root) {
+        return Ok(real);
+    }
+    let text = format!("`{path}` leads out of the project, to `{}`", real.display());
+    Err(Error::new(Kind::Config, text))
+}
+
 /// Everything in an overlay's folder, by path below it.
 fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> {
     let there = root.join(folder);
@@ -190,12 +212,27 @@ fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> 
             "an overlay holds the folders generic, family, distribution, release and architecture",
         ));
     }
+    let entries = content(root, folder)?.into_iter();
+    let entries = entries.filter_map(|(path, entry)| {
+        let entry = match entry {
+            FolderEntry::Folder => return None,
+            FolderEntry::Link(target) => OverlayEntry::Link(target),
+            FolderEntry::File(file) => OverlayEntry::File(file),
+        };
+        Some((path, entry))
+    });
+    Ok(entries.collect())
+}
+
+/// Everything in a folder of the project, by path below it.
+pub(super) fn content(root: &Path, folder: &str) -> Result<BTreeMap<String, FolderEntry>> {
+    let there = root.join(folder);
     let mut entries = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(&there).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(&there)
+        .min_depth(1)
+        .sort_by_file_name()
+    {
         let entry = entry.map_err(|error| Error::new(Kind::Config, error.to_string()))?;
-        if entry.file_type().is_dir() {
-            continue;
-        }
         let below = entry.path().strip_prefix(&there).unwrap_or(entry.path());
         let below = below.to_str().ok_or_else(|| {
             Error::new(
@@ -205,9 +242,11 @@ fn overlay(root: &Path, folder: &str) -> Result<BTreeMap<String, OverlayEntry>> 
             .hint("rename the file")
         })?;
         let made = if entry.path_is_symlink() {
-            OverlayEntry::Link(link_target(entry.path())?)
+            FolderEntry::Link(link_target(entry.path())?)
+        } else if entry.file_type().is_dir() {
+            FolderEntry::Folder
         } else {
-            OverlayEntry::File(file(root, &format!("{folder}/{below}"))?)
+            FolderEntry::File(file(root, &format!("{folder}/{below}"))?)
         };
         entries.insert(below.to_owned(), made);
     }

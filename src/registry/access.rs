@@ -268,6 +268,7 @@ mod tests {
             assert!(tokens[0].ends_with(&scope), "{asked:?}");
         }
     }
+
     /// A registry that wants tokens, and is asked with what Docker keeps after a login that gave an identity
     /// token.
     fn with_identity_token(token: &str) -> (Fake, super::super::Registry) {

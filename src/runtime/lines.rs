@@ -8,8 +8,8 @@ use crate::archive::ArchiveWriter;
 use crate::digest::Digest;
 use crate::engine::Exec;
 use crate::error::{Error, Kind, Result};
-use crate::plan::project_files::ProjectFile;
-use crate::plan::{CopiedEntry, CopyPlan, ImageLine, LineWork, RuntimePlan};
+use crate::plan::project_files::{FolderEntry, ProjectFile};
+use crate::plan::{CopyPlan, ImageLine, LineWork, RuntimePlan};
 
 use super::omitted::is_in_no_image;
 
@@ -72,15 +72,15 @@ fn add(archive: &mut ArchiveWriter, folder: &str, copy: &CopyPlan) -> Result<()>
     for (path, entry) in &copy.entries {
         let there = format!("{folder}/files/{path}");
         let kind = match entry {
-            CopiedEntry::Folder => {
+            FolderEntry::Folder => {
                 archive.folder(&there)?;
                 "folder"
             }
-            CopiedEntry::Link(target) => {
+            FolderEntry::Link(target) => {
                 archive.link(&there, target)?;
                 "link"
             }
-            CopiedEntry::File(file) => {
+            FolderEntry::File(file) => {
                 if let Some(bytes) = &file.bytes {
                     archive.bytes(&there, file.mode(), bytes)?;
                 } else {
@@ -137,7 +137,7 @@ mod tests {
             lines: vec![ImageLine {
                 text: "COPY a b".to_owned(),
                 work: LineWork::Copy(CopyPlan {
-                    entries: BTreeMap::from([(name.to_owned(), CopiedEntry::Folder)]),
+                    entries: BTreeMap::from([(name.to_owned(), FolderEntry::Folder)]),
                     destination: destination.to_owned(),
                     owner: None,
                     mode: None,

@@ -208,10 +208,9 @@ impl Maker<'_> {
             )
             .hint("what administrators change belongs below /etc (Debian policy 10.7.2)"));
         }
-        let default = if file.executable { 0o755 } else { 0o644 };
         self.add(PlannedEntry {
             path: path.to_string(),
-            mode: said.mode.map_or(default, FileMode::bits),
+            mode: said.mode.map_or(file.mode(), FileMode::bits),
             owner: self
                 .owner(said.owner.as_ref(), said.group.as_ref())
                 .map_err(|error| error.context(format!("files.\"{path}\"")))?,
