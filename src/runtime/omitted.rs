@@ -3,6 +3,7 @@
 //!
 //! Says so by path and kind alone; no content is looked at.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use tempfile::TempPath;
@@ -27,7 +28,7 @@ const NO_CONTENT: [&str; 9] = [
 ];
 /// Files that differ each time they are written and that nobody needs: logs, locks, caches, and what was
 /// before.
-const REMEMBERED: [&str; 20] = [
+const REMEMBERED: [&str; 25] = [
     "run",
     "var/cache/ldconfig/aux-cache",
     "var/cache/debconf/config.dat-old",
@@ -43,12 +44,21 @@ const REMEMBERED: [&str; 20] = [
     "var/lib/dpkg/status-old",
     "var/lib/dpkg/triggers/Lock",
     "var/lib/rpm/.rpm.lock",
+    "var/lib/rpm/__db.001",
+    "var/lib/rpm/__db.002",
+    "var/lib/rpm/__db.003",
     "var/lib/yum/history",
+    "var/lib/yum/rpmdb-indexes",
+    "var/lib/yum/uuid",
     "etc/passwd-",
     "etc/group-",
     "etc/shadow-",
     "etc/gshadow-",
 ];
+
+/// Where yum keeps what it knows of each package, and what says there when its repository was written.
+const OF_YUM: &str = "var/lib/yum/yumdb";
+const OF_REPOSITORY: [&str; 2] = ["from_repo_revision", "from_repo_timestamp"];
 
 /// A folder whose files are logs.
 const LOGS: &str = "var/log";
@@ -68,7 +78,9 @@ pub(super) fn is_in_no_image(path: &Path) -> bool {
 }
 
 fn is_remembered(path: &Path) -> bool {
+    let is_of_repository = |name| OF_REPOSITORY.iter().any(|own| name == OsStr::new(own));
     REMEMBERED.iter().any(|own| path.starts_with(own))
+        || (path.starts_with(OF_YUM) && path.file_name().is_some_and(is_of_repository))
 }
 
 /// What an archive of a container's root file system has of an image. Of a folder that something is mounted
@@ -130,9 +142,21 @@ mod tests {
             writer.bytes("var/log/apt.log", 0o644, b"a").unwrap();
             writer.bytes("omnibuild/x", 0o644, b"a").unwrap();
             writer.bytes("var/cache/apt/x.bin", 0o644, b"a").unwrap();
+            for name in ["from_repo_revision", "reason"] {
+                let path = format!("var/lib/yum/yumdb/a/b-c/{name}");
+                writer.bytes(&path, 0o644, b"a").unwrap();
+            }
         });
         let found = changes(&after, &before);
-        assert_eq!(names(&found.put), ["etc/changes", "opt", "opt/new"]);
+        assert_eq!(
+            names(&found.put),
+            [
+                "etc/changes",
+                "opt",
+                "opt/new",
+                "var/lib/yum/yumdb/a/b-c/reason"
+            ]
+        );
         assert_eq!(names(&found.removed), ["old/deep"]);
         assert!(changes(&after, &after).put.is_empty());
     }

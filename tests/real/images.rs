@@ -308,7 +308,7 @@ fn second_release(
 
 #[test]
 fn an_image_is_saved_and_loaded_whatever_the_packages() {
-    for platform in platform::asked_of(&["rocky-9"]) {
+    for platform in platform::asked_of(&["rocky-9", "centos-7"]) {
         let _kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         platform::warm(platform);
         let project = sample(platform.id, "registry.example");
@@ -320,7 +320,7 @@ fn an_image_is_saved_and_loaded_whatever_the_packages() {
         project
             .run(&build)
             .ended_with(19)
-            .said(&["`largest-size`", "distribution "]);
+            .said(&["`largest-size`", "application "]);
         project.replace("omnibuild.toml", "\"1M\"", "\"2G\"");
         project.replace(
             "omnibuild.toml",
