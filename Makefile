@@ -2,7 +2,7 @@
 # make test      fast tests, then real ones for debian-12 and rocky-9 (on the RPM stand-in), with Docker,
 #                and the main job once more with Podman, and without both, in the sandbox
 # make test-all  all tests, for every platform
-# make lint      formatting and lints, warnings are errors
+# make lint      formatting and lints, warnings are errors; vendor/ is the published crates and their patches
 # make bench     compare with a plain script (BENCH: its options, see benches/compare.py --help)
 # make clean     remove what builds made, and stop the engine that the tests started
 #
@@ -75,6 +75,7 @@ test-all: prerequisites prerequisites-podman
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
+	vendor/update --check
 
 bench: prerequisites build
 	@benches/compare.py $(BENCH)
