@@ -6,7 +6,7 @@
 //! can be used again. Knows no format.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -51,30 +51,60 @@ impl<'a> Segment<'a> {
     }
 
     /// Puts like beside like: a module and its byte code, which says much of it again, stand side by
-    /// side, and what is neither by its ending, whatever layer it is of. With xz that is 3.5 % smaller
-    /// than sorted by path (measured on 37 MB of installed Python packages).
+    /// side, what is neither by its ending, whatever layer it is of, and libraries. With xz that is 3.5 %
+    /// smaller than sorted by path (measured on 37 MB of installed Python packages).
     fn sorted(mut self) -> Self {
-        self.entries.sort_by_cached_key(|(path, _)| {
-            let other = other_ending(path).map(OsStr::to_owned);
-            (other, path.replace("__pycache__/", ""))
-        });
+        self.entries
+            .sort_by_cached_key(|(path, _)| (Likeness::of(path), path.replace("__pycache__/", "")));
         self
     }
 
-    /// Its modules with their byte code, and what is neither.
-    fn parted(self) -> (Self, Self) {
-        let (mut modules, mut others) = (Self::of_layers(), Self::of_layers());
+    /// Its modules with their byte code, what is neither, and libraries.
+    fn parted(self) -> [Self; 3] {
+        let mut parts = [(); 3].map(|()| Self::of_layers());
         // All names of a file lie where the file does.
         if self.has_hard_links() {
-            return (self, others);
+            parts[0] = self;
+            return parts;
         }
         for (path, entry) in self.entries {
-            match other_ending(path) {
-                None => modules.push(path, entry),
-                Some(_) => others.push(path, entry),
+            let part = match Likeness::of(path) {
+                Likeness::Module => 0,
+                Likeness::Other(_) => 1,
+                Likeness::Library => 2,
+            };
+            parts[part].push(path, entry);
+        }
+        parts
+    }
+
+    /// Splits it, sorted, so that the first part is the nearest to `size` that it can be.
+    fn split(self, size: u64) -> (Self, Self) {
+        let mut ends = vec![(0, 0)];
+        let mut end = 0;
+        if !self.has_hard_links() {
+            for (number, (path, entry)) in self.entries.iter().enumerate() {
+                if is_border(path) {
+                    ends.push((end, number));
+                }
+                end += length(entry);
             }
         }
-        (modules, others)
+        ends.push((self.size, self.entries.len()));
+        let (_, count) = ends
+            .into_iter()
+            .min_by_key(|(end, _)| end.abs_diff(size))
+            .unwrap_or_default();
+        let (mut first, mut rest) = (Self::of_layers(), Self::of_layers());
+        for (number, (path, entry)) in self.entries.into_iter().enumerate() {
+            let part = if number < count {
+                &mut first
+            } else {
+                &mut rest
+            };
+            part.push(path, entry);
+        }
+        (first, rest)
     }
 
     fn has_hard_links(&self) -> bool {
@@ -82,8 +112,7 @@ impl<'a> Segment<'a> {
         self.entries.iter().any(|(_, entry)| is_link(entry))
     }
 
-    /// Cuts it into segments of about `size` bytes. A border lies behind a path whose name says so, not
-    /// where so many bytes end: else each would move when a file before it grows.
+    /// Cuts it into segments of about `size` bytes.
     fn cut(self, size: u64) -> Vec<Self> {
         // All names of a file lie where the file does.
         if self.size < 2 * size || self.has_hard_links() {
@@ -98,9 +127,8 @@ impl<'a> Segment<'a> {
             let before = current.size;
             current.push(path, entry);
             left -= current.size - before;
-            // One path of 256: some two megabytes of modules.
-            let is_border = blake3::hash(path.as_bytes()).as_bytes()[0] == 0;
-            let is_full = current.size >= 2 * size || (current.size >= size * 3 / 4 && is_border);
+            let is_full =
+                current.size >= 2 * size || (current.size >= size * 3 / 4 && is_border(path));
             if is_full && left >= size / 2 {
                 cut.push(Self::of_layers());
             }
@@ -109,10 +137,13 @@ impl<'a> Segment<'a> {
     }
 
     fn push(&mut self, path: &'a str, entry: &'a Entry) {
-        if let EntryKind::File { size, .. } = &entry.kind {
-            self.size += size;
-        }
+        self.size += length(entry);
         self.entries.push((path, entry));
+    }
+
+    fn add(&mut self, other: Self) {
+        self.size += other.size;
+        self.entries.extend(other.entries);
     }
 
     /// What the segment is kept under in this format (and version of it) and compression, in a
@@ -162,10 +193,42 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// A file's ending; `None` for a module, its byte code, and what has none.
-fn other_ending(path: &str) -> Option<&OsStr> {
-    let ending = Path::new(path).extension();
-    ending.filter(|ending| *ending != "py" && *ending != "pyc")
+/// What a file is like, in the order of a segment.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Likeness {
+    /// A module, its byte code, and what has no ending.
+    Module,
+    /// What has this ending.
+    Other(OsString),
+    /// Machine code, whatever the version behind its name.
+    Library,
+}
+
+impl Likeness {
+    fn of(path: &str) -> Self {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match Path::new(name).extension() {
+            None => Self::Module,
+            Some(ending) if ending == "py" || ending == "pyc" => Self::Module,
+            Some(ending) if ending == "so" || ending == "exe" => Self::Library,
+            Some(_) if name.contains(".so.") => Self::Library,
+            Some(ending) => Self::Other(ending.to_owned()),
+        }
+    }
+}
+
+/// The length of a file's content in bytes.
+fn length(entry: &Entry) -> u64 {
+    match &entry.kind {
+        EntryKind::File { size, .. } => *size,
+        _ => 0,
+    }
+}
+
+/// Whether segments may be cut at a path: one of 32, some half megabyte of modules. A border is where a
+/// name says so, not where so many bytes end: else each would move when a file before it grows.
+fn is_border(path: &str) -> bool {
+    blake3::hash(path.as_bytes()).as_bytes()[0] < 8
 }
 
 /// The segments of a tree for a codec: the folders, those of the layers, the package's own. None is empty.
@@ -197,8 +260,8 @@ pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
 /// Puts small layers together, into segments of about the same size: the last core to be done
 /// decides. The modules of all of them come first, then what else they have, so that like stands beside
 /// like across layers, too: one percent less with xz (measured on 37 MB of installed Python packages),
-/// for two segments that a changed layer touches instead of one. A layer that grows a little rarely
-/// moves the borders. What was asked for stays apart: it changes the most often.
+/// for two or three segments that a changed layer touches instead of one. A layer that grows a little
+/// rarely moves the borders. What was asked for stays apart: it changes the most often.
 fn grouped<'a>(
     layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>,
     shared: u64,
@@ -207,6 +270,28 @@ fn grouped<'a>(
         layers.partition(|(layer, segment)| !layer.requested && segment.size < shared);
     let total: u64 = small.iter().map(|(_, segment)| segment.size).sum();
     let share = total.div_ceil(total.div_ceil(shared).max(1)).max(1);
+    let mut parts = [(); 3].map(|()| Vec::new());
+    for (_, segment) in small {
+        for (part, segment) in parts.iter_mut().zip(segment.parted()) {
+            part.push(segment.sorted());
+        }
+    }
+    let mut groups = Vec::new();
+    let mut group = Segment::of_layers();
+    let (mut before, mut border) = (0, share);
+    for mut segment in parts.into_iter().flatten() {
+        while border < total && before + segment.size > border {
+            let (first, rest) = segment.split(border.saturating_sub(before));
+            before += first.size;
+            border += share;
+            group.add(first);
+            groups.push(std::mem::replace(&mut group, Segment::of_layers()));
+            segment = rest;
+        }
+        before += segment.size;
+        group.add(segment);
+    }
+    groups.push(group);
     let alone = alone.into_iter().flat_map(|(layer, segment)| {
         let segment = segment.sorted();
         if layer.requested {
@@ -215,25 +300,6 @@ fn grouped<'a>(
             vec![segment]
         }
     });
-    let mut groups = Vec::new();
-    let mut group = Segment::of_layers();
-    let (mut before, mut border) = (0, share);
-    let (modules, others): (Vec<_>, Vec<_>) = small
-        .into_iter()
-        .map(|(_, segment)| segment.parted())
-        .unzip();
-    for segment in modules.into_iter().chain(others) {
-        // A border lies where the layer that crosses it begins or ends, whichever is nearer.
-        let middle = before + segment.size / 2;
-        if middle >= border && segment.size > 0 {
-            border = (middle / share + 1) * share;
-            groups.push(std::mem::replace(&mut group, Segment::of_layers()));
-        }
-        before += segment.size;
-        group.size += segment.size;
-        group.entries.extend(segment.entries);
-    }
-    groups.push(group);
     alone
         .chain(groups.into_iter().map(Segment::sorted))
         .collect()
@@ -345,6 +411,44 @@ mod tests {
         }
         // A border may lie where a segment was just large enough.
         assert!(moved <= 1, "{moved} of 20 changes moved a border");
+    }
+
+    #[test]
+    fn a_small_layer_is_split_where_a_shared_segment_is_full() {
+        let identity = LayerIdentity {
+            digest: Digest::of("a"),
+            time: 0,
+            requested: false,
+        };
+        let files = files();
+        let mut linked = files.clone();
+        let target = EntryKind::HardLink(files[0].0.clone());
+        let link = Entry::new(0o644, target, "a.whl".into());
+        linked.push(("opt/a/other.py".to_owned(), link));
+        let library = file(8 << 20);
+        // 14 MB of modules, and as many together with the library as two segments share.
+        let sizes = |files: &[(String, Entry)]| {
+            let mut segment = Segment::of_layers();
+            for (path, entry) in files {
+                segment.push(path, entry);
+            }
+            let layers = [(&identity, segment)].into_iter();
+            let mut other = Segment::of_layers();
+            other.push("opt/b/b.so", &library);
+            let layers = layers.chain([(&identity, other)]);
+            let segments = grouped(layers, 15 << 20).into_iter();
+            segments
+                .map(|segment| segment.size >> 10)
+                .collect::<Vec<_>>()
+        };
+        let [first, second] = sizes(&files)[..] else {
+            panic!("there are two segments");
+        };
+        assert!(first.abs_diff(second) < 400, "{first} and {second}");
+        let [first, second] = sizes(&linked)[..] else {
+            panic!("there are two segments");
+        };
+        assert_eq!(second, 8 << 10, "{first}");
     }
 
     #[test]
