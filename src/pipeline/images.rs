@@ -13,8 +13,8 @@ use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 use crate::fsutil::{self, Lock};
-use crate::oci::ImageStore;
 use crate::oci::layout::{self, Named};
+use crate::oci::{ContentDigest, ImageStore};
 use crate::package::Artifact;
 use crate::package::read::{self, FileKind};
 use crate::plan::{Plan, PlatformPlan, RuntimePlan};
@@ -128,6 +128,8 @@ pub(super) struct Current<'a> {
     pub(super) plan: &'a RuntimePlan,
     pub(super) image: RuntimeImage,
     pub(super) base: BaseImage,
+    /// The manifest of the image that it is made on.
+    pub(super) below: Option<ContentDigest>,
     /// The packages of the build, and the files that tell of them.
     pub(super) packages: Vec<Artifact>,
     pub(super) documents: Vec<String>,
@@ -155,11 +157,13 @@ fn current<'a>(project: &Project, plan: &'a PlatformPlan) -> Result<Vec<Current<
         let (_, kept) = look(&store, plan, &base, image, &verified, below)?;
         let found =
             kept.ok_or_else(|| missing(&format!("the image `{}` was not made", image.name)))?;
+        let below = below.map(|below| below.manifest.digest.clone());
         there.push(Current {
             platform: plan,
             plan: image,
             image: found,
             base: base.clone(),
+            below,
             packages: record
                 .packages
                 .iter()

@@ -294,6 +294,7 @@ impl Sending<'_> {
             &image.base,
             image.plan,
             &image.image,
+            image.below.as_ref(),
             &image.packages,
         )?;
         let mut documents = vec![(

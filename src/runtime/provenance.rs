@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::BaseImage;
 use crate::error::Result;
-use crate::oci;
+use crate::oci::{self, ContentDigest};
 use crate::package::Artifact;
 use crate::plan::{ImageLine, PlatformPlan, RuntimePlan};
 
@@ -20,12 +20,13 @@ const BUILD_TYPE: &str = "urn:omnibuild:build-type:runtime-image:1";
 /// Who built: omnibuild, on a machine that nobody but its owner vouches for.
 const BUILDER: &str = "urn:omnibuild:builder:self-hosted";
 
-/// The statement about an image that is made of these packages.
+/// The statement about an image that is made of these packages, on top of the image with the manifest `below`.
 pub fn statement(
     plan: &PlatformPlan,
     base: &BaseImage,
     image: &RuntimePlan,
     made: &RuntimeImage,
+    below: Option<&ContentDigest>,
     packages: &[Artifact],
 ) -> Result<Vec<u8>> {
     let mut materials = vec![json!({
@@ -33,6 +34,13 @@ pub fn statement(
         "digest": {"sha256": base.identity},
         "annotations": {"use": "base image"},
     })];
+    materials.extend(below.map(|below| {
+        json!({
+            "name": image.from,
+            "digest": {"sha256": below.digest()},
+            "annotations": {"use": "image below"},
+        })
+    }));
     materials.extend(
         packages.iter().map(
             |package| json!({ "name": package.file_name, "digest": {"sha256": package.digest} }),

@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
 
 use crate::support::engine::{self, Tested, tested};
 use crate::support::platform;
@@ -188,6 +191,16 @@ fn images_are_pushed_to_a_registry_pulled_and_run() {
     ] {
         assert!(told.contains(kind), "{told}");
     }
+    let statement = statement(&registry, &told, "acme/mytool-cat");
+    let below = digests["core"].trim_start_matches("sha256:");
+    let materials = &statement["predicate"]["buildDefinition"]["resolvedDependencies"];
+    let is_below = |material: &Value| material["digest"]["sha256"] == below;
+    assert!(
+        materials
+            .as_array()
+            .is_some_and(|all| all.iter().any(is_below)),
+        "{statement:#}"
+    );
     let config = registry.skopeo(&["inspect", "--config", "docker://{}/acme/mytool-cat:1.4.2"]);
     for word in [
         "org.example.team",
@@ -202,6 +215,7 @@ fn images_are_pushed_to_a_registry_pulled_and_run() {
         runs(&registry, &digests);
     }
     second_release(&project, &with, &registry, first);
+    another_registry(&project, &with, &registry);
 }
 
 /// The digests of a project's images by name.
@@ -277,6 +291,27 @@ fn runs(registry: &Registry, digests: &std::collections::BTreeMap<String, String
     engine::ask(&["image", "rm", &core, &cat]);
 }
 
+/// The provenance among what a registry tells of an image.
+fn statement(registry: &Registry, told: &str, repository: &str) -> Value {
+    let told: Value = serde_json::from_str(told).expect("an index");
+    let told = told["manifests"].as_array().expect("manifests");
+    let is_statement = |told: &&Value| told["artifactType"] == "application/vnd.in-toto+json";
+    let manifest = told.iter().find(is_statement).expect("provenance");
+    let digest = manifest["digest"].as_str().expect("a digest");
+    let place = tempfile::tempdir().expect("a temporary folder");
+    registry.skopeo(&[
+        "copy",
+        &format!("docker://{{}}/{repository}@{digest}"),
+        &format!("dir:{}", place.path().display()),
+    ]);
+    let manifest = fs_err::read_to_string(place.path().join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&manifest).expect("a manifest");
+    let blob = manifest["layers"][0]["digest"].as_str().expect("a blob");
+    let blob = place.path().join(blob.trim_start_matches("sha256:"));
+    let text = fs_err::read_to_string(blob).expect("it was copied");
+    serde_json::from_str(&text).expect("a statement")
+}
+
 /// One changed line sends the application alone; and what is made anew from nothing has the same digests.
 fn second_release(
     project: &Project,
@@ -302,6 +337,40 @@ fn second_release(
     assert!(more * 20 <= first, "{more} bytes more than {first}");
 
     again_from_nothing(project, "debian-12");
+    let again = with(&["push"], &credentials).succeeded();
+    assert!(!again.stderr.contains("pushed "), "{}", again.stderr);
+}
+
+/// An image goes to several registries; a push that is killed half-way is run again, and is as if it had not been.
+fn another_registry(project: &Project, with: &dyn Fn(&[&str], &Path) -> Ran, registry: &Registry) {
+    let other = Registry::start();
+    let first = format!("\"{}/acme/mytool-core\"", registry.host());
+    let second = format!("\"{}/mirror/mytool-core\"", other.host());
+    project.replace("omnibuild.toml", &first, &format!("{first}, {second}"));
+    project
+        .run(&["--sysbase", "debian-12", "--verify"])
+        .succeeded();
+    let credentials = registry.credentials_of_both(&other);
+    let mut child = project
+        .program(&["push"])
+        .env("DOCKER_CONFIG", &credentials)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program can be started");
+    while other.size() == 0 && child.try_wait().expect("a child").is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().expect("it is ours");
+    child.wait().expect("a child");
+    with(&["push"], &credentials).succeeded();
+    let seen = other.skopeo(&[
+        "inspect",
+        "--format",
+        "{{.Digest}}",
+        "docker://{}/mirror/mytool-core:1.4.3",
+    ]);
+    assert_eq!(seen.trim(), digests(project, "debian-12")["core"]);
     let again = with(&["push"], &credentials).succeeded();
     assert!(!again.stderr.contains("pushed "), "{}", again.stderr);
 }

@@ -81,7 +81,7 @@ impl Registry {
             host,
             child,
         };
-        this.write_credentials();
+        this.write_credentials("docker", &[&this.host]);
         fs_err::create_dir_all(this.certificates()).expect("a folder");
         fs_err::copy(
             this.authority.client().join("ca.pem"),
@@ -100,13 +100,19 @@ impl Registry {
         this
     }
 
-    fn write_credentials(&self) {
-        let text = format!(
-            "{{\"auths\":{{\"{}\":{{\"auth\":\"{ENCODED}\"}}}}}}",
-            self.host
-        );
-        fs_err::create_dir_all(self.credentials()).expect("a folder");
-        fs_err::write(self.credentials().join("config.json"), text).expect("a file");
+    fn write_credentials(&self, name: &str, hosts: &[&str]) -> PathBuf {
+        let auths = hosts
+            .iter()
+            .map(|host| format!("\"{host}\":{{\"auth\":\"{ENCODED}\"}}"));
+        let auths = auths.collect::<Vec<_>>().join(",");
+        let folder = self.folder.path().join(name);
+        fs_err::create_dir_all(&folder).expect("a folder");
+        fs_err::write(
+            folder.join("config.json"),
+            format!("{{\"auths\":{{{auths}}}}}"),
+        )
+        .expect("a file");
+        folder
     }
 
     /// Its host and port.
@@ -117,6 +123,11 @@ impl Registry {
     /// A folder of Docker's configuration with the credentials.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.folder.path().join("docker")
+    }
+
+    /// The same with those of another registry, too.
+    pub(crate) fn credentials_of_both(&self, other: &Self) -> PathBuf {
+        self.write_credentials("both", &[&self.host, &other.host])
     }
 
     /// A folder of Docker's configuration that names a credential helper, and one with that program.
