@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::package::Artifact;
 use crate::package::read::explain_difference;
 use crate::plan::PlatformPlan;
-use crate::plan::inputs::NOT_SOURCE;
+use crate::plan::source::NOT_SOURCE;
 use crate::report::{Outcome, Stage, StageHandle};
 use crate::signing::SigningKey;
 use crate::steps::step_script;

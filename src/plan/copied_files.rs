@@ -8,8 +8,8 @@ use std::path::Path;
 use crate::config::{Config, Instruction};
 use crate::error::{Error, Kind, Result};
 
-use super::inputs::NOT_SOURCE;
 use super::project_files::{FolderEntry, ProjectFile, content, file, inside};
+use super::source::NOT_SOURCE;
 
 /// What a source of `COPY` is.
 #[derive(Debug, Clone)]

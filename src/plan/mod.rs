@@ -22,6 +22,7 @@ pub mod requirements;
 mod resolver;
 pub mod roots;
 mod share;
+pub mod source;
 mod wheels;
 
 use std::collections::BTreeMap;
@@ -38,7 +39,7 @@ use crate::signing::{KeyRules, SigningKey};
 use crate::version::{NativeVersion, PythonVersion};
 
 use self::contents::{PlannedEntry, Relations, Scripts, StateFolder};
-use self::inputs::Source;
+use self::source::Source;
 
 pub use crate::config::{ArchivePlace, HealthCheck, RepositoryName, RunConfig, StatedLicense};
 

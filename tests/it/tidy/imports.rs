@@ -234,6 +234,7 @@ fn the_decision_waits_for_nothing_and_decides_without_reading() {
             "src/plan/inputs.rs",
             "src/plan/project_files.rs",
             "src/plan/requirements/read.rs",
+            "src/plan/source.rs",
         ]
         .contains(&source.path.as_str());
         let io = ["fs_err", "std::fs", "Command::new", "SystemTime", "::now("];
