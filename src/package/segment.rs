@@ -28,8 +28,14 @@ fn shared(codec: Codec) -> u64 {
 }
 
 /// What was asked for changes the most often, so it is cut into segments of about so many bytes: a
-/// changed line costs one of them. Half of 8 MiB would be four percent larger with xz.
-const CUT: u64 = 6 << 20;
+/// changed line costs one of them. gzip looks back 32 KiB, so borders cost it nothing; half of 8 MiB would be
+/// four percent larger with xz.
+fn cut(codec: Codec) -> u64 {
+    match codec {
+        Codec::Gzip => 1 << 20,
+        Codec::Xz | Codec::Zstd => 6 << 20,
+    }
+}
 
 /// Entries that stand one after another in a package.
 #[derive(Debug, Default)]
@@ -251,7 +257,7 @@ pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
         }
     }
     std::iter::once(folders)
-        .chain(grouped(layers.into_values(), shared(codec)))
+        .chain(grouped(layers.into_values(), shared(codec), cut(codec)))
         .chain([own])
         .filter(|segment| !segment.entries.is_empty())
         .collect()
@@ -265,6 +271,7 @@ pub(super) fn segments(tree: &Tree, codec: Codec) -> Vec<Segment<'_>> {
 fn grouped<'a>(
     layers: impl Iterator<Item = (&'a LayerIdentity, Segment<'a>)>,
     shared: u64,
+    cut: u64,
 ) -> Vec<Segment<'a>> {
     let (small, alone): (Vec<_>, Vec<_>) =
         layers.partition(|(layer, segment)| !layer.requested && segment.size < shared);
@@ -295,7 +302,7 @@ fn grouped<'a>(
     let alone = alone.into_iter().flat_map(|(layer, segment)| {
         let segment = segment.sorted();
         if layer.requested {
-            segment.cut(CUT)
+            segment.cut(cut)
         } else {
             vec![segment]
         }
@@ -332,7 +339,7 @@ mod tests {
             }
             (identity, segment)
         });
-        let segments = grouped(layers, 21 << 20).into_iter();
+        let segments = grouped(layers, 21 << 20, 6 << 20).into_iter();
         segments.map(|segment| segment.size >> 20).collect()
     }
 
@@ -436,7 +443,7 @@ mod tests {
             let mut other = Segment::of_layers();
             other.push("opt/b/b.so", &library);
             let layers = layers.chain([(&identity, other)]);
-            let segments = grouped(layers, 15 << 20).into_iter();
+            let segments = grouped(layers, 15 << 20, 6 << 20).into_iter();
             segments
                 .map(|segment| segment.size >> 10)
                 .collect::<Vec<_>>()
