@@ -44,6 +44,7 @@ use crate::plan::requirements::{self, RequirementSet};
 use crate::plan::{self, Plan, PlatformPlan, Target};
 use crate::platform::{Arch, Family};
 use crate::report::Reporter;
+use crate::runtime::check_destination;
 use crate::state::State;
 
 pub use self::run::Run;
@@ -246,6 +247,12 @@ impl Project {
             planned
                 .share(&makers.platforms, made_on.is_some())
                 .map_err(|error| self.config.places.locate(error))?;
+        }
+        for image in planned.platforms.iter().flat_map(|plan| &plan.images) {
+            for line in &image.lines {
+                check_destination(image, line)
+                    .map_err(|error| self.config.places.locate_text(&line.text, error))?;
+            }
         }
         Ok(planned)
     }

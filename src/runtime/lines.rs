@@ -21,31 +21,28 @@ fn place(image: &RuntimePlan, line: &ImageLine) -> String {
     format!("images.{}: `{}`", image.name, line.text)
 }
 
-/// That nothing is copied to where an image has nothing.
+/// That a line copies nothing to where an image has nothing.
 ///
 /// # Errors
 /// [`Kind::Config`].
-pub(super) fn check(image: &RuntimePlan) -> Result<()> {
-    for line in &image.lines {
-        let LineWork::Copy(copy) = &line.work else {
-            continue;
-        };
-        let below = copy.entries.keys().map(|path| match &copy.destination {
-            folder if folder.ends_with('/') => format!("{folder}{path}"),
-            file => file.clone(),
-        });
-        let lost = below.into_iter().find(|path| {
-            let path = Path::new(path.trim_start_matches('/'));
-            is_in_no_image(path)
-        });
-        if let Some(lost) = lost {
+pub fn check_destination(image: &RuntimePlan, line: &ImageLine) -> Result<()> {
+    let LineWork::Copy(copy) = &line.work else {
+        return Ok(());
+    };
+    let mut below = copy.entries.keys().map(|path| match &copy.destination {
+        folder if folder.ends_with('/') => format!("{folder}{path}"),
+        file => file.clone(),
+    });
+    let lost = below.find(|path| is_in_no_image(Path::new(path.trim_start_matches('/'))));
+    match lost {
+        None => Ok(()),
+        Some(lost) => {
             let text = format!("{}: `{lost}` would be in no image", place(image, line));
-            return Err(Error::new(Kind::Config, text).hint(
+            Err(Error::new(Kind::Config, text).hint(
                 "temporary files, logs, caches of package managers and what engines mount are left out: choose another destination",
-            ));
+            ))
         }
     }
-    Ok(())
 }
 
 /// An archive with what the lines need in the container, to unpack at `/`.
@@ -148,6 +145,7 @@ mod tests {
             tags: Vec::new(),
             epoch: 0,
         };
+        let check = |image: &RuntimePlan| check_destination(image, &image.lines[0]);
         for (destination, name) in [("/tmp/", "a"), ("/run/a", "a"), ("/", "var/log/a")] {
             let error = check(&image(destination, name)).unwrap_err();
             let begin = "images.core: `COPY a b`: `/";

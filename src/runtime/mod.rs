@@ -43,6 +43,8 @@ use crate::verify::Verified;
 
 use self::omitted::{changes, is_left_out, of_container};
 
+pub use self::lines::check_destination;
+
 const SCHEMA: u32 = 1;
 /// What runs in the container.
 const SCRIPTS: [&str; 5] = [
@@ -168,7 +170,6 @@ pub async fn make(
     image: &RuntimePlan,
     request: &Request<'_>,
 ) -> Result<RuntimeImage> {
-    lines::check(image)?;
     let store = ImageStore::new(&context.caches.images());
     let nothing = RunConfig::default();
     let run = config::inherited(
