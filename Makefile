@@ -75,7 +75,7 @@ test-all: prerequisites prerequisites-podman
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --all-features -- -D warnings
-	vendor/update --check
+	CARGO="$(CARGO)" vendor/update --check
 
 bench: prerequisites build
 	@benches/compare.py $(BENCH)

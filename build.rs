@@ -21,6 +21,7 @@ const DIGESTS: [(&str, &[&str]); 4] = [
             "platforms.toml",
             "pythons.toml",
             "Cargo.lock",
+            "vendor/liblzma-sys.patch",
         ],
     ),
     (
@@ -48,6 +49,7 @@ const DIGESTS: [(&str, &[&str]); 4] = [
             "src/package",
             "src/text.rs",
             "src/tree.rs",
+            "vendor/liblzma-sys.patch",
         ],
     ),
     // What compiles an interpreter is in its key by value; this writes what came out.
