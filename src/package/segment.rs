@@ -28,8 +28,8 @@ fn shared(codec: Codec) -> u64 {
 }
 
 /// What was asked for changes the most often, so it is cut into segments of about so many bytes: a
-/// changed line costs one of them. gzip looks back 32 KiB, so borders cost it nothing; half of 8 MiB would be
-/// four percent larger with xz.
+/// changed line costs one of them. gzip looks back 32 KiB, so borders cost it nothing; with xz 4 MiB would
+/// be four percent larger than 8.
 fn cut(codec: Codec) -> u64 {
     match codec {
         Codec::Gzip => 1 << 20,
@@ -231,7 +231,7 @@ fn length(entry: &Entry) -> u64 {
     }
 }
 
-/// Whether segments may be cut at a path: one of 32, some half megabyte of modules. A border is where a
+/// Whether segments may be cut at a path, before it or behind it: one of 32, some half megabyte of modules. A border is where a
 /// name says so, not where so many bytes end: else each would move when a file before it grows.
 fn is_border(path: &str) -> bool {
     blake3::hash(path.as_bytes()).as_bytes()[0] < 8
@@ -433,7 +433,7 @@ mod tests {
         let link = Entry::new(0o644, target, "a.whl".into());
         linked.push(("opt/a/other.py".to_owned(), link));
         let library = file(8 << 20);
-        // 14 MB of modules, and as many together with the library as two segments share.
+        // 13.5 MiB of modules and a library of 8 MiB, for two segments of 10.8.
         let sizes = |files: &[(String, Entry)]| {
             let mut segment = Segment::of_layers();
             for (path, entry) in files {
