@@ -9,7 +9,7 @@ settle_debian() { :; }
 settle_redhat() {
     for database in /usr/lib/sysimage/rpm/rpmdb.sqlite /var/lib/rpm/rpmdb.sqlite /var/lib/rpm/Packages; do
         [ -f "$database" ] && [ ! -L "${database%/*}" ] || continue
-        for python in /usr/libexec/platform-python python3 /usr/bin/python "$prefix/bin/python"; do
+        for python in /usr/libexec/platform-python /usr/bin/python python3 "$prefix/bin/python"; do
             if "$python" -E -s -c 'import sqlite3' 2>/dev/null; then
                 # What Berkeley DB has in memory between two programs.
                 rm -f /var/lib/rpm/__db.00?

@@ -225,8 +225,8 @@ impl Project {
         })
     }
 
-    /// The plan for some platforms. What makes the bundles that bring their Python is decided by the
-    /// configuration alone, so that it is the same whatever is asked for.
+    /// The plan for some platforms, whose images can hold what is copied into them. What makes the bundles that
+    /// bring their Python is decided by the configuration alone, so that it is the same whatever is asked for.
     fn plan(&self, metadata: Option<&ProjectMetadata>, targets: Vec<Target<'_>>) -> Result<Plan> {
         let plan = |targets| plan::plan(&self.config, &self.inputs, metadata, targets);
         let mut planned = plan(targets)?;

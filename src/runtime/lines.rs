@@ -1,6 +1,7 @@
 //! The lines of `dockerfile`, done in the container of an image in the order in which they stand.
 //!
-//! What they say was read and checked by the plan.
+//! What they say was read and checked by the plan; only what an image leaves out is known here, so who plans asks
+//! [`check_destination`].
 
 use std::path::Path;
 

@@ -41,7 +41,7 @@ use crate::report::StageHandle;
 use crate::steps::step_script;
 use crate::verify::Verified;
 
-use self::omitted::{changes, is_left_out, of_container};
+use self::omitted::{REGIONS, changes, is_left_out, of_container};
 
 pub use self::lines::check_destination;
 
@@ -453,11 +453,8 @@ impl Work<'_> {
             before.add_archive(plain, is_left_out)?;
             Ok::<_, Error>(to_apply)
         })?;
-        if !gone.is_empty() {
-            self.container
-                .run(&Exec::new(["rm", "-rf", "--"]).args(gone))
-                .await?;
-        }
+        let gone = Exec::new(["rm", "-rf", "--"]).args(gone).args(REGIONS);
+        self.container.run(&gone).await?;
         self.container.upload("/", &archive).await
     }
 

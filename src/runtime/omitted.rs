@@ -26,9 +26,9 @@ const NO_CONTENT: [&str; 9] = [
     "var/cache/yum",
     "var/cache/zypp",
 ];
-/// Files that differ each time they are written and that nobody needs: logs, locks, caches, and what was
-/// before.
-const REMEMBERED: [&str; 25] = [
+/// Files that differ each time they are written and that nobody needs: logs, locks, caches, what was
+/// before, and what package managers remember of their own runs.
+const REMEMBERED: [&str; 22] = [
     "run",
     "var/cache/ldconfig/aux-cache",
     "var/cache/debconf/config.dat-old",
@@ -44,9 +44,6 @@ const REMEMBERED: [&str; 25] = [
     "var/lib/dpkg/status-old",
     "var/lib/dpkg/triggers/Lock",
     "var/lib/rpm/.rpm.lock",
-    "var/lib/rpm/__db.001",
-    "var/lib/rpm/__db.002",
-    "var/lib/rpm/__db.003",
     "var/lib/yum/history",
     "var/lib/yum/rpmdb-indexes",
     "var/lib/yum/uuid",
@@ -56,9 +53,25 @@ const REMEMBERED: [&str; 25] = [
     "etc/gshadow-",
 ];
 
-/// Where yum keeps what it knows of each package, and what says there when its repository was written.
-const OF_YUM: &str = "var/lib/yum/yumdb";
-const OF_REPOSITORY: [&str; 2] = ["from_repo_revision", "from_repo_timestamp"];
+/// Where yum notes things of each package, and which of them tell of the machine, and of when and where it was
+/// fetched.
+const NOTES: &str = "var/lib/yum/yumdb";
+const NOTES_OF_A_RUN: [&str; 4] = [
+    "from_repo_revision",
+    "from_repo_timestamp",
+    "origin_url",
+    "var_uuid",
+];
+
+/// What Berkeley DB keeps of rpm's database between two programs. Beside a database of another layer it would be
+/// taken for what is in that.
+pub(super) const REGIONS: [&str; 5] = [
+    "/var/lib/rpm/__db.001",
+    "/var/lib/rpm/__db.002",
+    "/var/lib/rpm/__db.003",
+    "/var/lib/rpm/__db.004",
+    "/var/lib/rpm/__db.005",
+];
 
 /// A folder whose files are logs.
 const LOGS: &str = "var/log";
@@ -67,6 +80,7 @@ const LOGS: &str = "var/log";
 pub(super) fn is_left_out(path: &Path) -> bool {
     is_of_engine(path)
         || path.starts_with(OURS)
+        || REGIONS.iter().any(|region| path == Path::new(&region[1..]))
         || NO_CONTENT
             .iter()
             .any(|folder| path.starts_with(folder) && path != Path::new(folder))
@@ -78,9 +92,9 @@ pub(super) fn is_in_no_image(path: &Path) -> bool {
 }
 
 fn is_remembered(path: &Path) -> bool {
-    let is_of_repository = |name| OF_REPOSITORY.iter().any(|own| name == OsStr::new(own));
+    let is_of_a_run = |name| NOTES_OF_A_RUN.iter().any(|own| name == OsStr::new(own));
     REMEMBERED.iter().any(|own| path.starts_with(own))
-        || (path.starts_with(OF_YUM) && path.file_name().is_some_and(is_of_repository))
+        || (path.starts_with(NOTES) && path.file_name().is_some_and(is_of_a_run))
 }
 
 /// What an archive of a container's root file system has of an image. Of a folder that something is mounted
@@ -131,6 +145,7 @@ mod tests {
             writer.folder("old/deep").unwrap();
             writer.bytes("old/deep/file", 0o644, b"a").unwrap();
             writer.folder("var/log").unwrap();
+            writer.bytes("var/lib/rpm/__db.001", 0o644, b"a").unwrap();
         });
         let after = root(|writer| {
             writer.folder("etc").unwrap();
@@ -142,7 +157,7 @@ mod tests {
             writer.bytes("var/log/apt.log", 0o644, b"a").unwrap();
             writer.bytes("omnibuild/x", 0o644, b"a").unwrap();
             writer.bytes("var/cache/apt/x.bin", 0o644, b"a").unwrap();
-            for name in ["from_repo_revision", "reason"] {
+            for name in ["from_repo_revision", "var_uuid", "reason"] {
                 let path = format!("var/lib/yum/yumdb/a/b-c/{name}");
                 writer.bytes(&path, 0o644, b"a").unwrap();
             }
@@ -158,6 +173,11 @@ mod tests {
             ]
         );
         assert_eq!(names(&found.removed), ["old/deep"]);
+        let base = names(&before.whole().put).join(" ");
+        assert!(
+            base.contains("etc/stays") && !base.contains("__db"),
+            "{base}"
+        );
         assert!(changes(&after, &after).put.is_empty());
     }
 }

@@ -10,6 +10,7 @@ mod architectures;
 mod bad_input;
 mod cache;
 mod commands;
+mod database;
 mod diff;
 mod engine_absent;
 mod engine_fake;

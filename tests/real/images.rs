@@ -1,6 +1,7 @@
 //! Runtime images: made of the verified packages, pushed to a real registry, pulled back and run.
 
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 
 use crate::support::engine::{self, Tested, tested};
-use crate::support::platform;
+use crate::support::platform::{self, Manager};
 use crate::support::program::{self, Ran};
 use crate::support::project::Project;
 use crate::support::registry::Registry;
@@ -362,8 +363,9 @@ fn another_registry(project: &Project, with: &dyn Fn(&[&str], &Path) -> Ran, reg
         std::thread::yield_now();
     }
     child.kill().expect("it is ours");
-    child.wait().expect("a child");
-    with(&["push"], &credentials).succeeded();
+    let ended = child.wait().expect("a child");
+    assert_eq!(ended.signal(), Some(9), "it was done before: {ended}");
+    with(&["push"], &credentials).succeeded().said(&["pushed "]);
     let seen = other.skopeo(&[
         "inspect",
         "--format",
@@ -440,6 +442,20 @@ fn an_image_is_saved_and_loaded_whatever_the_packages() {
         project.run(&load).succeeded();
         let name = "registry.example/acme/mytool-core:1.4.2";
         assert_eq!(engine::ask(&["run", "--rm", name]).trim(), "ok");
+        if platform.manager == Manager::Yum {
+            let ask = |argv: &[&str]| {
+                let run = ["run", "--rm", "--user", "0", "--entrypoint"];
+                engine::ask(&[&run[..], &[argv[0], name], &argv[1..]].concat())
+            };
+            // The database whose times were replaced is whole, and has the packages by every index.
+            assert_eq!(ask(&["rpmdb", "--verifydb"]), "");
+            let installed = ask(&["rpm", "--query", "--all", "--last"]);
+            assert!(installed.contains("python-mytool-1.4.2"), "{installed}");
+            let owner = ask(&["rpm", "--query", "--file", "/opt/mytool/bin/mytool"]);
+            assert!(owner.contains("python-mytool-1.4.2"), "{owner}");
+            let needed = ask(&["rpm", "--query", "--whatrequires", "acme-python-mytool"]);
+            assert!(needed.contains("acme-mytool-cli-1.4.2"), "{needed}");
+        }
         let tags = ["1.4.2", "1.4", "latest", &format!("{}-1.4.2", platform.id)];
         for tag in tags {
             engine::ask(&[
