@@ -274,3 +274,25 @@ proptest! {
         prop_assert!(unpacked_by_tool(Codec::Zstd, &stream) == whole);
     }
 }
+
+/// vendor/README.md: a patch changes no byte. The digest is of what the published crate wrote; it is another only with
+/// another version of it, or other settings.
+#[test]
+fn xz_is_what_the_published_crate_writes() {
+    let compression = Compression {
+        codec: Codec::Xz,
+        level: 6,
+    };
+    let mut state = 1_u32;
+    let matches = (0..10 << 20).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u8::try_from(state >> 28).unwrap_or_default()
+    });
+    // Larger than the dictionary, so that all of it is gone through.
+    let inputs = [sample(10 << 20), matches.collect()];
+    let digest = crate::digest::Digest::of(stream(compression, &inputs));
+    assert_eq!(
+        digest.as_str(),
+        "0cbe2d146966d96ec303553131e2f7a83c7684750bb542676db19b63dce23245"
+    );
+}
