@@ -85,7 +85,7 @@ impl<'a> Segment<'a> {
     }
 
     /// Splits it, sorted, so that the first part is the nearest to `size` that it can be.
-    fn split(self, size: u64) -> (Self, Self) {
+    fn split(mut self, size: u64) -> (Self, Self) {
         let mut ends = vec![(0, 0)];
         let mut end = 0;
         if !self.has_hard_links() {
@@ -97,20 +97,17 @@ impl<'a> Segment<'a> {
             }
         }
         ends.push((self.size, self.entries.len()));
-        let (_, count) = ends
+        let (end, count) = ends
             .into_iter()
             .min_by_key(|(end, _)| end.abs_diff(size))
             .unwrap_or_default();
-        let (mut first, mut rest) = (Self::of_layers(), Self::of_layers());
-        for (number, (path, entry)) in self.entries.into_iter().enumerate() {
-            let part = if number < count {
-                &mut first
-            } else {
-                &mut rest
-            };
-            part.push(path, entry);
-        }
-        (first, rest)
+        let rest = Self {
+            entries: self.entries.split_off(count),
+            size: self.size - end,
+            of_layers: self.of_layers,
+        };
+        self.size = end;
+        (self, rest)
     }
 
     fn has_hard_links(&self) -> bool {

@@ -10,12 +10,19 @@ use crate::platform::Channel;
 
 const CODECS: [Codec; 3] = [Codec::Gzip, Codec::Xz, Codec::Zstd];
 
+/// As good as random, and the same each time.
+fn numbers() -> impl Iterator<Item = u32> {
+    let next = |number: u32| number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    std::iter::successors(Some(next(1)), move |number| Some(next(*number)))
+}
+
 fn sample(length: usize) -> Vec<u8> {
-    let mut state = 1_u32;
     let mut bytes = vec![b'0'; 40];
-    while bytes.len() < length {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        bytes.extend(format!("def name_{}(self): return {state}\n", state % 97).bytes());
+    for number in numbers() {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend(format!("def name_{}(self): return {number}\n", number % 97).bytes());
     }
     bytes.truncate(length);
     bytes
@@ -283,13 +290,9 @@ fn xz_is_what_the_published_crate_writes() {
         codec: Codec::Xz,
         level: 6,
     };
-    let mut state = 1_u32;
-    let matches = (0..10 << 20).map(|_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        u8::try_from(state >> 28).unwrap_or_default()
-    });
+    let matches = numbers().map(|number| u8::try_from(number >> 28).unwrap());
     // Larger than the dictionary, so that all of it is gone through.
-    let inputs = [sample(10 << 20), matches.collect()];
+    let inputs = [sample(10 << 20), matches.take(10 << 20).collect()];
     let digest = crate::digest::Digest::of(stream(compression, &inputs));
     assert_eq!(
         digest.as_str(),
