@@ -41,7 +41,7 @@ use crate::report::StageHandle;
 use crate::steps::step_script;
 use crate::verify::Verified;
 
-use self::omitted::{REGIONS, changes, is_left_out, of_container};
+use self::omitted::{changes, is_left_out, of_container, regions};
 
 pub use self::lines::check_destination;
 
@@ -447,14 +447,18 @@ impl Work<'_> {
 
     /// Brings a layer into the container.
     async fn apply(&self, layer: &Layer, before: &mut Root) -> Result<()> {
-        let (archive, gone) = tokio::task::block_in_place(|| {
+        let (archive, mut gone) = tokio::task::block_in_place(|| {
             let plain = layer::unpacked(self.store, layer)?;
             let to_apply = layer::to_apply(&plain)?;
             before.add_archive(plain, is_left_out)?;
             Ok::<_, Error>(to_apply)
         })?;
-        let gone = Exec::new(["rm", "-rf", "--"]).args(gone).args(REGIONS);
-        self.container.run(&gone).await?;
+        gone.extend(regions(before));
+        if !gone.is_empty() {
+            self.container
+                .run(&Exec::new(["rm", "-rf", "--"]).args(gone))
+                .await?;
+        }
         self.container.upload("/", &archive).await
     }
 

@@ -65,13 +65,15 @@ const NOTES_OF_A_RUN: [&str; 4] = [
 
 /// What Berkeley DB keeps of rpm's database between two programs. Beside a database of another layer it would be
 /// taken for what is in that.
-pub(super) const REGIONS: [&str; 5] = [
-    "/var/lib/rpm/__db.001",
-    "/var/lib/rpm/__db.002",
-    "/var/lib/rpm/__db.003",
-    "/var/lib/rpm/__db.004",
-    "/var/lib/rpm/__db.005",
+const REGIONS: [&str; 5] = [
+    "var/lib/rpm/__db.001",
+    "var/lib/rpm/__db.002",
+    "var/lib/rpm/__db.003",
+    "var/lib/rpm/__db.004",
+    "var/lib/rpm/__db.005",
 ];
+/// What they are of.
+const BERKELEY: &str = "var/lib/rpm/Packages";
 
 /// A folder whose files are logs.
 const LOGS: &str = "var/log";
@@ -80,10 +82,20 @@ const LOGS: &str = "var/log";
 pub(super) fn is_left_out(path: &Path) -> bool {
     is_of_engine(path)
         || path.starts_with(OURS)
-        || REGIONS.iter().any(|region| path == Path::new(&region[1..]))
+        || REGIONS.iter().any(|region| path == Path::new(region))
         || NO_CONTENT
             .iter()
             .any(|folder| path.starts_with(folder) && path != Path::new(folder))
+}
+
+/// What has to be removed from a container with this root before a layer is put over it: absolute paths, which may be
+/// absent.
+pub(super) fn regions(root: &Root) -> Vec<String> {
+    if root.nodes.contains_key(Path::new(BERKELEY)) {
+        REGIONS.iter().map(|region| format!("/{region}")).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 /// Whether what is put at a path is in no image that was not there before.
