@@ -178,6 +178,24 @@ class Berkeley:
             self.bytes[begin:end] = bytearray(end - begin)
 
 
+def merged(index, values):
+    """One value of those of several transactions; None where it would have a page of its own, or one has."""
+    if len(values) == 1:
+        return values[0]
+    packages = []
+    for value in values:
+        # The number of a header, and that of a value in it, for each package. What is elsewhere has 12 bytes here.
+        if len(value) % 8 != 3:
+            return None
+        numbers = struct.unpack("<%dI" % ((len(value) - 3) // 4), value[3:])
+        packages += zip(numbers[::2], numbers[1::2])
+    data = b"".join(struct.pack("<II", *pair) for pair in sorted(packages))
+    # That is from a quarter of a page on.
+    if len(data) > index.page_size // 5:
+        return None
+    return struct.pack("<HB", len(data), index.HERE) + data
+
+
 def settle_transactions(index, started, instead):
     """Gives the new transactions of a btree this time, as one; answers whether that could be done.
 
@@ -195,23 +213,12 @@ def settle_transactions(index, started, instead):
     for key, value in zip(items[::2], items[1::2]):
         (time,) = struct.unpack_from("<I", key, 3)
         together.setdefault(instead if time >= started else time, []).append(value)
-    pairs = []
-    for time, values in together.items():
-        if len(values) > 1:
-            # The number of a header, and that of a value in it, for each package.
-            pairs_of = [value[3:] for value in values if len(value) % 8 == 3]
-            numbers = [struct.unpack("<%dI" % (len(value) // 4), value) for value in pairs_of]
-            packages = sorted(pair for found in numbers for pair in zip(found[::2], found[1::2]))
-            is_whole = all(struct.unpack_from("<B", value, 2)[0] == index.HERE for value in values)
-            # From a quarter of a page on it would have one of its own.
-            if not is_whole or len(numbers) != len(values) or 8 * len(packages) > index.page_size // 5:
-                return False
-            data = b"".join(struct.pack("<II", *pair) for pair in packages)
-            values = [struct.pack("<HB", len(data), index.HERE) + data]
-        pairs.append((struct.pack("<I", time), values[0]))
-    # Berkeley DB sorts keys by their bytes.
     key = struct.pack("<HB", 4, index.HERE)
-    return index.write_leaf(leaf, [item for time, value in sorted(pairs) for item in (key + time, value)])
+    pairs = [(key + struct.pack("<I", time), merged(index, values)) for time, values in together.items()]
+    if any(value is None for _, value in pairs):
+        return False
+    # Berkeley DB sorts keys by their bytes.
+    return index.write_leaf(leaf, [item for pair in sorted(pairs) for item in pair])
 
 
 def settle_berkeley(path, started, instead):
