@@ -3,7 +3,7 @@
 //! On an address of an interface of its own, since engines and the program speak plain HTTP to loopback.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ impl Registry {
             host,
             child,
         };
-        this.write_credentials("docker", &[&this.host]);
+        write_credentials(&this.credentials(), &[&this.host]);
         fs_err::create_dir_all(this.certificates()).expect("a folder");
         fs_err::copy(
             this.authority.client().join("ca.pem"),
@@ -100,21 +100,6 @@ impl Registry {
         this
     }
 
-    fn write_credentials(&self, name: &str, hosts: &[&str]) -> PathBuf {
-        let auths = hosts
-            .iter()
-            .map(|host| format!("\"{host}\":{{\"auth\":\"{ENCODED}\"}}"));
-        let auths = auths.collect::<Vec<_>>().join(",");
-        let folder = self.folder.path().join(name);
-        fs_err::create_dir_all(&folder).expect("a folder");
-        fs_err::write(
-            folder.join("config.json"),
-            format!("{{\"auths\":{{{auths}}}}}"),
-        )
-        .expect("a file");
-        folder
-    }
-
     /// Its host and port.
     pub(crate) fn host(&self) -> &str {
         &self.host
@@ -127,7 +112,9 @@ impl Registry {
 
     /// The same with those of another registry, too.
     pub(crate) fn credentials_of_both(&self, other: &Self) -> PathBuf {
-        self.write_credentials("both", &[&self.host, &other.host])
+        let folder = self.folder.path().join("both");
+        write_credentials(&folder, &[&self.host, &other.host]);
+        folder
     }
 
     /// A folder of Docker's configuration that names a credential helper, and one with that program.
@@ -217,4 +204,15 @@ impl Drop for Registry {
         drop(fs_err::remove_dir_all(self.certificates()));
         tool("ip", &["link", "delete", &self.interface]);
     }
+}
+
+/// Writes Docker's configuration with the user and password of these registries into a folder.
+fn write_credentials(folder: &Path, hosts: &[&str]) {
+    let auths = hosts
+        .iter()
+        .map(|host| format!("\"{host}\":{{\"auth\":\"{ENCODED}\"}}"));
+    let auths = auths.collect::<Vec<_>>().join(",");
+    let text = format!("{{\"auths\":{{{auths}}}}}");
+    fs_err::create_dir_all(folder).expect("a folder");
+    fs_err::write(folder.join("config.json"), text).expect("a file");
 }
